@@ -1,0 +1,125 @@
+// One table of kernels per instruction set. Kernels above it (cpp/blas, cpp/kernels) are loops
+// around these functions, so a new instruction set is one more file here and nothing else.
+//
+// isa/kernels.inl is the one source of all of them. Each isa/<name>.cpp includes it with its own
+// flags and namespace.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "chainrule/shape.h"
+
+namespace chainrule::isa {
+
+/// Element-wise codes, one per line of chainrule/elementwise.def.
+enum Elementwise : int {
+#define UNARY(name, ...) name##_code,
+#define BINARY(name, ...) name##_code,
+#define TERNARY(name, ...) name##_code,
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+  kElementwiseCount
+};
+
+/// out[i] = f(a[i], b[i], c[i]) for i in [0, n); unused operands are null. All operands are
+/// contiguous; out may be exactly a, b or c.
+using ElementwiseFn =
+    void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* out);
+
+/// C (m x n, rows ldc apart) = (accumulate ? C : 0) + A B, summed over k >= 0 in order.
+///
+/// Element (i, p) of A is a[i * a_row + p * a_col], one of the two strides being 1. Row p of B is
+/// at b + p * ldb and contiguous. Nothing outside these elements is read or written; without
+/// `accumulate` C is not read.
+template <class T>
+using GemmTile = void (*)(int m,
+                          int n,
+                          std::int64_t k,
+                          const T* a,
+                          std::int64_t a_row,
+                          std::int64_t a_col,
+                          const T* b,
+                          std::int64_t ldb,
+                          T* c,
+                          std::int64_t ldc,
+                          bool accumulate);
+
+/// The kernels of one floating type.
+template <class T>
+struct FloatKernels {
+  /// The tile in registers: at most mr x nr at a time. What is computed for an element of C does
+  /// not depend on the tile it is in.
+  int mr, nr;
+  GemmTile<T> gemm_tile;
+  /// C (m x n) = (accumulate ? C : 0) + A B^T for few rows: A (m x k) and B (n x k) are row-major,
+  /// and each element is one dot product of contiguous rows.
+  void (*gemm_dot)(std::int64_t m,
+                   std::int64_t n,
+                   std::int64_t k,
+                   const T* a,
+                   std::int64_t lda,
+                   const T* b,
+                   std::int64_t ldb,
+                   T* c,
+                   std::int64_t ldc,
+                   bool accumulate);
+  /// dst (cols x rows, rows ldd apart) = src^T, src (rows x cols, rows lds apart).
+  void (*transpose)(std::int64_t rows,
+                    std::int64_t cols,
+                    const T* src,
+                    std::int64_t lds,
+                    T* dst,
+                    std::int64_t ldd);
+  /// Sum of n elements, by several partial sums; in fixed blocks, so that the rounding error grows
+  /// with the logarithm of n.
+  T (*sum)(std::int64_t n, const T* x);
+  /// sum of exp(x[i] - shift), which goes to out[i] unless out is null. out may be x.
+  T (*exp_sum)(std::int64_t n, const T* x, T shift, T* out);
+  /// Largest element, NaN if there is one; n >= 1.
+  T (*max)(std::int64_t n, const T* x);
+};
+
+struct KernelTable {
+  const char* name;  ///< "reference", "avx2", "avx512", "neon"
+  /// By code and by the dtype of the data operands (all but the condition, operand a, of `where`):
+  /// null where the op does not take that dtype.
+  ElementwiseFn elementwise[kElementwiseCount][kDTypeCount];
+  /// cast[from][to]. Floats to integers truncate and saturate, NaN becomes 0; to boolean: x != 0.
+  ElementwiseFn cast[kDTypeCount][kDTypeCount];
+  FloatKernels<float> f32;
+  FloatKernels<double> f64;
+  /// `blocks` blocks of Philox4x32-10: out[4 i .. 4 i + 3] at counter (first + i, stream, step)
+  /// under `key`.
+  void (*philox)(std::int64_t blocks,
+                 std::uint64_t key,
+                 std::uint64_t first,
+                 std::uint32_t stream,
+                 std::uint32_t step,
+                 std::uint32_t* out);
+};
+
+/// kernels<float>(table) is table.f32, kernels<double>(table) table.f64.
+template <class T>
+const FloatKernels<T>& kernels(const KernelTable& table) {
+  if constexpr (sizeof(T) == 4) {
+    return table.f32;
+  } else {
+    return table.f64;
+  }
+}
+
+/// The table in use: the best one that this CPU runs, or the one that CHAINRULE_ISA names; chosen
+/// at first use. Throws InvalidArgument when CHAINRULE_ISA names none, or one that this CPU cannot
+/// run.
+const KernelTable& table();
+/// The plain one: the meaning of every other.
+const KernelTable& reference_table();
+/// The tables that this CPU runs, best first; the last is the reference.
+std::vector<const KernelTable*> available_tables();
+/// Their names.
+std::vector<const char*> available();
+
+}  // namespace chainrule::isa

@@ -1,0 +1,187 @@
+// A pool of sleeping threads that one caller at a time can use.
+//
+// A job is a range, cut into chunks that the caller and the workers take from one atomic counter.
+// The caller opens a gate with a number of places; a worker that wakes up in time takes one. When
+// the range is used up the caller closes the gate and waits only for the workers inside, so a
+// worker that comes late costs nothing. A second caller finds the pool busy and works alone: two
+// models trained by two threads never wait for each other.
+#include "parallel/parallel_for.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "parallel/denormals.h"
+
+namespace chainrule {
+namespace {
+
+constexpr int kChunksPerThread = 4;  // evens out chunks of unequal cost
+constexpr int kSpins = 4000;         // some 20 us: longer than the gap between two kernels
+
+thread_local bool inside_parallel_for = false;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+class Pool {
+ public:
+  /// False when another caller has it.
+  bool try_acquire() { return !busy_.exchange(true, std::memory_order_acquire); }
+  void release() { busy_.store(false, std::memory_order_release); }
+
+  /// Runs the chunks of [0, n) on this thread and at most `threads` - 1 workers.
+  void run(int threads, std::int64_t n, std::int64_t chunk, RangeFn fn) {
+    ensure_workers(threads - 1);
+    fn_ = &fn;
+    n_ = n;
+    chunk_ = chunk;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(static_cast<std::uint32_t>(threads - 1) << kPlacesShift, std::memory_order_release);
+    epoch_.fetch_add(1);
+    if (sleepers_.load() > 0) {
+      {
+        std::lock_guard lock(mutex_);
+      }  // a worker between its check and its sleep is past both now
+      wake_.notify_all();
+    }
+    take_chunks();
+    gate_.fetch_and(kInsideMask, std::memory_order_relaxed);
+    for (int spins = 0; gate_.load(std::memory_order_acquire) != 0; ++spins) {
+      if (spins < kSpins) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+ private:
+  // gate_: free places in the upper half, workers inside in the lower half.
+  static constexpr int kPlacesShift = 16;
+  static constexpr std::uint32_t kInsideMask = 0xffff;
+
+  void take_chunks() {
+    for (;;) {
+      const std::int64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
+      if (begin >= n_) return;
+      (*fn_)(begin, std::min(begin + chunk_, n_));
+    }
+  }
+
+  bool enter() {
+    std::uint32_t seen = gate_.load(std::memory_order_relaxed);
+    while ((seen >> kPlacesShift) > 0) {
+      const std::uint32_t entered = seen - (1U << kPlacesShift) + 1;
+      if (gate_.compare_exchange_weak(
+              seen, entered, std::memory_order_acquire, std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void work() {
+    inside_parallel_for = true;
+    const FlushDenormals flush;
+    std::uint32_t seen = 0;  // a worker made during a job joins that job
+    for (;;) {
+      seen = wait_for_job(seen);
+      if (enter()) {
+        take_chunks();
+        gate_.fetch_sub(1, std::memory_order_release);
+      }
+    }
+  }
+
+  std::uint32_t wait_for_job(std::uint32_t seen) {
+    for (int spins = 0; spins < kSpins; ++spins) {
+      const std::uint32_t epoch = epoch_.load();
+      if (epoch != seen) return epoch;
+      pause();
+    }
+    std::unique_lock lock(mutex_);
+    sleepers_.fetch_add(1);
+    wake_.wait(lock, [&] { return epoch_.load() != seen; });
+    sleepers_.fetch_sub(1);
+    return epoch_.load();
+  }
+
+  void ensure_workers(int wanted) {
+    if (workers_ >= wanted) return;
+    // Signals belong to the program's own threads.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      for (; workers_ < wanted; ++workers_) std::thread([this] { work(); }).detach();
+    } catch (const std::system_error&) {
+      // The system grants no more threads; results do not depend on their number.
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  std::atomic<bool> busy_{false};
+  int workers_ = 0;  // guarded by busy_
+
+  // The job; written while the gate is shut, read by those inside.
+  const RangeFn* fn_ = nullptr;
+  std::int64_t n_ = 0, chunk_ = 0;
+  alignas(64) std::atomic<std::int64_t> next_{0};
+  alignas(64) std::atomic<std::uint32_t> gate_{0};
+  alignas(64) std::atomic<std::uint32_t> epoch_{0};
+  std::atomic<int> sleepers_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+// The pool of this process. Never destroyed, since its threads run until the process ends; a child
+// made by fork() has none of those threads and gets a new pool.
+std::atomic<Pool*> current_pool{nullptr};
+
+Pool& pool() {
+  static const int at_fork = pthread_atfork(nullptr, nullptr, [] {
+    current_pool.store(nullptr, std::memory_order_relaxed);
+    inside_parallel_for = false;
+  });
+  (void)at_fork;
+  Pool* found = current_pool.load(std::memory_order_acquire);
+  if (found == nullptr) {
+    Pool* made = new Pool;
+    if (current_pool.compare_exchange_strong(found, made, std::memory_order_acq_rel)) return *made;
+    delete made;
+  }
+  return *found;
+}
+
+}  // namespace
+
+void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn fn) {
+  if (n <= 0) return;
+  grain = std::max<std::int64_t>(grain, 1);
+  const std::int64_t grains = n / grain;
+  const int threads = static_cast<int>(std::min<std::int64_t>({exec.threads, kMaxThreads, grains}));
+  const FlushDenormals flush;
+  if (threads < 2 || inside_parallel_for) return fn(0, n);
+  Pool& shared = pool();
+  if (!shared.try_acquire()) return fn(0, n);
+  const std::int64_t pieces = static_cast<std::int64_t>(threads) * kChunksPerThread;
+  const std::int64_t chunk = grain * std::max<std::int64_t>(1, (grains + pieces - 1) / pieces);
+  inside_parallel_for = true;
+  shared.run(threads, n, chunk, fn);
+  inside_parallel_for = false;
+  shared.release();
+}
+
+}  // namespace chainrule

@@ -1,0 +1,42 @@
+// The one way work is spread over threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "parallel/exec.h"
+
+namespace chainrule {
+
+/// A non-owning reference to a callable `void(int64 begin, int64 end)`: no allocation, one indirect
+/// call.
+class RangeFn {
+ public:
+  template <class F>
+  RangeFn(const F& f)  // NOLINT(google-explicit-constructor)
+      : object_(std::addressof(f)), call_([](const void* o, std::int64_t begin, std::int64_t end) {
+          (*static_cast<const F*>(o))(begin, end);
+        }) {}
+  void operator()(std::int64_t begin, std::int64_t end) const { call_(object_, begin, end); }
+
+ private:
+  const void* object_;
+  void (*call_)(const void*, std::int64_t, std::int64_t);
+};
+
+/// No call uses more threads than this.
+constexpr int kMaxThreads = 256;
+
+/// Calls fn on disjoint ranges that cover [0, n). Every range but the last has a length that is a
+/// multiple of `grain`; below two grains, or with one thread, it is a plain call on this thread. fn
+/// must not throw, and what it computes for an index must not depend on the range it came in: then
+/// results are the same for any number of threads. Nested calls run inline, and so does a call
+/// while another thread has the workers. Denormals are zero inside fn.
+void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn fn);
+
+/// Threads a program uses unless told otherwise: CHAINRULE_NUM_THREADS, else the smallest of the
+/// affinity mask and the container's CPU quota. Throws InvalidArgument when CHAINRULE_NUM_THREADS
+/// is not an integer from 1 to kMaxThreads.
+int default_threads();
+
+}  // namespace chainrule
