@@ -1,0 +1,180 @@
+#include "chainrule/graph.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "graph/op.h"
+
+namespace chainrule {
+namespace {
+
+std::vector<TensorType> infer_leaf(const Node& node) {
+  return {{Shape(node.attrs.get<std::vector<std::int64_t>>("shape")),
+           node.attrs.get<DType>("dtype")}};
+}
+
+std::vector<std::int64_t> dims_of(const Shape& shape) {
+  return {shape.dims().begin(), shape.dims().end()};
+}
+
+/// No instruction when the plan has computed the source in place.
+Step copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
+  if (to == from) return {};
+  return [=](const Exec&) { std::memcpy(to, from, bytes); };
+}
+
+}  // namespace
+
+const OpDef input_op{.name = "input", .kind = OpKind::leaf, .infer = infer_leaf};
+
+const OpDef constant_op{.name = "constant", .kind = OpKind::leaf, .infer = [](const Node& node) {
+                          return std::vector{node.attrs.get<Tensor>("value").type()};
+                        }};
+
+const OpDef variable_op{.name = "variable", .kind = OpKind::leaf, .infer = [](const Node& node) {
+                          return std::vector{node.attrs.get<VariablePtr>("variable")->value.type()};
+                        }};
+
+const OpDef assign_op{
+    .name = "assign",
+    .kind = OpKind::assign,
+    .infer =
+        [](const Node& node) {
+          const VariablePtr& variable = node.attrs.get<VariablePtr>("variable");
+          if (node.in(0) != variable->value.type()) {
+            invalid("assign",
+                    "the value must have the shape and dtype of the variable",
+                    {{"value", node.in(0).str()},
+                     {"variable", variable->value.type().str()},
+                     {"name", variable->name}});
+          }
+          return std::vector<TensorType>{};
+        },
+    .lower = [](const LowerContext& call) -> Step {
+      const Tensor& variable = call.node.attrs.get<VariablePtr>("variable")->value;
+      return copy_bytes(variable.raw(), call.inputs[0], variable.bytes());
+    },
+};
+
+const OpDef copy_op{
+    .name = "copy",
+    .infer = [](const Node& node) { return std::vector{node.in(0)}; },
+    .vjp = [](const VjpContext& c) { return std::vector{c.dy()}; },
+    .lower = [](const LowerContext& call) -> Step {
+      return copy_bytes(call.outputs[0], call.inputs[0], call.node.in(0).bytes());
+    },
+};
+
+// --- attributes ----------------------------------------------------------------------------------
+
+Attrs::Attrs(std::initializer_list<std::pair<const char*, Attr>> items) {
+  items_.reserve(items.size());
+  for (const auto& [name, value] : items) items_.emplace_back(name, value);
+}
+
+const Attr& Attrs::find(std::string_view name) const {
+  const auto it = std::find_if(
+      items_.begin(), items_.end(), [&](const auto& item) { return item.first == name; });
+  if (it == items_.end()) fail("graph", "an op has no attribute '" + std::string(name) + "'");
+  return it->second;
+}
+
+bool Attrs::operator==(const Attrs& other) const {
+  const auto same = [](const Attr& a, const Attr& b) {
+    if (a.index() != b.index()) return false;
+    return std::visit(
+        [&](const auto& x) {
+          const auto& y = std::get<std::decay_t<decltype(x)>>(b);
+          if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Tensor>) {
+            return x.raw() == y.raw() && x.type() == y.type();
+          } else {
+            return x == y;
+          }
+        },
+        a);
+  };
+  return std::equal(items_.begin(),
+                    items_.end(),
+                    other.items_.begin(),
+                    other.items_.end(),
+                    [&](const auto& a, const auto& b) {
+                      return a.first == b.first && same(a.second, b.second);
+                    });
+}
+
+// --- building ------------------------------------------------------------------------------------
+
+std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs) {
+  for (const Value& value : inputs) {
+    if (!value.defined() || &value.graph() != this) {
+      invalid(op.name, "all operands must be values of one graph");
+    }
+  }
+  Node node{.op = &op, .inputs = std::move(inputs), .attrs = std::move(attrs), .outputs = {}, .scope = scope_};
+  try {
+    node.outputs = op.infer(node);
+  } catch (const InvalidArgument& error) {
+    if (scope_.empty()) throw;
+    throw InvalidArgument(std::string(error.message()) + ", layer='" + scope_ + "'");
+  }
+  const int index = size();
+  nodes_.push_back(std::move(node));
+  if (op.kind == OpKind::assign) assignments_.push_back(index);
+  std::vector<Value> values;
+  values.reserve(nodes_.back().outputs.size());
+  for (std::size_t i = 0; i < nodes_.back().outputs.size(); ++i) {
+    values.push_back(value(index, static_cast<int>(i)));
+  }
+  return values;
+}
+
+Value Graph::input(const TensorType& type, std::string_view name) {
+  return add1(
+      input_op,
+      {},
+      {{"shape", dims_of(type.shape)}, {"dtype", type.dtype}, {"name", std::string(name)}});
+}
+
+Value Graph::constant(const Tensor& value) {
+  if (!value.defined()) invalid("constant", "the tensor must hold elements");
+  return add1(constant_op, {}, {{"value", value}});
+}
+
+Value Graph::scalar(double value, DType dtype) {
+  for (const auto& [known, node] : scalars_) {
+    if (known.second == dtype && std::bit_cast<std::int64_t>(known.first) == std::bit_cast<std::int64_t>(value)) {
+      return this->value(node);
+    }
+  }
+  const Value result = constant(Tensor::scalar(value).cast(dtype));
+  scalars_.push_back({{value, dtype}, result.node_index()});
+  return result;
+}
+
+Value Graph::read(const VariablePtr& variable) {
+  const auto [it, is_new] = reads_.try_emplace(variable.get(), size());
+  if (is_new) return add1(variable_op, {}, {{"variable", variable}});
+  return value(it->second);
+}
+
+void Graph::assign(const VariablePtr& variable, Value value) {
+  for (const int i : assignments_) {
+    if (node(i).attrs.get<VariablePtr>("variable") == variable) {
+      invalid("assign", "a variable can be assigned once in a graph", {{"variable", variable->name}});
+    }
+  }
+  // What is read of another variable is read now, before any is written.
+  Value source = value;
+  while (source.node().op->kind == OpKind::view) source = source.node().inputs[0];
+  if (source.node().op == &variable_op) value = add1(copy_op, {value});
+  add(assign_op, {value}, {{"variable", variable}});
+}
+
+Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), saved_(graph.scope_) {
+  graph_.scope_ = name;
+}
+
+Graph::Scope::~Scope() { graph_.scope_ = std::move(saved_); }
+
+}  // namespace chainrule

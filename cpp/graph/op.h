@@ -1,0 +1,83 @@
+// What an op is: one constant OpDef with its shape rule, its gradient rule and its lowering.
+//
+// Each file cpp/ops/<stem>.cpp defines `std::span<const OpDef* const> <stem>_ops()`, from which the
+// build makes the table of all ops (cpp/ops/table.h). There is no enum and no switch.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "chainrule/graph.h"
+#include "parallel/exec.h"
+
+namespace chainrule {
+
+/// One instruction of a program, with every pointer and size resolved: calls one kernel. It must not
+/// allocate, lock or throw.
+using Step = std::function<void(const Exec&)>;
+
+/// What a gradient rule sees of the node it differentiates.
+struct VjpContext {
+  Graph& graph;
+  const Node& node;
+  std::span<const Value> outputs;    ///< the node's own outputs
+  std::span<const Value> upstream;   ///< gradient of each output; undefined where none arrived
+  std::span<const char> needed;      ///< 1 for inputs that want a gradient
+
+  [[nodiscard]] Value in(int i) const { return node.inputs[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] Value out(int i = 0) const { return outputs[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] Value dy(int i = 0) const { return upstream[static_cast<std::size_t>(i)]; }
+};
+
+/// Memory of one call, resolved by the plan.
+struct LowerContext {
+  const Node& node;
+  std::span<std::byte* const> inputs;
+  std::span<std::byte* const> outputs;
+  std::byte* scratch;  ///< OpDef::scratch_bytes, kAlignment-aligned
+
+  template <class T>
+  [[nodiscard]] const T* in(int i) const {
+    return reinterpret_cast<const T*>(inputs[static_cast<std::size_t>(i)]);
+  }
+  template <class T>
+  [[nodiscard]] T* out(int i = 0) const {
+    return reinterpret_cast<T*>(outputs[static_cast<std::size_t>(i)]);
+  }
+};
+
+/// How passes and plan may treat an op.
+enum class OpKind : std::uint8_t {
+  compute,      ///< reads inputs, writes outputs, nothing else
+  elementwise,  ///< compute, out[i] = f(in[i]...) with broadcasting; may be fused and run in place
+  view,         ///< the output is the input's memory under another shape
+  leaf,         ///< input, constant, variable: no instruction
+  assign,       ///< writes a variable
+  pack,         ///< outputs one flat buffer whose pieces are the inputs (see graph/pack)
+};
+
+struct OpDef {
+  const char* name;
+  OpKind kind = OpKind::compute;
+  /// Output types. `node` has op, inputs and attrs. Throws InvalidArgument through invalid().
+  std::vector<TensorType> (*infer)(const Node& node) = nullptr;
+  /// Emits the gradient of each needed input (others: a default Value), in the shape of that input or
+  /// of a broadcast of it: gradients() sums broadcast axes away. nullptr: the output does not vary with
+  /// the inputs, or is not meant to (comparisons, argmax, stop_gradient, random numbers): gradient zero.
+  std::vector<Value> (*vjp)(const VjpContext& context) = nullptr;
+  /// Resolves one call: captures pointers and sizes by value, never `context` or its node, which are gone when
+  /// the step runs. An empty Step: nothing to do. nullptr for views and leaves.
+  Step (*lower)(const LowerContext& context) = nullptr;
+  /// Bytes of scratch that lower() gets.
+  std::size_t (*scratch_bytes)(const Node& node) = nullptr;
+  /// Index into the kernel table's element-wise functions; -1 for all other ops.
+  int elementwise = -1;
+};
+
+// The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value}, variable
+// {variable}, assign {variable}.
+extern const OpDef input_op, constant_op, variable_op, assign_op;
+
+}  // namespace chainrule

@@ -1,0 +1,168 @@
+// The graph: what is to be computed, and reverse-mode differentiation of it.
+//
+// A Graph is an append-only list of nodes, so it is always in topological order. A Value is a handle
+// to one output of one node. Shapes and dtypes are inferred, and errors raised, when a node is made.
+// Nothing here computes a number: a Program (chainrule/program.h) does.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "chainrule/shape.h"
+#include "chainrule/tensor.h"
+
+namespace chainrule {
+
+class Graph;
+struct Node;
+struct OpDef;
+
+/// State that outlives a step: a weight, an optimizer slot, a counter. Graphs read it as a node and
+/// write it with Graph::assign. The memory may be a window of a larger, flat array.
+struct Variable {
+  std::string name;
+  Tensor value;
+  bool trainable = true;
+};
+using VariablePtr = std::shared_ptr<Variable>;
+
+/// One output of one node of one graph. A default-made Value is "none".
+class Value {
+ public:
+  Value() = default;
+  Value(Graph* graph, int node, int output) : graph_(graph), node_(node), output_(output) {}
+
+  [[nodiscard]] bool defined() const { return graph_ != nullptr; }
+  [[nodiscard]] Graph& graph() const { return *graph_; }
+  [[nodiscard]] int node_index() const { return node_; }
+  [[nodiscard]] int output() const { return output_; }
+  [[nodiscard]] const Node& node() const;
+  [[nodiscard]] const TensorType& type() const;
+  [[nodiscard]] const Shape& shape() const { return type().shape; }
+  [[nodiscard]] DType dtype() const { return type().dtype; }
+
+  bool operator==(const Value&) const = default;
+
+ private:
+  Graph* graph_ = nullptr;
+  int node_ = -1;
+  int output_ = 0;
+};
+
+/// An attribute that is more than plain data, e.g. the sub-graph of a loop or a fused chain.
+struct AttrObject {
+  virtual ~AttrObject() = default;
+};
+
+/// A static parameter of a node.
+using Attr = std::variant<bool,
+                          std::int64_t,
+                          double,
+                          std::string,
+                          std::vector<std::int64_t>,
+                          DType,
+                          Tensor,
+                          VariablePtr,
+                          std::shared_ptr<const AttrObject>>;
+
+/// Named attributes, few and in a fixed order for each op.
+class Attrs {
+ public:
+  Attrs() = default;
+  Attrs(std::initializer_list<std::pair<const char*, Attr>> items);
+  /// The attribute; T must be its type. A missing name is a bug in the op, not in its use.
+  template <class T>
+  [[nodiscard]] const T& get(std::string_view name) const {
+    return std::get<T>(find(name));
+  }
+  [[nodiscard]] const std::vector<std::pair<std::string, Attr>>& items() const { return items_; }
+  /// Equal in every attribute; tensors, variables and objects compare by identity.
+  bool operator==(const Attrs& other) const;
+
+ private:
+  [[nodiscard]] const Attr& find(std::string_view name) const;
+  std::vector<std::pair<std::string, Attr>> items_;
+};
+
+struct Node {
+  const OpDef* op = nullptr;
+  std::vector<Value> inputs;
+  Attrs attrs;
+  std::vector<TensorType> outputs;
+  std::string scope;  ///< the layer that made it; for errors and observers
+
+  [[nodiscard]] const TensorType& in(int i) const { return inputs[static_cast<std::size_t>(i)].type(); }
+  [[nodiscard]] const TensorType& out(int i = 0) const { return outputs[static_cast<std::size_t>(i)]; }
+};
+
+/// An append-only list of nodes. Not copyable: Values point to it. Not for use by two threads.
+class Graph {
+ public:
+  Graph() = default;
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  /// A slot that the caller fills before each run.
+  Value input(const TensorType& type, std::string_view name);
+  /// A fixed array; equal scalars are one node.
+  Value constant(const Tensor& value);
+  /// A scalar of the given type.
+  Value scalar(double value, DType dtype);
+  /// The content of a variable at the beginning of the step, whatever is assigned to it later.
+  Value read(const VariablePtr& variable);
+  /// Writes `value` (same shape and dtype) to the variable at the end of the step. A variable can be
+  /// assigned once in a graph.
+  void assign(const VariablePtr& variable, Value value);
+
+  /// Appends a node of an op: infers its output types and raises its shape errors. Used by the
+  /// functions of chainrule/ops.h and by gradient rules.
+  std::vector<Value> add(const OpDef& op, std::vector<Value> inputs, Attrs attrs = {});
+  /// add() for an op with one output.
+  Value add1(const OpDef& op, std::vector<Value> inputs, Attrs attrs = {}) {
+    return add(op, std::move(inputs), std::move(attrs)).front();
+  }
+
+  [[nodiscard]] int size() const { return static_cast<int>(nodes_.size()); }
+  [[nodiscard]] const Node& node(int i) const { return nodes_[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] Value value(int node, int output = 0) { return {this, node, output}; }
+  /// Nodes of the op `assign`, in order.
+  [[nodiscard]] const std::vector<int>& assignments() const { return assignments_; }
+
+  /// Names the nodes made while it lives: Graph::Scope scope(graph, "dense_1");
+  class Scope {
+   public:
+    Scope(Graph& graph, std::string_view name);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Graph& graph_;
+    std::string saved_;
+  };
+
+ private:
+  std::deque<Node> nodes_;  // addresses are stable
+  std::vector<int> assignments_;
+  std::unordered_map<const Variable*, int> reads_;  // node that reads a variable
+  std::vector<std::pair<std::pair<double, DType>, int>> scalars_;
+  std::string scope_;
+};
+
+/// The gradients of a scalar `loss` with respect to each of `wrt`, as new nodes of the same graph
+/// (Linnainmaa 1970; the walk of Griewank & Walther, "Evaluating Derivatives", 2008, ch. 3). A value
+/// that the loss does not depend on has gradient zero. Since gradients are nodes, gradients() works
+/// on its own output. `upstream` (type of loss) replaces the gradient 1 that the walk starts from, and
+/// allows a loss that is no scalar. Throws InvalidArgument for a loss that is not floating.
+std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value upstream = {});
+
+inline const Node& Value::node() const { return graph_->node(node_); }
+inline const TensorType& Value::type() const { return node().outputs[static_cast<std::size_t>(output_)]; }
+
+}  // namespace chainrule

@@ -1,0 +1,59 @@
+// A compiled graph: a flat list of instructions over one arena of planned memory.
+//
+//     Program program(graph, {x}, {y});
+//     std::memcpy(program.input(0).raw(), batch, ...);
+//     program.run();
+//     program.output(0).data<float>();
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+struct ProgramOptions {
+  bool simplify = true;      ///< see transform/passes.h
+  bool fuse = true;          ///< element-wise chains in one pass
+  bool reuse_memory = true;  ///< values share memory once dead, element-wise ops run in place
+  int threads = 0;           ///< upper bound; 0: default_threads() at the time of the run
+  /// A floating scalar that run() tests before anything is written to a variable; none: no test.
+  Value check = {};
+};
+
+/// Shapes are fixed, memory is planned, kernels and pointers are resolved: run() walks a list. It does not
+/// allocate. A Program is used by one thread at a time; the graph may go after construction.
+class Program {
+ public:
+  /// Compiles what `outputs` and the graph's assignments need. `inputs` are nodes of Graph::input; all those
+  /// that are needed must be listed.
+  Program(const Graph& graph,
+          const std::vector<Value>& inputs,
+          const std::vector<Value>& outputs,
+          const ProgramOptions& options = {});
+  ~Program();
+  Program(Program&&) noexcept;
+  Program& operator=(Program&&) noexcept;
+
+  /// Where to put input i before run(): a window of the arena.
+  [[nodiscard]] const Tensor& input(int i) const;
+  /// Output i of the last run(): a window of the arena (or of a variable), overwritten by the next one.
+  [[nodiscard]] const Tensor& output(int i) const;
+
+  /// Runs every instruction. Returns false, and leaves every variable as it was, when the checked value is NaN
+  /// or infinite.
+  bool run();
+
+  [[nodiscard]] std::size_t arena_bytes() const;
+  [[nodiscard]] int instruction_count() const;
+  /// One line per instruction: op, output types, scope. For people and tests.
+  [[nodiscard]] std::string listing() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace chainrule

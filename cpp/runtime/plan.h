@@ -1,0 +1,36 @@
+// Where every value lives and in which order instructions run.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+/// A place in memory: `offset` bytes into the arena, or into memory that lives outside of it.
+struct Place {
+  std::byte* external = nullptr;  ///< variable or constant; null: arena
+  std::size_t offset = 0;
+};
+
+/// The plan of a graph. Values that are never alive together share memory; a view is its source; an
+/// element-wise op overwrites a dying input of its own shape; the pieces of a `pack` are produced in place;
+/// an assigned value is computed straight into its variable when everyone else has read the old content.
+struct Plan {
+  std::vector<int> order;                   ///< nodes that have an instruction, in running order
+  int first_update = 0;                     ///< order[first_update..] may write variables
+  std::vector<std::vector<Place>> outputs;  ///< by node, by output
+  std::vector<std::size_t> scratch;         ///< by node: arena offset
+  std::size_t arena_bytes = 0;
+};
+
+/// `inputs`, `outputs` and `check` keep their memory for the whole run. With `reuse` false every value has its
+/// own memory.
+Plan make_plan(const Graph& graph,
+               const std::vector<Value>& inputs,
+               const std::vector<Value>& outputs,
+               Value check,
+               bool reuse);
+
+}  // namespace chainrule

@@ -1,0 +1,161 @@
+#include "chainrule/program.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/op.h"
+#include "parallel/parallel_for.h"
+#include "runtime/plan.h"
+#include "transform/passes.h"
+
+namespace chainrule {
+
+struct Program::State {
+  std::vector<Step> steps;
+  std::size_t first_update = 0;        // steps from here on may write variables
+  std::shared_ptr<Buffer> arena;
+  std::vector<Tensor> inputs, outputs;
+  Tensor check;                        // not defined: no check
+  int threads = 0;
+  std::vector<Tensor> constants;       // keep alive what instructions point to
+  std::vector<VariablePtr> variables;
+  std::vector<Tensor> variable_memory;
+  std::vector<std::string> listing;
+};
+
+namespace {
+
+bool finite(const Tensor& scalar) {
+  return scalar.dtype() == DType::float32 ? std::isfinite(*reinterpret_cast<const float*>(scalar.raw()))
+                                          : std::isfinite(*reinterpret_cast<const double*>(scalar.raw()));
+}
+
+void check_arguments(const std::vector<Value>& inputs, Value check) {
+  for (const Value& value : inputs) {
+    if (value.node().op != &input_op) invalid("Program", "inputs must be made by Graph::input");
+  }
+  if (check.defined() && (!is_floating(check.dtype()) || check.shape().size() != 1)) {
+    invalid("Program", "the checked value must be a floating scalar", {{"check", check.type().str()}});
+  }
+}
+
+void require_listed_inputs(const Graph& graph, const std::vector<Value>& inputs, const std::vector<bool>& live) {
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(i);
+    if (!live[static_cast<std::size_t>(i)] || node.op != &input_op) continue;
+    const bool listed = std::any_of(
+        inputs.begin(), inputs.end(), [&](const Value& value) { return value.node_index() == i; });
+    if (!listed) {
+      invalid("Program", "every input that the outputs depend on must be listed",
+              {{"missing", "'" + node.attrs.get<std::string>("name") + "'"}});
+    }
+  }
+}
+
+std::string describe(const Node& node) {
+  std::string line = node.op->name;
+  for (const TensorType& type : node.outputs) line += " " + type.str();
+  return node.scope.empty() ? line : line + " @" + node.scope;
+}
+
+}  // namespace
+
+Program::Program(const Graph& graph,
+                 const std::vector<Value>& inputs,
+                 const std::vector<Value>& outputs,
+                 const ProgramOptions& options)
+    : state_(std::make_unique<State>()) {
+  check_arguments(inputs, options.check);
+
+  // Passes see inputs, outputs and the check as one list of tracked values.
+  std::vector<Value> tracked = inputs;
+  tracked.insert(tracked.end(), outputs.begin(), outputs.end());
+  if (options.check.defined()) tracked.push_back(options.check);
+  require_listed_inputs(graph, inputs, live_nodes(graph, tracked));
+  Rewritten rewritten = options.simplify ? simplify(graph, tracked) : copy_live(graph, tracked);
+  if (options.fuse) rewritten = fuse(*rewritten.graph, rewritten.tracked);
+  rewritten = copy_live(*rewritten.graph, rewritten.tracked);
+  const Graph& final_graph = *rewritten.graph;
+  const auto first = rewritten.tracked.begin();
+  const auto n_in = static_cast<std::ptrdiff_t>(inputs.size());
+  const auto n_out = static_cast<std::ptrdiff_t>(outputs.size());
+  const std::vector<Value> final_inputs(first, first + n_in);
+  const std::vector<Value> final_outputs(first + n_in, first + n_in + n_out);
+  const Value final_check = options.check.defined() ? rewritten.tracked.back() : Value();
+
+  const Plan plan = make_plan(final_graph, final_inputs, final_outputs, final_check, options.reuse_memory);
+  State& state = *state_;
+  state.threads = options.threads;
+  state.arena = std::make_shared<Buffer>(plan.arena_bytes);
+
+  const auto pointer = [&](const Value& value) {
+    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    return place.external != nullptr ? place.external : state.arena->data() + place.offset;
+  };
+  for (int i = 0; i < final_graph.size(); ++i) {
+    const Node& node = final_graph.node(i);
+    if (node.op == &constant_op) state.constants.push_back(node.attrs.get<Tensor>("value"));
+    if (node.op == &variable_op || node.op == &assign_op) {
+      state.variables.push_back(node.attrs.get<VariablePtr>("variable"));
+      state.variable_memory.push_back(state.variables.back()->value);
+    }
+  }
+  for (std::size_t p = 0; p < plan.order.size(); ++p) {
+    if (static_cast<int>(p) == plan.first_update) state.first_update = state.steps.size();
+    const int i = plan.order[p];
+    const Node& node = final_graph.node(i);
+    std::vector<std::byte*> in, out;
+    for (const Value& value : node.inputs) in.push_back(pointer(value));
+    for (std::size_t k = 0; k < node.outputs.size(); ++k) out.push_back(pointer({const_cast<Graph*>(&final_graph), i, static_cast<int>(k)}));
+    std::byte* scratch = state.arena->data() + plan.scratch[static_cast<std::size_t>(i)];
+    Step step = node.op->lower({node, in, out, scratch});
+    if (!step) continue;
+    state.steps.push_back(std::move(step));
+    state.listing.push_back(describe(node));
+  }
+  if (plan.first_update >= static_cast<int>(plan.order.size())) state.first_update = state.steps.size();
+
+  const auto window = [&](const Value& value) {
+    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    if (place.external == nullptr) return Tensor(value.type(), state.arena, place.offset);
+    for (const std::vector<Tensor>* owners : {&state.variable_memory, &state.constants}) {
+      for (const Tensor& owner : *owners) {
+        if (owner.raw() == place.external && owner.bytes() == value.type().bytes()) return owner.reshaped(value.shape());
+      }
+    }
+    fail("Program", "a value has no memory");  // unreachable: externals are variables and constants
+  };
+  for (const Value& value : final_inputs) state.inputs.push_back(window(value));
+  for (const Value& value : final_outputs) state.outputs.push_back(window(value));
+  if (final_check.defined()) state.check = window(final_check);
+}
+
+Program::~Program() = default;
+Program::Program(Program&&) noexcept = default;
+Program& Program::operator=(Program&&) noexcept = default;
+
+const Tensor& Program::input(int i) const { return state_->inputs.at(static_cast<std::size_t>(i)); }
+const Tensor& Program::output(int i) const { return state_->outputs.at(static_cast<std::size_t>(i)); }
+
+bool Program::run() {
+  State& state = *state_;
+  const Exec exec{state.threads > 0 ? state.threads : default_threads()};
+  const Step* step = state.steps.data();
+  const Step* const update = step + state.first_update;
+  const Step* const end = step + state.steps.size();
+  for (; step != update; ++step) (*step)(exec);
+  if (state.check.defined() && !finite(state.check)) return false;
+  for (; step != end; ++step) (*step)(exec);
+  return true;
+}
+
+std::size_t Program::arena_bytes() const { return state_->arena->bytes(); }
+int Program::instruction_count() const { return static_cast<int>(state_->steps.size()); }
+
+std::string Program::listing() const {
+  std::string text;
+  for (const std::string& line : state_->listing) text += line + "\n";
+  return text;
+}
+
+}  // namespace chainrule

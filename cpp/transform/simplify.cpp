@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
+
+#include "chainrule/ops.h"
+#include "graph/op.h"
+#include "transform/passes.h"
+
+namespace chainrule {
+namespace {
+
+bool is(const Value& value, std::string_view op) { return value.node().op->name == op; }
+
+/// The value behind a transpose that exchanges the last two axes, or none.
+Value untransposed(Value value) {
+  if (!is(value, "transpose")) return {};
+  std::vector<std::int64_t> swap(static_cast<std::size_t>(value.shape().rank()));
+  if (swap.size() < 2) return {};
+  std::iota(swap.begin(), swap.end(), 0);
+  std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
+  return value.node().attrs.get<std::vector<std::int64_t>>("axes") == swap ? value.node().inputs[0] : Value();
+}
+
+/// matmul(transpose(a), b) = matmul(a, b, transpose_a).
+Value fold_transposes(const Node& node, const std::vector<Value>& inputs) {
+  const Value a = untransposed(inputs[0]);
+  const Value b = untransposed(inputs[1]);
+  if (!a.defined() && !b.defined()) return {};
+  return matmul(a.defined() ? a : inputs[0],
+                b.defined() ? b : inputs[1],
+                node.attrs.get<bool>("transpose_a") != a.defined(),
+                node.attrs.get<bool>("transpose_b") != b.defined());
+}
+
+bool is_scalar_one(const Value& value) {
+  const Value source = value.node().op->kind == OpKind::view ? value.node().inputs[0] : value;
+  if (source.node().op != &constant_op || source.shape().size() != 1) return false;
+  return source.node().attrs.get<Tensor>("value").cast(DType::float64).data<double>()[0] == 1.0;
+}
+
+/// x * 1 = x where the 1 does not broadcast x.
+Value fold_unit_factor(const Node& node, const std::vector<Value>& inputs) {
+  for (int i = 0; i < 2; ++i) {
+    const Value other = inputs[static_cast<std::size_t>(1 - i)];
+    if (is_scalar_one(inputs[static_cast<std::size_t>(i)]) && other.type() == node.outputs[0]) return other;
+  }
+  return {};
+}
+
+/// An element-wise op reads the small side of a broadcast itself, as long as its own shape stays.
+void read_through_broadcasts(const Node& node, std::vector<Value>& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!is(inputs[i], "broadcast_to")) continue;
+    std::vector<Value> tried = inputs;
+    tried[i] = inputs[i].node().inputs[0];
+    Shape shape = tried[0].shape();
+    for (const Value& value : tried) shape = broadcast(shape, value.shape(), node.op->name);
+    if (shape == node.outputs[0].shape) inputs = tried;
+  }
+}
+
+}  // namespace
+
+std::vector<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked) {
+  std::vector<bool> live(static_cast<std::size_t>(graph.size()), false);
+  for (const Value& value : tracked) live[static_cast<std::size_t>(value.node_index())] = true;
+  for (const int i : graph.assignments()) live[static_cast<std::size_t>(i)] = true;
+  for (int i = graph.size() - 1; i >= 0; --i) {
+    if (!live[static_cast<std::size_t>(i)]) continue;
+    for (const Value& input : graph.node(i).inputs) live[static_cast<std::size_t>(input.node_index())] = true;
+  }
+  return live;
+}
+
+Rewritten copy_live(const Graph& graph, const std::vector<Value>& tracked) {
+  Rewritten result{std::make_unique<Graph>(), {}};
+  const std::vector<bool> live = live_nodes(graph, tracked);
+  std::vector<std::vector<Value>> moved(static_cast<std::size_t>(graph.size()));
+  const auto move = [&](const Value& value) {
+    return moved[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+  };
+  for (int i = 0; i < graph.size(); ++i) {
+    if (!live[static_cast<std::size_t>(i)]) continue;
+    const Node& node = graph.node(i);
+    const Graph::Scope scope(*result.graph, node.scope);
+    std::vector<Value> inputs;
+    for (const Value& input : node.inputs) inputs.push_back(move(input));
+    moved[static_cast<std::size_t>(i)] = result.graph->add(*node.op, std::move(inputs), node.attrs);
+  }
+  for (const Value& value : tracked) result.tracked.push_back(move(value));
+  return result;
+}
+
+Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
+  Rewritten result{std::make_unique<Graph>(), {}};
+  Graph& target = *result.graph;
+  const std::vector<bool> live = live_nodes(graph, tracked);
+  std::vector<std::vector<Value>> moved(static_cast<std::size_t>(graph.size()));  // by node, by output
+  std::unordered_map<std::size_t, std::vector<int>> seen;                        // by hash: nodes of target
+  std::unordered_map<int, std::vector<Value>> values_of;                         // outputs of a target node
+
+  // Adds a node unless an equal one is there.
+  const auto add_shared = [&](const Node& node, std::vector<Value> inputs) {
+    std::size_t hash = std::hash<const void*>{}(node.op);
+    for (const Value& value : inputs) {
+      hash = hash * 1000003U + static_cast<std::size_t>(value.node_index()) * 8U + static_cast<std::size_t>(value.output());
+    }
+    const bool unique = node.op == &input_op || node.op->kind == OpKind::assign;
+    for (const int candidate : seen[hash]) {
+      const Node& other = target.node(candidate);
+      if (!unique && other.op == node.op && other.inputs == inputs && other.attrs == node.attrs) {
+        return values_of[candidate];
+      }
+    }
+    std::vector<Value> values = target.add(*node.op, std::move(inputs), node.attrs);
+    seen[hash].push_back(target.size() - 1);
+    values_of[target.size() - 1] = values;
+    return values;
+  };
+
+  for (int i = 0; i < graph.size(); ++i) {
+    if (!live[static_cast<std::size_t>(i)]) continue;
+    const Node& node = graph.node(i);
+    const Graph::Scope scope(target, node.scope);
+    std::vector<Value> inputs;
+    for (const Value& input : node.inputs) {
+      inputs.push_back(moved[static_cast<std::size_t>(input.node_index())][static_cast<std::size_t>(input.output())]);
+    }
+    const std::string_view name = node.op->name;
+    Value folded;
+    if (name == "matmul") folded = fold_transposes(node, inputs);
+    if (name == "multiply") folded = fold_unit_factor(node, inputs);
+    if (folded.defined()) {
+      moved[static_cast<std::size_t>(i)] = {folded};
+      continue;
+    }
+    if (node.op->kind == OpKind::elementwise) read_through_broadcasts(node, inputs);
+    moved[static_cast<std::size_t>(i)] = add_shared(node, std::move(inputs));
+  }
+  for (const Value& value : tracked) {
+    result.tracked.push_back(moved[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())]);
+  }
+  return result;
+}
+
+}  // namespace chainrule
