@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Sets up, tries, tests, checks and formats this checkout.
+
+    python3 dev.py demo      install into .venv and train a first model
+    python3 dev.py test      install into .venv, then run the C++ and the Python tests
+    python3 dev.py lint      clang-format, clang-tidy, ruff and mypy; changes nothing
+    python3 dev.py format    clang-format and ruff, in place
+
+Needs Python 3.10 or newer and a C++20 compiler; everything else is installed into the virtual
+environment. Only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+class SetupError(Exception):
+    """Something that the user has to put right; the message says what and how."""
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    """Runs a command in the root of the checkout, showing it first; raises when it fails."""
+    words = [str(word) for word in command]
+    print("+", shlex.join(words), flush=True)
+    subprocess.run(words, cwd=ROOT, check=True, env=env)
+
+
+def require_compiler() -> None:
+    """Checks that the compiler which CMake will choose compiles C++20."""
+    advice = (
+        "Install GCC 11 or Clang 14 or newer, e.g. `sudo apt install g++` or `sudo dnf install "
+        "gcc-c++`; or set CXX to your compiler."
+    )
+    given = os.environ.get("CXX")
+    candidates = [shlex.split(given)] if given else [["c++"], ["g++"], ["clang++"]]
+    compiler = next((words for words in candidates if shutil.which(words[0])), None)
+    if compiler is None:
+        looked_for = ", ".join(shlex.join(words) for words in candidates)
+        raise SetupError(f"no C++ compiler found (looked for {looked_for}). {advice}")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "check.cpp")
+        source.write_text("#include <span>\nint main() { return std::span<int>().size(); }\n")
+        command = [*compiler, "-std=c++20", str(source), "-o", str(Path(folder, "check"))]
+        result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        name = shlex.join(compiler)
+        raise SetupError(f"{name} does not compile C++20. {advice} It said:\n{result.stderr}")
+
+
+class Venv:
+    """The virtual environment that everything is installed into."""
+
+    def __init__(self, folder: Path, python: str) -> None:
+        self.bin = folder / "bin"
+        self.python = self.bin / "python"
+        # Its tools (ninja) come first for what they start (cmake).
+        self.env = {**os.environ, "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
+        check = "import sys; sys.exit(sys.version_info < (3, 10))"
+        found = shutil.which(python)
+        if found is None or subprocess.run([found, "-c", check]).returncode != 0:
+            raise SetupError(f"Python 3.10 or newer is needed. Received: --python {python}")
+        if not (self.bin / "pip").exists():
+            try:
+                run(python, "-m", "venv", folder)
+            except subprocess.CalledProcessError as error:
+                raise SetupError(
+                    f"{python} could not make a virtual environment in {folder}. On Debian and "
+                    "Ubuntu: `sudo apt install python3-venv`."
+                ) from error
+
+    def run(self, tool: str, *arguments: str | Path) -> None:
+        run(self.bin / tool, *arguments, env=self.env)
+
+    def pip_install(self, *arguments: str | Path) -> None:
+        run(self.python, "-m", "pip", "install", "--disable-pip-version-check", *arguments)
+
+
+def demo(venv: Venv, options: argparse.Namespace) -> None:
+    require_compiler()
+    print("Compiling the engine; this takes a minute or two the first time.", flush=True)
+    venv.pip_install(ROOT)
+    venv.run("chainrule", "demo")
+
+
+def test(venv: Venv, options: argparse.Namespace) -> None:
+    require_compiler()
+    print("Compiling the engine and its tests; the first time takes minutes.", flush=True)
+    venv.pip_install(f"{ROOT}[test]")
+    venv.run("cmake", "--preset", "release")
+    venv.run("cmake", "--build", "--preset", "release")
+    run(ROOT / "build" / "release" / "chainrule_tests")
+    venv.run("pytest")
+
+
+def files_of(*patterns: str, since: str | None = None) -> list[str]:
+    """The checkout's files, new ones included and ignored ones not, or those changed `since`."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    if since:
+        listing = ["git", "diff", "--name-only", "--diff-filter=d", since]
+    out = subprocess.run(
+        [*listing, "--", *patterns], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    return sorted({name for name in out.splitlines() if (ROOT / name).exists()})
+
+
+def clang_tidy(venv: Venv, since: str | None) -> None:
+    """Checks the C++ sources (those changed `since`) with the flags they are compiled with."""
+    asked = [str(venv.python), "-m", "pybind11", "--cmakedir"]
+    pybind11 = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    build = ROOT / "build" / "lint"
+    venv.run(
+        "cmake", "--preset", "release", "-B", build, "-DCHAINRULE_BUILD_PYTHON=ON",
+        f"-Dpybind11_DIR={pybind11}", f"-DPython_EXECUTABLE={venv.python}",
+    )  # fmt: skip
+    compiled = (build / "compile_commands.json").read_text()
+    names = [name for name in files_of("*.cpp", since=since) if f'{ROOT / name}"' in compiled]
+    print(f"+ clang-tidy on {len(names)} files", flush=True)
+
+    def check(name: str) -> str:
+        command = [str(venv.bin / "clang-tidy"), "--quiet", "-p", str(build), name]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return "" if result.returncode == 0 else result.stdout or result.stderr
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        complaints = [text for text in pool.map(check, names) if text]
+    if complaints:
+        print("\n".join(complaints), flush=True)
+        raise subprocess.CalledProcessError(1, ["clang-tidy"])
+
+
+def lint(venv: Venv, options: argparse.Namespace) -> None:
+    require_compiler()
+    venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt")
+    venv.run("clang-format", "--dry-run", "-Werror", *files_of("*.cpp", "*.h"))
+    venv.run("ruff", "check")
+    venv.run("ruff", "format", "--check")
+    venv.run("mypy")
+    clang_tidy(venv, options.since)
+    print("lint: no complaints")
+
+
+def format_files(venv: Venv, options: argparse.Namespace) -> None:
+    venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt")
+    venv.run("clang-format", "-i", *files_of("*.cpp", "*.h"))
+    venv.run("ruff", "check", "--fix")
+    venv.run("ruff", "format")
+
+
+def main() -> int:
+    commands = {"demo": demo, "test": test, "lint": lint, "format": format_files}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", metavar="DIR",
+                        help="the virtual environment to use or make (default: .venv)")  # fmt: skip
+    parser.add_argument("--python", default=sys.executable,
+                        help="the Python to make it with (default: this one)")  # fmt: skip
+    parser.add_argument("--since", metavar="REVISION",
+                        help="lint: clang-tidy only the files changed since then")  # fmt: skip
+    options = parser.parse_args()
+    try:
+        venv = Venv(options.venv.resolve(), options.python)
+        commands[options.command](venv, options)
+    except SetupError as error:
+        print(f"dev.py: {error}", file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as error:
+        print(f"dev.py: failed: {shlex.join(map(str, error.cmd))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Who may include whom: the rooms of cpp/ and the order they stand in."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CPP = ROOT / "cpp"
+PUBLIC = CPP / "include" / "chainrule"
+
+# Room -> the other rooms whose headers it may include.
+BELOW_KERNELS = {"base", "parallel", "isa", "blas"}
+MAY_INCLUDE = {
+    "base": set(),
+    "parallel": {"base"},
+    "isa": {"base", "parallel"},
+    "blas": {"base", "parallel", "isa"},
+    "kernels": BELOW_KERNELS,
+    "graph": {"base"},
+    "ops": {"graph", "kernels"} | BELOW_KERNELS,
+    "transform": {"base", "graph", "ops"},
+    "runtime": {"base", "parallel", "graph", "ops", "transform"},
+    "nn": {"base", "graph", "ops"},
+    "io": {"base", "graph", "nn"},
+    "train": {"base", "parallel", "graph", "ops", "transform", "runtime", "nn", "io"},
+}
+MAY_INCLUDE["bindings"] = set(MAY_INCLUDE)
+MAY_INCLUDE["everything"] = set(MAY_INCLUDE)  # chainrule.h
+# Single headers that one more room may include.
+EXCEPTIONS = {("graph", "parallel/exec.h")}  # an op's instructions run in an execution context
+
+# Room -> the public headers that it implements.
+PUBLIC_HEADERS = {
+    "base": "elementwise.def error.h json.h random.h shape.h tensor.h",
+    "graph": "graph.h",
+    "ops": "ops.h",
+    "runtime": "program.h",
+    "nn": "initializers.h layers.h losses.h metrics.h optimizers.h regularizers.h schedules.h",
+    "train": "model.h",
+    "everything": "chainrule.h",
+}
+ROOM_OF_PUBLIC = {name: room for room, names in PUBLIC_HEADERS.items() for name in names.split()}
+
+SUFFIXES = {".h", ".cpp", ".def"}
+MAX_LINES = 450
+
+
+def room_of(path):
+    """The room of an include path (`graph/op.h`, `chainrule/graph.h`); None for foreign headers."""
+    first, _, rest = path.partition("/")
+    if first == "chainrule":
+        assert rest in ROOM_OF_PUBLIC, f"give {path} a room in PUBLIC_HEADERS"
+        return ROOM_OF_PUBLIC[rest]
+    return first if first in MAY_INCLUDE else None
+
+
+def complaint(includer, included):
+    """Why `includer` may not include `included` (both as include paths); None when it may."""
+    if re.fullmatch(r"Python\.h|pybind11/.*", included) and room_of(includer) != "bindings":
+        return f"{includer} includes {included}: nothing under cpp/ knows Python"
+    source, target = room_of(includer), room_of(included)
+    if target is None:
+        return None
+    if includer.startswith("chainrule/") and not included.startswith("chainrule/"):
+        return f"{includer} is public and includes the private {included}"
+    if source == target or target in MAY_INCLUDE[source] or (source, included) in EXCEPTIONS:
+        return None
+    return f"{includer} ({source}) may not include {included} ({target})"
+
+
+def sources():
+    """(include path, file) of every C++ file of the engine and the bindings."""
+    for folder, base in ((CPP, CPP), (ROOT / "bindings", ROOT)):
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in SUFFIXES:
+                path = file.relative_to(base).as_posix()
+                yield path.removeprefix("include/"), file
+
+
+def includes(file):
+    return re.findall(r'^\s*#\s*include\s+["<]([^">]+)[">]', file.read_text(), re.MULTILINE)
+
+
+def test_every_include_goes_down():
+    found = list(sources())
+    assert len(found) > 10
+    complaints = [complaint(path, name) for path, file in found for name in includes(file)]
+    assert [c for c in complaints if c] == []
+
+
+def test_every_source_is_in_a_room():
+    assert [path for path, _ in sources() if room_of(path) is None] == []
+
+
+def test_quoted_includes_exist():
+    """A quoted include names its header from the include root, so that its room can be read."""
+    missing = [
+        f"{path}: {name}"
+        for path, file in sources()
+        for name in re.findall(r'^#include "([^"]+)"', file.read_text(), re.MULTILINE)
+        if not any((root / name).is_file() for root in (CPP, CPP / "include", ROOT))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("includer", "included"),
+    [
+        ("base/json.cpp", "graph/op.h"),
+        ("kernels/softmax.cpp", "chainrule/graph.h"),
+        ("graph/graph.cpp", "parallel/parallel_for.h"),
+        ("nn/layers/dense.cpp", "kernels/gemm.h"),
+        ("chainrule/graph.h", "graph/op.h"),
+        ("chainrule/shape.h", "chainrule/graph.h"),
+        ("ops/matmul.cpp", "Python.h"),
+    ],
+)
+def test_the_check_sees_violations(includer, included):
+    assert complaint(includer, included) is not None
+
+
+@pytest.mark.parametrize(
+    ("includer", "included"),
+    [
+        ("graph/op.h", "parallel/exec.h"),
+        ("ops/matmul.cpp", "kernels/gemm.h"),
+        ("nn/layers/dense.cpp", "chainrule/ops.h"),
+        ("bindings/module.cpp", "pybind11/pybind11.h"),
+        ("base/shape.cpp", "vector"),
+    ],
+)
+def test_the_check_lets_pass(includer, included):
+    assert complaint(includer, included) is None
+
+
+def test_examples_include_public_headers_only():
+    private = [
+        f"{file.name}: {name}"
+        for folder in ("examples/cpp", "tests/install")
+        for file in (ROOT / folder).glob("*.cpp")
+        for name in includes(file)
+        if room_of(name) and not name.startswith("chainrule/")
+    ]
+    assert private == []
+
+
+def test_files_stay_small():
+    folders = ("cpp", "bindings", "python", "tests", "benchmarks", "examples", "cmake")
+    long = {
+        file.relative_to(ROOT).as_posix(): lines
+        for folder in folders
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in SUFFIXES | {".py", ".cmake"}
+        and (lines := len(file.read_text().splitlines())) > MAX_LINES
+    }
+    assert long == {}
