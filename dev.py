@@ -19,14 +19,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 
 
-class SetupError(Exception):
-    """Something that the user has to put right; the message says what and how."""
+class DevError(Exception):
+    """Something to put right; the message says what."""
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
@@ -47,7 +48,7 @@ def require_compiler() -> None:
     compiler = next((words for words in candidates if shutil.which(words[0])), None)
     if compiler is None:
         looked_for = ", ".join(shlex.join(words) for words in candidates)
-        raise SetupError(f"no C++ compiler found (looked for {looked_for}). {advice}")
+        raise DevError(f"no C++ compiler found (looked for {looked_for}). {advice}")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "check.cpp")
         source.write_text("#include <span>\nint main() { return std::span<int>().size(); }\n")
@@ -55,7 +56,7 @@ def require_compiler() -> None:
         result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
         name = shlex.join(compiler)
-        raise SetupError(f"{name} does not compile C++20. {advice} It said:\n{result.stderr}")
+        raise DevError(f"{name} does not compile C++20. {advice} It said:\n{result.stderr}")
 
 
 class Venv:
@@ -69,12 +70,12 @@ class Venv:
         check = "import sys; sys.exit(sys.version_info < (3, 10))"
         found = shutil.which(python)
         if found is None or subprocess.run([found, "-c", check]).returncode != 0:
-            raise SetupError(f"Python 3.10 or newer is needed. Received: --python {python}")
+            raise DevError(f"Python 3.10 or newer is needed. Received: --python {python}")
         if not (self.bin / "pip").exists():
             try:
                 run(python, "-m", "venv", folder)
             except subprocess.CalledProcessError as error:
-                raise SetupError(
+                raise DevError(
                     f"{python} could not make a virtual environment in {folder}. On Debian and "
                     "Ubuntu: `sudo apt install python3-venv`."
                 ) from error
@@ -136,17 +137,29 @@ def clang_tidy(venv: Venv, since: str | None) -> None:
         complaints = [text for text in pool.map(check, names) if text]
     if complaints:
         print("\n".join(complaints), flush=True)
-        raise subprocess.CalledProcessError(1, ["clang-tidy"])
+        raise DevError("clang-tidy: see above")
 
 
 def lint(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
     venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt")
-    venv.run("clang-format", "--dry-run", "-Werror", *files_of("*.cpp", "*.h"))
-    venv.run("ruff", "check")
-    venv.run("ruff", "format", "--check")
-    venv.run("mypy")
-    clang_tidy(venv, options.since)
+    checks: dict[str, Callable[[], None]] = {
+        "clang-format": lambda: venv.run(
+            "clang-format", "--dry-run", "-Werror", *files_of("*.cpp", "*.h")
+        ),
+        "ruff check": lambda: venv.run("ruff", "check"),
+        "ruff format": lambda: venv.run("ruff", "format", "--check"),
+        "mypy": lambda: venv.run("mypy"),
+        "clang-tidy": lambda: clang_tidy(venv, options.since),
+    }
+    failed = []
+    for name, check in checks.items():
+        try:
+            check()
+        except (DevError, subprocess.CalledProcessError):
+            failed.append(name)
+    if failed:
+        raise DevError(f"lint: complaints by {', '.join(failed)}")
     print("lint: no complaints")
 
 
@@ -173,7 +186,7 @@ def main() -> int:
     try:
         venv = Venv(options.venv.resolve(), options.python)
         commands[options.command](venv, options)
-    except SetupError as error:
+    except DevError as error:
         print(f"dev.py: {error}", file=sys.stderr)
         return 2
     except subprocess.CalledProcessError as error:
