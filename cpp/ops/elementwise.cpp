@@ -1,0 +1,247 @@
+// The element-wise ops: one line each in chainrule/elementwise.def; cast, broadcast_to, clip, stop_gradient.
+
+#include <cmath>
+#include <span>
+
+#include "chainrule/ops.h"
+#include "graph/op.h"
+#include "isa/table.h"
+#include "ops/fused.h"
+
+namespace chainrule {
+namespace {
+
+// --- dtypes --------------------------------------------------------------------------------------
+
+enum class DTypes : std::uint8_t { kFloating, kNumeric, kAny };
+enum class Result : std::uint8_t { kSame, kBool };
+using enum DTypes;
+using enum Result;
+
+/// Position in the order of promotion: bool, uint8, int32, int64, float32, float64.
+int promotion_rank(DType t) {
+  constexpr int rank[kDTypeCount] = {4, 5, 2, 3, 1, 0};
+  return rank[static_cast<int>(t)];
+}
+
+/// The dtype in which an op with admitted dtypes `dtypes` computes values of dtype t.
+DType computed_in(DTypes dtypes, DType t) {
+  if (dtypes == kFloating && !is_floating(t)) return DType::float32;
+  if (dtypes == kNumeric && t == DType::boolean) return DType::int32;
+  return t;
+}
+
+/// The dtype of a number beside a value of dtype t.
+DType beside(double number, DType t) {
+  return is_floating(t) || number == std::floor(number) ? t : DType::float32;
+}
+
+struct Pair {
+  Value a, b;
+};
+
+/// Both operands as values of one dtype in which the op computes.
+Pair promote(const char* op, DTypes dtypes, const Operand& a, const Operand& b) {
+  if (a.is_number() && b.is_number()) invalid(op, "one operand must be a value of a graph");
+  DType type;
+  if (a.is_number()) {
+    type = beside(a.number(), b.value().dtype());
+  } else if (b.is_number()) {
+    type = beside(b.number(), a.value().dtype());
+  } else {
+    const DType ta = a.value().dtype();
+    const DType tb = b.value().dtype();
+    type = promotion_rank(ta) >= promotion_rank(tb) ? ta : tb;
+  }
+  type = computed_in(dtypes, type);
+  Graph& graph = (a.is_number() ? b : a).value().graph();
+  const auto as_value = [&](const Operand& x) {
+    return x.is_number() ? graph.scalar(x.number(), type) : cast(x.value(), type);
+  };
+  return {as_value(a), as_value(b)};
+}
+
+// --- shapes --------------------------------------------------------------------------------------
+
+/// All data operands have one dtype and broadcast together; the condition of a ternary is boolean.
+template <Result result>
+std::vector<TensorType> infer(const Node& node) {
+  const std::size_t first = node.inputs.size() == 3 ? 1 : 0;
+  Shape shape = node.inputs[0].shape();
+  for (const Value& value : node.inputs) shape = broadcast(shape, value.shape(), node.op->name);
+  for (std::size_t i = first; i < node.inputs.size(); ++i) {
+    if (node.inputs[i].dtype() != node.inputs[first].dtype()) {
+      invalid(node.op->name,
+              "the operands must have one dtype",
+              {{"a", node.inputs[first].type().str()}, {"b", node.inputs[i].type().str()}});
+    }
+  }
+  return {{shape, result == kBool ? DType::boolean : node.inputs[first].dtype()}};
+}
+
+// --- gradients -----------------------------------------------------------------------------------
+
+struct NoGradient {};
+constexpr NoGradient kNoGradient;
+
+template <class Rule>
+Value gradient_or_none(const Rule& rule, bool needed) {
+  if constexpr (std::is_same_v<decltype(rule()), NoGradient>) {
+    return {};
+  } else {
+    return needed ? rule() : Value();
+  }
+}
+
+// dy has the shape of y; the sum over broadcast axes is gradients()' business.
+#define UNARY(name, dtypes, result, value, gradient, ...)                     \
+  std::vector<Value> name##_vjp(const VjpContext& context) {                  \
+    [[maybe_unused]] const Value x = context.in(0);                           \
+    [[maybe_unused]] const Value y = context.out();                           \
+    [[maybe_unused]] const Value dy = context.dy();                           \
+    const auto rule = [&] { return gradient; };                               \
+    return {gradient_or_none(rule, context.needed[0] != 0)};                  \
+  }                                                                           \
+  constexpr bool name##_is_differentiable =                                   \
+      !std::is_same_v<decltype([](Value x, Value y, Value dy) {               \
+                        (void)x, (void)y, (void)dy;                           \
+                        return gradient;                                      \
+                      }(Value(), Value(), Value())),                          \
+                      NoGradient>;
+#define BINARY(name, dtypes, result, value, gradient_a, gradient_b, ...)      \
+  std::vector<Value> name##_vjp(const VjpContext& context) {                  \
+    [[maybe_unused]] const Value a = context.in(0);                           \
+    [[maybe_unused]] const Value b = context.in(1);                           \
+    [[maybe_unused]] const Value y = context.out();                           \
+    [[maybe_unused]] const Value dy = context.dy();                           \
+    const auto rule_a = [&] { return gradient_a; };                           \
+    const auto rule_b = [&] { return gradient_b; };                           \
+    return {gradient_or_none(rule_a, context.needed[0] != 0),                 \
+            gradient_or_none(rule_b, context.needed[1] != 0)};                \
+  }                                                                           \
+  constexpr bool name##_is_differentiable =                                   \
+      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) {      \
+                        (void)a, (void)b, (void)y, (void)dy;                  \
+                        return gradient_a;                                    \
+                      }(Value(), Value(), Value(), Value())),                 \
+                      NoGradient>;
+#define TERNARY(name, dtypes, result, value, gradient_b, gradient_c, ...)     \
+  std::vector<Value> name##_vjp(const VjpContext& context) {                  \
+    const Value c = context.in(0);                                            \
+    const Value dy = context.dy();                                            \
+    return {Value(),                                                          \
+            gradient_or_none([&] { return gradient_b; }, context.needed[1] != 0),  \
+            gradient_or_none([&] { return gradient_c; }, context.needed[2] != 0)}; \
+  }                                                                           \
+  constexpr bool name##_is_differentiable = true;
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+
+// --- the ops -------------------------------------------------------------------------------------
+
+#define DEFINE(id, dtypes, result, ...)                              \
+  const OpDef id##_op{.name = #id,                                   \
+                      .kind = OpKind::elementwise,                   \
+                      .infer = infer<result>,                        \
+                      .vjp = id##_is_differentiable ? id##_vjp : nullptr, \
+                      .lower = lower_elementwise,                    \
+                      .elementwise = isa::id##_code};
+#define UNARY DEFINE
+#define BINARY DEFINE
+#define TERNARY DEFINE
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef DEFINE
+
+const OpDef cast_op{
+    .name = "cast",
+    .kind = OpKind::elementwise,
+    .infer =
+        [](const Node& node) {
+          return std::vector{TensorType{node.in(0).shape, node.attrs.get<DType>("dtype")}};
+        },
+    .vjp = [](const VjpContext& c) { return std::vector{cast(c.dy(), c.in(0).dtype())}; },
+    .lower = lower_elementwise,
+};
+
+const OpDef broadcast_to_op{
+    .name = "broadcast_to",
+    .kind = OpKind::elementwise,
+    .infer =
+        [](const Node& node) {
+          const Shape target(node.attrs.get<std::vector<std::int64_t>>("shape"));
+          if (broadcast(node.in(0).shape, target, "broadcast_to") != target) {
+            invalid("broadcast_to",
+                    "the shape must broadcast to the target without changing it",
+                    {{"input", node.in(0).shape.str()}, {"target", target.str()}});
+          }
+          return std::vector{TensorType{target, node.in(0).dtype}};
+        },
+    .vjp = [](const VjpContext& c) { return std::vector{c.dy()}; },  // gradients() sums it back
+    .lower = lower_elementwise,
+};
+
+const OpDef stop_gradient_op{
+    .name = "stop_gradient",
+    .kind = OpKind::view,
+    .infer = [](const Node& node) { return std::vector{node.in(0)}; },
+};
+
+}  // namespace
+
+#define UNARY(name, dtypes, ...)                                                  \
+  Value name(Value x) {                                                           \
+    return x.graph().add1(name##_op, {cast(x, computed_in(dtypes, x.dtype()))});  \
+  }
+#define BINARY(name, dtypes, ...)                            \
+  Value name(Operand a, Operand b) {                         \
+    const Pair pair = promote(#name, dtypes, a, b);          \
+    return pair.a.graph().add1(name##_op, {pair.a, pair.b}); \
+  }
+#define TERNARY(name, dtypes, ...)                                                               \
+  Value name(Value condition, Operand a, Operand b) {                                            \
+    Graph& graph = condition.graph();                                                            \
+    if (a.is_number() && b.is_number()) a = graph.scalar(a.number(), DType::float32);            \
+    const Pair pair = promote(#name, dtypes, a, b);                                              \
+    return graph.add1(name##_op, {cast(condition, DType::boolean), pair.a, pair.b});             \
+  }
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+
+Value cast(Value x, DType dtype) {
+  return x.dtype() == dtype ? x : x.graph().add1(cast_op, {x}, {{"dtype", dtype}});
+}
+
+Value broadcast_to(Value x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  const std::vector<std::int64_t> dims(shape.dims().begin(), shape.dims().end());
+  return x.graph().add1(broadcast_to_op, {x}, {{"shape", dims}});
+}
+
+Value clip(Value x, Operand low, Operand high) { return minimum(maximum(x, low), high); }
+
+Value stop_gradient(Value x) { return x.graph().add1(stop_gradient_op, {x}); }
+
+std::span<const OpDef* const> elementwise_ops();
+std::span<const OpDef* const> elementwise_ops() {
+#define LIST(name, ...) &name##_op,
+#define UNARY LIST
+#define BINARY LIST
+#define TERNARY LIST
+  static const OpDef* const ops[] = {
+#include "chainrule/elementwise.def"
+      &cast_op, &broadcast_to_op, &stop_gradient_op, &fused_op};
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef LIST
+  return ops;
+}
+
+}  // namespace chainrule
