@@ -1,0 +1,89 @@
+#include "chainrule/random.h"
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <string>
+
+#include "chainrule/error.h"
+
+namespace chainrule {
+namespace {
+
+__extension__ using Uint128 = unsigned __int128;  // ISO C++ has no such type
+
+std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
+std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
+
+}  // namespace
+
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key) {
+  constexpr int kRounds = 10;
+  constexpr std::uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
+  constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::uint64_t p0 = kMultiplier0 * counter[0];
+    const std::uint64_t p1 = kMultiplier1 * counter[2];
+    counter = {high(p1) ^ counter[1] ^ key[0], low(p1), high(p0) ^ counter[3] ^ key[1], low(p0)};
+    key = {key[0] + kWeyl0, key[1] + kWeyl1};
+  }
+  return counter;
+}
+
+std::uint32_t Random::next_u32() {
+  if (used_ == 4) {
+    block_ = philox({low(index_), high(index_), low(stream_), high(stream_)},
+                    {low(seed_), high(seed_)});
+    ++index_;
+    used_ = 0;
+  }
+  return block_[static_cast<std::size_t>(used_++)];
+}
+
+std::uint64_t Random::next_u64() {
+  const std::uint64_t first = next_u32();
+  return first | (std::uint64_t{next_u32()} << 32);
+}
+
+float Random::uniform() { return static_cast<float>(next_u32() >> 8) * 0x1p-24f; }
+
+double Random::uniform_double() { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
+
+std::uint64_t Random::below(std::uint64_t n) {
+  if (n == 0) invalid("Random::below", "n must be positive", {{"n", "0"}});
+  Uint128 product = Uint128{next_u64()} * n;
+  auto fraction = static_cast<std::uint64_t>(product);
+  if (fraction < n) {
+    const std::uint64_t threshold = (0 - n) % n;  // 2^64 mod n: so many fractions are one too many
+    while (fraction < threshold) {
+      product = Uint128{next_u64()} * n;
+      fraction = static_cast<std::uint64_t>(product);
+    }
+  }
+  return static_cast<std::uint64_t>(product >> 64);
+}
+
+double Random::normal() {
+  if (has_spare_) {
+    has_spare_ = false;
+    return spare_;
+  }
+  const double radius = std::sqrt(-2 * std::log(1 - uniform_double()));  // of a number in (0, 1]
+  const double angle = 2 * std::numbers::pi * uniform_double();
+  spare_ = radius * std::sin(angle);
+  has_spare_ = true;
+  return radius * std::cos(angle);
+}
+
+std::vector<std::int64_t> Random::permutation(std::int64_t n) {
+  if (n < 0) {
+    invalid("Random::permutation", "n must not be negative", {{"n", std::to_string(n)}});
+  }
+  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[below(i)]);
+  return order;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,114 @@
+#include "chainrule/tensor.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <utility>
+
+namespace chainrule {
+namespace {
+
+// Calls f with a zero of the element type; `boolean` comes as a byte, since a bool object may only hold 0 or 1.
+template <class F>
+void visit_dtype(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::float32: return f(float{});
+    case DType::float64: return f(double{});
+    case DType::int32: return f(std::int32_t{});
+    case DType::int64: return f(std::int64_t{});
+    case DType::uint8:
+    case DType::boolean: return f(std::uint8_t{});
+  }
+}
+
+template <class To, class From>
+To convert(From x) {
+  if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    using Limits = std::numeric_limits<To>;
+    if (std::isnan(x)) return 0;
+    // The first integer above the type is a power of two, exact in every float.
+    const From above = std::ldexp(From{1}, Limits::digits);
+    if (x >= above) return Limits::max();
+    if (x <= static_cast<From>(Limits::min())) return Limits::min();
+  }
+  return static_cast<To>(x);
+}
+
+}  // namespace
+
+Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
+  data_ = static_cast<std::byte*>(
+      ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow));
+  if (data_ == nullptr) {
+    fail("memory",
+         "the system must have enough memory for the buffer",
+         {{"bytes", std::to_string(bytes)}});
+  }
+  std::memset(data_, 0, bytes);
+}
+
+Buffer::~Buffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+
+Tensor::Tensor(TensorType type) : type_(type), buffer_(std::make_shared<Buffer>(type.bytes())) {}
+
+Tensor::Tensor(TensorType type, std::shared_ptr<Buffer> buffer, std::size_t offset)
+    : type_(type), buffer_(std::move(buffer)), offset_(offset) {
+  const std::size_t room = buffer_ ? buffer_->bytes() : 0;
+  if (!buffer_ || offset > room || type.bytes() > room - offset ||
+      offset % size_of(type.dtype) != 0) {
+    invalid("Tensor",
+            "the window must lie inside the buffer, at a multiple of the element size",
+            {{"type", type.str()},
+             {"offset", std::to_string(offset)},
+             {"buffer", std::to_string(room) + " bytes"}});
+  }
+}
+
+void Tensor::check_access(DType asked) const {
+  if (!defined()) invalid("Tensor::data", "the tensor must have been given a shape");
+  if (asked != type_.dtype) {
+    invalid("Tensor::data",
+            "the element type asked for must be the tensor's",
+            {{"asked", std::string(name_of(asked))}, {"tensor", type_.str()}});
+  }
+}
+
+Tensor Tensor::clone() const {
+  if (!defined()) return {};
+  Tensor copy(type_);
+  std::memcpy(copy.raw(), raw(), bytes());
+  return copy;
+}
+
+Tensor Tensor::reshaped(const Shape& shape) const {
+  if (shape.size() != size()) {
+    invalid("Tensor::reshaped",
+            "the new shape must have as many elements",
+            {{"tensor", type_.str()}, {"shape", shape.str()}});
+  }
+  Tensor view = *this;
+  view.type_.shape = shape;
+  return view;
+}
+
+Tensor Tensor::cast(DType dtype) const {
+  if (!defined() || dtype == type_.dtype) return clone();
+  Tensor result(type_.shape, dtype);
+  const auto n = static_cast<std::size_t>(size());
+  visit_dtype(type_.dtype, [&]<class From>(From) {
+    const std::span<const From> in(reinterpret_cast<const From*>(raw()), n);
+    visit_dtype(dtype, [&]<class To>(To) {
+      const std::span<To> out(reinterpret_cast<To*>(result.raw()), n);
+      if (dtype == DType::boolean) {
+        std::transform(
+            in.begin(), in.end(), out.begin(), [](From x) { return To(x != From{0}); });
+      } else {
+        std::transform(in.begin(), in.end(), out.begin(), convert<To, From>);
+      }
+    });
+  });
+  return result;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,198 @@
+// Describe a thing once: a layer, loss, metric, optimizer or initializer lists its fields in one function,
+// and from that list come get_config, from_config, repr, the Python signature and docstring, and the errors.
+//
+//     void Dropout::fields(Fields& f) {
+//       f("rate", rate, "Fraction of the inputs to drop.", unit_interval);
+//     }
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "chainrule/error.h"
+#include "chainrule/json.h"
+#include "chainrule/shape.h"
+
+namespace chainrule {
+
+class Fields;
+
+/// What can be described by fields, and so saved, printed and made from a configuration.
+class Configurable {
+ public:
+  Configurable() = default;
+  Configurable(const Configurable&) = default;
+  Configurable& operator=(const Configurable&) = default;
+  virtual ~Configurable() = default;
+
+  /// The name under which the class is registered, Keras's: "Dense", "Adam".
+  [[nodiscard]] virtual std::string class_name() const = 0;
+  /// Shows every field to `f`, in the order of the constructor's arguments.
+  virtual void fields(Fields& f) = 0;
+  /// Checks that need more than one field. Throws InvalidArgument. Called once all fields are set.
+  virtual void validate() {}
+
+  /// Field names and values: the argument of from_config.
+  [[nodiscard]] Json config() const;
+  /// {"class_name": ..., "config": {...}}: what deserialize() reads.
+  [[nodiscard]] Json serialize() const;
+  /// `Dense(units=10, activation='relu')`: the fields that differ from their defaults.
+  [[nodiscard]] std::string repr() const;
+};
+
+/// A condition on one field: what it says goes into the error.
+struct Rule {
+  const char* text = nullptr;  ///< "must be positive"
+  bool (*holds)(const Json& value) = nullptr;
+};
+extern const Rule positive, not_negative, unit_interval /* [0, 1) */, closed_unit_interval /* [0, 1] */;
+
+/// What is known of a field.
+struct FieldInfo {
+  std::string name;
+  std::string type;      ///< Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
+  std::string doc;
+  bool required = false;  ///< has no default
+  Json default_value;
+};
+
+/// Marks a field without default.
+struct Required {};
+constexpr Required required;
+
+/// How a C++ type is named in Python, read from and written to JSON. Specialised beside types that are
+/// not plain data (initializers, activations...).
+template <class T, class = void>
+struct FieldType;
+
+/// Shows fields to a reader, a writer or a lister, which all see them as JSON.
+class Fields {
+ public:
+  virtual ~Fields() = default;
+
+  template <class T>
+  void operator()(std::string_view name, T& member, std::string_view doc, Rule rule = {}) {
+    field(name, member, doc, rule, false);
+  }
+  template <class T>
+  void operator()(std::string_view name, T& member, Required, std::string_view doc, Rule rule = {}) {
+    field(name, member, doc, rule, true);
+  }
+
+ protected:
+  /// `set` checks a new value and stores it; throws InvalidArgument without having changed anything.
+  virtual void visit(const FieldInfo& info, const std::function<void(const Json&)>& set) = 0;
+
+ private:
+  template <class T>
+  void field(std::string_view name, T& member, std::string_view doc, Rule rule, bool is_required) {
+    visit({std::string(name), FieldType<T>::name(), std::string(doc), is_required, FieldType<T>::write(member)},
+          [&](const Json& value) {
+            if (rule.holds != nullptr && !value.is_null() && is_number(value) && !rule.holds(value)) {
+              invalid(name, rule.text, {{std::string(name), value.dump()}});
+            }
+            member = FieldType<T>::read(value);
+          });
+  }
+  static bool is_number(const Json& value) {
+    return value.kind() == Json::Kind::integer || value.kind() == Json::Kind::number;
+  }
+};
+
+/// The fields of an object with its present values as defaults.
+std::vector<FieldInfo> list_fields(Configurable& object);
+
+/// Sets fields from a JSON object. Unknown names (with the nearest valid ones), missing required fields, wrong
+/// types and values that break a rule throw InvalidArgument; then some fields may have been set, so do this
+/// to a new object.
+void configure(Configurable& object, const Json& config);
+
+// --- plain field types ------------------------------------------------------------------------------------
+
+template <>
+struct FieldType<bool> {
+  static std::string name() { return "bool"; }
+  static Json write(bool v) { return v; }
+  static bool read(const Json& v) { return v.as_bool(); }
+};
+template <>
+struct FieldType<std::int64_t> {
+  static std::string name() { return "int"; }
+  static Json write(std::int64_t v) { return v; }
+  static std::int64_t read(const Json& v) { return v.as_int(); }
+};
+template <>
+struct FieldType<double> {
+  static std::string name() { return "float"; }
+  static Json write(double v) { return v; }
+  static double read(const Json& v) { return v.as_double(); }
+};
+template <>
+struct FieldType<std::string> {
+  static std::string name() { return "str"; }
+  static Json write(const std::string& v) { return v; }
+  static std::string read(const Json& v) { return v.as_string(); }
+};
+/// A list; a lone element is a list of one, as in Keras's `axis=-1`.
+template <>
+struct FieldType<std::vector<std::int64_t>> {
+  static std::string name() { return "tuple[int, ...]"; }
+  static Json write(const std::vector<std::int64_t>& v) { return Json::Array(v.begin(), v.end()); }
+  static std::vector<std::int64_t> read(const Json& v) {
+    if (v.kind() != Json::Kind::array) return {v.as_int()};
+    std::vector<std::int64_t> result;
+    for (const Json& item : v.as_array()) result.push_back(item.as_int());
+    return result;
+  }
+};
+/// JSON null and Python None are "not given".
+template <class T>
+struct FieldType<std::optional<T>> {
+  static std::string name() { return FieldType<T>::name() + " | None"; }
+  static Json write(const std::optional<T>& v) { return v ? FieldType<T>::write(*v) : Json(); }
+  static std::optional<T> read(const Json& v) {
+    if (v.is_null()) return std::nullopt;
+    return FieldType<T>::read(v);
+  }
+};
+
+// --- the catalog ------------------------------------------------------------------------------------------
+
+/// What kinds of things there are. Names are Keras's modules.
+enum class Kind : std::uint8_t { layers, losses, metrics, optimizers, initializers };
+std::string_view name_of(Kind kind);  ///< "layers"
+
+/// One class that can be made by name.
+struct ClassInfo {
+  std::string name;                  ///< "GlorotUniform"; "glorot_uniform" is accepted, too
+  std::vector<std::string> aliases;  ///< "mse"
+  std::string doc;                   ///< meaning, shapes, source; without the fields
+  std::function<std::shared_ptr<Configurable>()> make;
+};
+
+/// All classes, by kind. Filled on first use from every file of cpp/nn/<kind> (see cmake/tables.cmake).
+class Catalog {
+ public:
+  void add(Kind kind, ClassInfo info);
+  /// By class name, its snake_case form, or an alias. Throws InvalidArgument naming the nearest.
+  [[nodiscard]] const ClassInfo& find(Kind kind, std::string_view name) const;
+  [[nodiscard]] const std::vector<ClassInfo>& classes(Kind kind) const;
+
+ private:
+  std::map<Kind, std::vector<ClassInfo>> classes_;
+};
+const Catalog& catalog();
+
+/// "GlorotUniform" -> "glorot_uniform", as Keras writes it.
+std::string snake_case(std::string_view class_name);
+
+/// Makes an object from a name ("adam") or from {"class_name": ..., "config": {...}}.
+std::shared_ptr<Configurable> deserialize(Kind kind, const Json& spec);
+
+}  // namespace chainrule

@@ -1,0 +1,61 @@
+// Losses: how far predictions are from targets. Names, defaults and numerics are Keras 3's.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "chainrule/config.h"
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+/// A block of memory that belongs to somebody else: dense, row-major, first axis = samples.
+struct ArrayView {
+  const void* data = nullptr;
+  Shape shape;
+  DType dtype = DType::float32;
+  std::int64_t sample_stride = -1;  ///< bytes from one sample to the next; -1: dense
+};
+
+class Loss : public Configurable {
+ public:
+  std::string reduction = "sum_over_batch_size";  ///< or "sum", "none" (compile refuses that), "mean"
+  std::string name;
+
+  /// Loss of each sample (and position): y_pred (batch, ..., n) -> (batch, ...).
+  virtual Value values(Value y_true, Value y_pred) = 0;
+
+  /// The element type in which targets are handed over: float32; integer for labels.
+  [[nodiscard]] virtual DType target_dtype(DType given) const { (void)given; return DType::float32; }
+  /// The shape that targets must have for predictions of a shape (first axis included). The default: the same.
+  [[nodiscard]] virtual Shape target_shape(const Shape& y_pred) const { return y_pred; }
+  /// Checks target values once before training (labels in range). Throws InvalidArgument.
+  virtual void check_targets(const ArrayView& y_true, const Shape& y_pred) const { (void)y_true, (void)y_pred; }
+
+  /// The reduced, weighted loss, a scalar (or values() for reduction "none"): sum(values * weight) / number of
+  /// values. `sample_weight` (batch,) may be none. Throws InvalidArgument when the shapes of targets and
+  /// predictions do not match: (n,) and (n, 1) match each other, nothing else broadcasts.
+  Value operator()(Value y_true, Value y_pred, Value sample_weight = {});
+
+ protected:
+  void base_fields(Fields& f);
+};
+using LossPtr = std::shared_ptr<Loss>;
+
+/// By name ("mse", "sparse_categorical_crossentropy") or configuration.
+LossPtr loss(const Json& spec);
+/// A loss from a function of symbolic values, (y_true, y_pred) -> values of each sample.
+LossPtr function_loss(const std::string& name, std::function<Value(Value, Value)> function);
+
+/// Targets of shape (n,) for predictions (n, 1) and the reverse get the rank of the predictions; other
+/// differences throw in the name of `where`.
+Value match_targets(Value y_true, Value y_pred, std::string_view where);
+
+namespace losses {
+LossPtr MeanSquaredError();
+LossPtr MeanAbsoluteError();
+LossPtr BinaryCrossentropy(bool from_logits = false, double label_smoothing = 0.0);
+LossPtr CategoricalCrossentropy(bool from_logits = false, double label_smoothing = 0.0);
+LossPtr SparseCategoricalCrossentropy(bool from_logits = false);
+}  // namespace losses
+}  // namespace chainrule

@@ -1,0 +1,85 @@
+// Optimizers: they turn a flat gradient into nodes that update a flat array of parameters. Names, defaults and
+// numerics are Keras 3's.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chainrule/config.h"
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+class Optimizer : public Configurable {
+ public:
+  double learning_rate = 0.001;  ///< the initial one; the present one is in rate()
+  std::optional<double> weight_decay, clipnorm, clipvalue, global_clipnorm;
+  std::string name;
+
+  /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by gradients in
+  /// their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule of the optimizer,
+  /// counters. Slots are made at the first call and zeroed; later calls must have the same parameters.
+  void apply(Graph& graph,
+             const VariablePtr& parameters,
+             const std::vector<Value>& gradients,
+             const std::vector<std::int64_t>& offsets);
+
+  /// The number of updates made, int64 scalar; the learning rate, float32 scalar: readable and writable
+  /// between steps.
+  [[nodiscard]] const VariablePtr& iterations() const { return iterations_; }
+  [[nodiscard]] const VariablePtr& rate() const { return rate_; }
+  /// Slots by name ("momentum", "velocity"), congruent with the parameters.
+  [[nodiscard]] const std::vector<VariablePtr>& slots() const { return slots_; }
+  /// Slots of `size` float32 elements, all zero, before the first apply(): for loading. Throws if they exist with
+  /// another size.
+  void make_slots(std::int64_t size);
+
+  void validate() override;
+
+ protected:
+  Optimizer();
+  /// Names of the slots that step() uses.
+  [[nodiscard]] virtual std::vector<std::string> slot_names() const = 0;
+  struct Update {
+    Graph& graph;
+    Value parameter, gradient;  ///< rank 1
+    Value rate;                 ///< scalar float32
+    Value step;                 ///< scalar float32: 1 in the first update
+    std::vector<Value> slots;   ///< in: old values, in the order of slot_names(); out: new values
+  };
+  /// Returns the new parameters and replaces update.slots by their new values.
+  virtual Value step(Update& update) const = 0;
+  /// weight_decay, clipnorm, clipvalue, global_clipnorm, name.
+  void base_fields(Fields& f);
+
+ private:
+  VariablePtr iterations_, rate_;
+  std::vector<VariablePtr> slots_;
+};
+using OptimizerPtr = std::shared_ptr<Optimizer>;
+
+/// By name ("adam") or configuration.
+OptimizerPtr optimizer(const Json& spec);
+
+namespace optimizers {
+
+struct SGDOptions {
+  double learning_rate = 0.01;
+  double momentum = 0.0;
+  bool nesterov = false;
+};
+OptimizerPtr SGD(SGDOptions options = {});
+
+struct AdamOptions {
+  double learning_rate = 0.001;
+  double beta_1 = 0.9;
+  double beta_2 = 0.999;
+  double epsilon = 1e-7;
+  bool amsgrad = false;
+};
+OptimizerPtr Adam(AdamOptions options = {});
+
+}  // namespace optimizers
+}  // namespace chainrule

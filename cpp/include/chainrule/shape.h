@@ -1,0 +1,118 @@
+// Element types and shapes: the two things that are known of every value before it is computed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace chainrule {
+
+/// Element types. `boolean` is one byte, 0 or 1.
+enum class DType : std::uint8_t { float32, float64, int32, int64, uint8, boolean };
+
+constexpr int kDTypeCount = 6;
+
+/// Bytes of one element.
+constexpr std::size_t size_of(DType t) {
+  constexpr std::size_t bytes[kDTypeCount] = {4, 8, 4, 8, 1, 1};
+  return bytes[static_cast<int>(t)];
+}
+
+constexpr bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
+
+/// NumPy's name: "float32", "float64", "int32", "int64", "uint8", "bool".
+std::string_view name_of(DType t);
+
+/// Inverse of name_of. Throws InvalidArgument, naming the valid ones.
+DType dtype_from_name(std::string_view name);
+
+/// The DType of a C++ element type: dtype_of<float> == DType::float32.
+template <class T>
+constexpr DType dtype_of = [] {
+  if constexpr (std::is_same_v<T, float>) return DType::float32;
+  else if constexpr (std::is_same_v<T, double>) return DType::float64;
+  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::int32;
+  else if constexpr (std::is_same_v<T, std::int64_t>) return DType::int64;
+  else if constexpr (std::is_same_v<T, std::uint8_t>) return DType::uint8;
+  else {
+    static_assert(std::is_same_v<T, bool>, "no DType for this type");
+    return DType::boolean;
+  }
+}();
+
+/// The lengths of a dense row-major tensor's axes: at most kMaxRank of them, each >= 0. A scalar has
+/// rank 0 and size 1. Value type, no allocation.
+class Shape {
+ public:
+  static constexpr int kMaxRank = 8;
+  /// Most elements a shape may have: their bytes fit 63 bits for every DType.
+  static constexpr std::int64_t kMaxSize = std::numeric_limits<std::int64_t>::max() / 8;
+
+  constexpr Shape() = default;
+  Shape(std::initializer_list<std::int64_t> dims)
+      : Shape(std::span<const std::int64_t>(dims.begin(), dims.size())) {}
+  /// Throws InvalidArgument when a length is negative, the rank exceeds kMaxRank, or the product of the
+  /// lengths, zeros left out, exceeds kMaxSize.
+  explicit Shape(std::span<const std::int64_t> dims);
+
+  [[nodiscard]] int rank() const { return rank_; }
+  /// Length of an axis; negative axes count from the end. No bounds check: see normalize_axis.
+  std::int64_t operator[](int axis) const { return dims_[axis < 0 ? axis + rank_ : axis]; }
+  [[nodiscard]] std::int64_t size() const { return size_; }  ///< number of elements
+  [[nodiscard]] std::span<const std::int64_t> dims() const {
+    return {dims_.data(), static_cast<std::size_t>(rank_)};
+  }
+  /// Length of the last axis; the rank must not be 0.
+  [[nodiscard]] std::int64_t back() const { return dims_[rank_ - 1]; }
+
+  /// This shape with one axis changed, inserted or removed. Negative axes count from the end (of the
+  /// result, for inserted). Throws InvalidArgument for an axis out of range.
+  [[nodiscard]] Shape with(int axis, std::int64_t length) const;
+  [[nodiscard]] Shape inserted(int axis, std::int64_t length) const;
+  [[nodiscard]] Shape removed(int axis) const;
+  /// Axes [first, last), counted and clamped as in Python's slices.
+  [[nodiscard]] Shape slice(int first, int last = kMaxRank) const;
+
+  /// Python's way: `(32, 784)`, `(5,)`, `()`. The reserved lengths of kUnknown print as `None`.
+  [[nodiscard]] std::string str() const;
+
+  bool operator==(const Shape& other) const;
+
+  /// Two lengths that stand for "not known yet" while a layer is traced for its output shape: an axis
+  /// that differs between two traces depends on the batch. Primes, so that no layer has them.
+  static constexpr std::array<std::int64_t, 2> kUnknown = {1000003, 1000033};
+
+ private:
+  std::array<std::int64_t, kMaxRank> dims_{};
+  std::int64_t size_ = 1;
+  int rank_ = 0;
+};
+
+/// Joins two shapes: (2, 3) + (4,) = (2, 3, 4).
+Shape operator+(const Shape& a, const Shape& b);
+
+/// The shape that NumPy's broadcasting gives two shapes; throws InvalidArgument in the name of
+/// `where` when there is none.
+Shape broadcast(const Shape& a, const Shape& b, std::string_view where);
+
+/// Turns an axis in [-rank, rank) into one in [0, rank); throws InvalidArgument otherwise.
+int normalize_axis(std::int64_t axis, int rank, std::string_view where);
+
+/// Shape and element type: what shape inference computes for every value.
+struct TensorType {
+  Shape shape;
+  DType dtype = DType::float32;
+  bool operator==(const TensorType&) const = default;
+  [[nodiscard]] std::size_t bytes() const {
+    return static_cast<std::size_t>(shape.size()) * size_of(dtype);
+  }
+  [[nodiscard]] std::string str() const;  ///< "float32 (32, 10)"
+};
+
+}  // namespace chainrule

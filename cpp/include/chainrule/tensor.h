@@ -1,0 +1,101 @@
+// Owning, aligned host memory with a shape: constants, weights, results.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "chainrule/error.h"
+#include "chainrule/shape.h"
+
+namespace chainrule {
+
+/// Alignment of every buffer, and of every value inside an arena, in bytes: one cache line, one
+/// AVX-512 register.
+constexpr std::size_t kAlignment = 64;
+
+/// A zeroed block of kAlignment-aligned memory, shared by whoever points into it.
+class Buffer {
+ public:
+  /// Throws RuntimeError when the system has not that much memory.
+  explicit Buffer(std::size_t bytes);
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer();
+  [[nodiscard]] std::byte* data() const { return data_; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// A dense row-major array. Copies share the memory (as NumPy arrays do); clone() does not.
+class Tensor {
+ public:
+  Tensor() = default;
+  /// New, zeroed memory.
+  explicit Tensor(TensorType type);
+  Tensor(Shape shape, DType dtype) : Tensor(TensorType{shape, dtype}) {}
+  /// A window of `type.bytes()` at `offset` bytes into a shared buffer. Throws InvalidArgument when it
+  /// does not fit, or the offset is no multiple of the element size.
+  Tensor(TensorType type, std::shared_ptr<Buffer> buffer, std::size_t offset);
+
+  /// An array from its values in row-major order: Tensor::of<float>({2, 2}, {1, 2, 3, 4}).
+  template <class T>
+  static Tensor of(const Shape& shape, const std::vector<T>& values);
+  /// An array of rank 0.
+  template <class T>
+  static Tensor scalar(T value) { return of<T>(Shape{}, {value}); }
+
+  [[nodiscard]] const TensorType& type() const { return type_; }
+  [[nodiscard]] const Shape& shape() const { return type_.shape; }
+  [[nodiscard]] DType dtype() const { return type_.dtype; }
+  [[nodiscard]] std::int64_t size() const { return type_.shape.size(); }
+  [[nodiscard]] std::size_t bytes() const { return type_.bytes(); }
+  [[nodiscard]] bool defined() const { return buffer_ != nullptr; }
+
+  [[nodiscard]] std::byte* raw() const { return buffer_ ? buffer_->data() + offset_ : nullptr; }
+  /// The elements, writable, also of a const Tensor (as with shared_ptr). Throws InvalidArgument when T
+  /// is not the element type, or the tensor is not defined. T = bool reads the bytes of `boolean`.
+  template <class T>
+  [[nodiscard]] std::span<T> data() const;
+
+  /// A copy with memory of its own.
+  [[nodiscard]] Tensor clone() const;
+  /// Same memory, other shape. Throws InvalidArgument when the sizes differ.
+  [[nodiscard]] Tensor reshaped(const Shape& shape) const;
+  /// A copy whose elements are converted as C++ converts them; `boolean` is x != 0. Where C++ leaves
+  /// the result open: a float beyond an integer type saturates, NaN becomes 0.
+  [[nodiscard]] Tensor cast(DType dtype) const;
+
+ private:
+  /// Throws InvalidArgument unless the tensor is defined and holds `asked`.
+  void check_access(DType asked) const;
+
+  TensorType type_;
+  std::shared_ptr<Buffer> buffer_;
+  std::size_t offset_ = 0;
+};
+
+template <class T>
+std::span<T> Tensor::data() const {
+  check_access(dtype_of<T>);
+  return {reinterpret_cast<T*>(raw()), static_cast<std::size_t>(size())};
+}
+
+template <class T>
+Tensor Tensor::of(const Shape& shape, const std::vector<T>& values) {
+  Tensor t(shape, dtype_of<T>);
+  if (static_cast<std::int64_t>(values.size()) != shape.size()) {
+    invalid("Tensor::of", "the number of values must equal the shape's size",
+            {{"shape", shape.str()}, {"values", std::to_string(values.size())}});
+  }
+  std::copy(values.begin(), values.end(), t.data<T>().begin());
+  return t;
+}
+
+}  // namespace chainrule

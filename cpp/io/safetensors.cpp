@@ -1,0 +1,250 @@
+#include "io/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <new>
+#include <numeric>
+#include <string_view>
+#include <unordered_set>
+
+#include "chainrule/error.h"
+#include "chainrule/json.h"
+#include "io/file.h"
+
+namespace chainrule {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian");
+
+constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kMaxHeader = 100'000'000;
+constexpr const char* kMetadata = "__metadata__";
+// In the order of DType.
+constexpr std::array<std::string_view, kDTypeCount> kDTypes = {
+    "F32", "F64", "I32", "I64", "U8", "BOOL"};
+
+// ---- writing ----
+
+void check_names(const TensorFile& file) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, tensor] : file.tensors) {
+    const std::vector<Received> received = {{"name", "'" + name + "'"}};
+    if (name == kMetadata) invalid("save", "this name of a tensor is reserved", received);
+    if (!names.insert(name).second) invalid("save", "names of tensors must be unique", received);
+    if (!tensor.defined()) invalid("save", "a tensor must have been given a shape", received);
+  }
+  names.clear();
+  for (const auto& [key, value] : file.metadata) {
+    if (!names.insert(key).second) {
+      invalid("save", "keys of the metadata must be unique", {{"key", "'" + key + "'"}});
+    }
+  }
+}
+
+Json entry_of(const Tensor& tensor, std::uint64_t begin) {
+  Json::Array shape;
+  for (const std::int64_t length : tensor.shape().dims()) shape.emplace_back(length);
+  const auto end = static_cast<std::int64_t>(begin + tensor.bytes());
+  return Json::object({{"dtype", kDTypes[static_cast<std::size_t>(tensor.dtype())]},
+                       {"shape", std::move(shape)},
+                       {"data_offsets", Json::array({static_cast<std::int64_t>(begin), end})}});
+}
+
+// ---- reading ----
+
+struct Entry {
+  std::string name;
+  TensorType type;
+  std::uint64_t begin, end;  // bytes in the data section
+};
+
+// A file, and the error for a file that is damaged.
+struct Source {
+  const std::string& path;
+  InputFile file;
+
+  [[noreturn]] void damaged(const std::string& rule) const {
+    invalid("load", rule, {{"path", "'" + path + "'"}});
+  }
+  void require(bool condition, const std::string& rule) const {
+    if (!condition) damaged(rule);
+  }
+};
+
+std::uint64_t read_header_length(const Source& source) {
+  source.require(source.file.size() >= kLengthBytes, "a safetensors file has at least 8 bytes");
+  std::uint64_t length = 0;
+  source.file.read(0, std::as_writable_bytes(std::span(&length, 1)));
+  source.require(length <= kMaxHeader, "the header of a safetensors file has at most 100 MB");
+  source.require(length <= source.file.size() - kLengthBytes,
+                 "the header must end inside the file: the file is truncated or damaged");
+  return length;
+}
+
+Json read_header(const Source& source, std::uint64_t length) {
+  std::string text(length, '\0');
+  source.file.read(kLengthBytes, std::as_writable_bytes(std::span(text)));
+  source.require(text.starts_with('{'), "the header of a safetensors file must begin with '{'");
+  try {
+    return Json::parse(text);
+  } catch (const InvalidArgument& e) {
+    source.damaged(std::string("the header must be valid JSON: ") + e.what());
+  }
+}
+
+// The integers of an array, none of them negative.
+std::vector<std::int64_t> read_lengths(const Source& source,
+                                       const Json& value,
+                                       const std::string& what) {
+  std::vector<std::int64_t> lengths;
+  source.require(value.kind() == Json::Kind::array, what + " must be an array");
+  for (const Json& item : value.as_array()) {
+    source.require(item.kind() == Json::Kind::integer && item.as_int() >= 0,
+                   what + " must hold integers that are not negative");
+    lengths.push_back(item.as_int());
+  }
+  return lengths;
+}
+
+Entry read_entry(const Source& source,
+                 const std::string& name,
+                 const Json& value,
+                 std::uint64_t data_bytes) {
+  const std::string of = " of tensor '" + name + "'";
+  const bool complete = value.kind() == Json::Kind::object && value.as_object().size() == 3 &&
+                        value.find("dtype") != nullptr && value.find("shape") != nullptr &&
+                        value.find("data_offsets") != nullptr;
+  source.require(complete, "the entry" + of + " must have dtype, shape and data_offsets only");
+
+  const Json& dtype = value.at("dtype");
+  const auto known = dtype.kind() == Json::Kind::string
+                                ? std::find(kDTypes.begin(), kDTypes.end(), dtype.as_string())
+                                : kDTypes.end();
+  source.require(known != kDTypes.end(),
+                 "the dtype" + of + " must be one of F32, F64, I32, I64, U8, BOOL");
+
+  Entry entry{name, {}, 0, 0};
+  entry.type.dtype = static_cast<DType>(known - kDTypes.begin());
+  const auto lengths = read_lengths(source, value.at("shape"), "the shape" + of);
+  try {
+    entry.type.shape = Shape(lengths);
+  } catch (const InvalidArgument& e) {
+    source.damaged("the shape" + of + " must be possible: " + e.what());
+  }
+  const auto offsets = read_lengths(source, value.at("data_offsets"), "the data_offsets" + of);
+  source.require(offsets.size() == 2 && offsets[0] <= offsets[1],
+                 "the data_offsets" + of + " must be a begin and an end");
+  entry.begin = static_cast<std::uint64_t>(offsets[0]);
+  entry.end = static_cast<std::uint64_t>(offsets[1]);
+  source.require(entry.end <= data_bytes,
+                 "the data" + of + " must end inside the file: the file is truncated or damaged");
+  source.require(entry.end - entry.begin == entry.type.bytes(),
+                 "the data" + of + " must have the size of its shape and dtype");
+  return entry;
+}
+
+// Data must fill the file from its first byte to its last, each byte belonging to one tensor.
+void check_layout(const Source& source, std::vector<Entry> entries, std::uint64_t data_bytes) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  std::uint64_t end = 0;
+  for (const Entry& entry : entries) {
+    source.require(entry.begin >= end,
+                   "the data of tensor '" + entry.name + "' must not overlap another's");
+    source.require(entry.begin == end,
+                   "the data of tensor '" + entry.name + "' must follow without a gap");
+    end = entry.end;
+  }
+  source.require(end == data_bytes, "the file must end with the data of its last tensor");
+}
+
+TensorFile read(const std::string& path) {
+  const Source source{path, InputFile(path, "load")};
+  const std::uint64_t header_bytes = read_header_length(source);
+  const std::uint64_t data_begin = kLengthBytes + header_bytes;
+  const std::uint64_t data_bytes = source.file.size() - data_begin;
+
+  TensorFile result;
+  std::vector<Entry> entries;
+  const Json header = read_header(source, header_bytes);
+  for (const auto& [name, value] : header.as_object()) {
+    if (name != kMetadata) {
+      entries.push_back(read_entry(source, name, value, data_bytes));
+      continue;
+    }
+    source.require(value.kind() == Json::Kind::object, "the metadata must be an object");
+    for (const auto& [key, text] : value.as_object()) {
+      source.require(text.kind() == Json::Kind::string,
+                     "the value of '" + key + "' in the metadata must be a string");
+      result.metadata.emplace_back(key, text.as_string());
+    }
+  }
+  check_layout(source, entries, data_bytes);
+
+  for (const Entry& entry : entries) {
+    const Tensor tensor(entry.type);
+    const std::span<std::byte> bytes(tensor.raw(), tensor.bytes());
+    source.file.read(data_begin + entry.begin, bytes);
+    if (entry.type.dtype == DType::boolean) {
+      source.require(std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b <= std::byte{1}; }),
+                     "the bytes of tensor '" + entry.name + "', dtype BOOL, must be 0 or 1");
+    }
+    result.tensors.emplace_back(entry.name, tensor);
+  }
+  return result;
+}
+
+}  // namespace
+
+void write_safetensors(const std::string& path, const TensorFile& file) {
+  check_names(file);
+  // Larger elements first: then all data is aligned to its elements, and readers may map the file.
+  std::vector<std::size_t> order(file.tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return size_of(file.tensors[a].second.dtype()) > size_of(file.tensors[b].second.dtype());
+  });
+  std::vector<std::span<const std::byte>> pieces(2);  // length and header come first
+  std::vector<std::uint64_t> begins(order.size());
+  std::uint64_t end = 0;
+  for (const std::size_t i : order) {
+    const Tensor& tensor = file.tensors[i].second;
+    pieces.emplace_back(tensor.raw(), tensor.bytes());
+    begins[i] = end;
+    end += tensor.bytes();
+  }
+
+  Json::Object members;
+  if (!file.metadata.empty()) {
+    Json::Object metadata(file.metadata.begin(), file.metadata.end());
+    members.emplace_back(kMetadata, std::move(metadata));
+  }
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto& [name, tensor] = file.tensors[i];
+    members.emplace_back(name, entry_of(tensor, begins[i]));
+  }
+  std::string header = Json(std::move(members)).dump();
+  header.append((kLengthBytes - header.size() % kLengthBytes) % kLengthBytes, ' ');
+  const std::uint64_t length = header.size();
+  if (length > kMaxHeader) {
+    invalid("save",
+            "names and metadata must fit a header of 100 MB",
+            {{"header", std::to_string(length) + " bytes"}});
+  }
+  pieces[0] = std::as_bytes(std::span(&length, 1));
+  pieces[1] = std::as_bytes(std::span(header));
+  replace_file(path, pieces, "save");
+}
+
+TensorFile read_safetensors(const std::string& path) {
+  try {
+    return read(path);
+  } catch (const std::bad_alloc&) {
+    fail("load", "memory must suffice for the file", {{"path", "'" + path + "'"}});
+  }
+}
+
+}  // namespace chainrule

@@ -1,0 +1,108 @@
+// Which kernel table this process uses.
+#include <cstdlib>
+#include <string>
+
+#include "chainrule/error.h"
+#include "isa/table.h"
+
+namespace chainrule::isa {
+
+namespace reference {
+void fill(KernelTable& table);
+}
+#if defined(__x86_64__)
+namespace avx2 {
+void fill(KernelTable& table);
+}
+namespace avx512 {
+void fill(KernelTable& table);
+}
+#elif defined(__aarch64__)
+namespace neon {
+void fill(KernelTable& table);
+}
+#endif
+
+namespace {
+
+struct Candidate {
+  const char* name;
+  bool (*runs_here)();
+  void (*fill)(KernelTable&);
+};
+
+// Best first.
+constexpr Candidate kCandidates[] = {
+#if defined(__x86_64__)
+    {"avx512",
+     [] {
+       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("fma");
+     },
+     avx512::fill},
+    {"avx2",
+     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
+     avx2::fill},
+#elif defined(__aarch64__)
+    {"neon", [] { return true; }, neon::fill},
+#endif
+    {"reference", [] { return true; }, reference::fill},
+};
+
+/// Tables of the instruction sets that this CPU runs, filled once.
+struct Tables {
+  std::vector<KernelTable> all;
+  Tables() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+#endif
+    for (const Candidate& candidate : kCandidates) {
+      if (candidate.runs_here()) candidate.fill(all.emplace_back());
+    }
+  }
+};
+
+const Tables& tables() {
+  static const Tables made;
+  return made;
+}
+
+const KernelTable& choose() {
+  const char* wanted = std::getenv("CHAINRULE_ISA");
+  if (wanted == nullptr || *wanted == '\0') return tables().all.front();
+  std::string names;
+  for (const KernelTable& candidate : tables().all) {
+    if (std::string(wanted) == candidate.name) return candidate;
+    names += (names.empty() ? "" : ", ") + std::string(candidate.name);
+  }
+  bool known = false;
+  for (const Candidate& candidate : kCandidates) known |= std::string(wanted) == candidate.name;
+  invalid("CHAINRULE_ISA",
+          std::string(known ? "this CPU does not run that instruction set" : "unknown instruction set") +
+              "; available here: " + names,
+          {{"CHAINRULE_ISA", "'" + std::string(wanted) + "'"}});
+}
+
+}  // namespace
+
+const KernelTable& table() {
+  static const KernelTable& chosen = choose();
+  return chosen;
+}
+
+const KernelTable& reference_table() { return tables().all.back(); }
+
+std::vector<const KernelTable*> available_tables() {
+  std::vector<const KernelTable*> found;
+  for (const KernelTable& each : tables().all) found.push_back(&each);
+  return found;
+}
+
+std::vector<const char*> available() {
+  std::vector<const char*> names;
+  for (const KernelTable& each : tables().all) names.push_back(each.name);
+  return names;
+}
+
+}  // namespace chainrule::isa

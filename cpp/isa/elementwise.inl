@@ -1,0 +1,156 @@
+// Loops over the functions of elementwise.def, and conversions. Part of isa/kernels.inl.
+
+// The classes of dtypes in elementwise.def, as bits by DType.
+constexpr unsigned kFloating = 0b000011;
+constexpr unsigned kNumeric = 0b011111;
+constexpr unsigned kAny = 0b111111;
+
+// The result types: that of the operands, or one byte for a boolean.
+template <class T>
+struct kSame {
+  using type = T;
+};
+template <class T>
+struct kBool {
+  using type = std::uint8_t;
+};
+
+// One type per line, whose call() is the function on scalars.
+#define UNARY(name, dtypes, result, value, ...)         \
+  struct name##_line {                                  \
+    static constexpr unsigned kTypes = dtypes;          \
+    template <class T>                                  \
+    using Result = typename result<T>::type;            \
+    template <class T>                                  \
+    static Result<T> call(T x) {                        \
+      return static_cast<Result<T>>(value);             \
+    }                                                   \
+  };
+#define BINARY(name, dtypes, result, value, ...)        \
+  struct name##_line {                                  \
+    static constexpr unsigned kTypes = dtypes;          \
+    template <class T>                                  \
+    using Result = typename result<T>::type;            \
+    template <class T>                                  \
+    static Result<T> call(T a, T b) {                   \
+      return static_cast<Result<T>>(value);             \
+    }                                                   \
+  };
+#define TERNARY(name, dtypes, result, value, ...)       \
+  struct name##_line {                                  \
+    static constexpr unsigned kTypes = dtypes;          \
+    template <class T>                                  \
+    using Result = typename result<T>::type;            \
+    template <class T>                                  \
+    static Result<T> call(std::uint8_t c, T a, T b) {   \
+      return static_cast<Result<T>>(value);             \
+    }                                                   \
+  };
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+
+// `ivdep`: an output is exactly an operand or apart from it, so an element never depends on the one
+// before it.
+template <class F, class T>
+void run_unary(std::int64_t n, const void* a, const void*, const void*, void* out) {
+  const T* x = static_cast<const T*>(a);
+  auto* y = static_cast<typename F::template Result<T>*>(out);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i]);
+}
+
+template <class F, class T>
+void run_binary(std::int64_t n, const void* a, const void* b, const void*, void* out) {
+  const T* x = static_cast<const T*>(a);
+  const T* z = static_cast<const T*>(b);
+  auto* y = static_cast<typename F::template Result<T>*>(out);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i], z[i]);
+}
+
+template <class F, class T>
+void run_ternary(std::int64_t n, const void* c, const void* a, const void* b, void* out) {
+  const std::uint8_t* w = static_cast<const std::uint8_t*>(c);
+  const T* x = static_cast<const T*>(a);
+  const T* z = static_cast<const T*>(b);
+  auto* y = static_cast<typename F::template Result<T>*>(out);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(w[i], x[i], z[i]);
+}
+
+/// Fits an out-of-range number to the nearest integer, NaN to 0.
+template <class From, class To>
+struct Saturate {
+  static To call(From x) {
+    constexpr From low = To(-1) < To(0) ? From(-1) * From(std::uint64_t{1} << (8 * sizeof(To) - 1))
+                                        : From(0);
+    constexpr From high =  // one above the largest
+        To(-1) < To(0) ? -low : From(std::uint64_t{1} << (8 * sizeof(To) % 64));
+    constexpr To largest = To(-1) < To(0) ? To(~(std::uint64_t{1} << (8 * sizeof(To) - 1))) : To(-1);
+    constexpr To smallest = To(-1) < To(0) ? To(-largest - 1) : To(0);
+    const bool above = x >= high, below = x < low;
+    const To inside = static_cast<To>((above | below | (x != x)) ? From(0) : x);
+    return above ? largest : (below ? smallest : inside);
+  }
+};
+
+template <class From, class To, bool kToBoolean>
+void run_cast(std::int64_t n, const void* a, const void*, const void*, void* out) {
+  const From* x = static_cast<const From*>(a);
+  To* y = static_cast<To*>(out);
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) {
+    if constexpr (kToBoolean) {
+      y[i] = static_cast<To>(x[i] != From(0));
+    } else if constexpr (From(0.5) != From(0) && To(0.5) == To(0)) {
+      y[i] = Saturate<From, To>::call(x[i]);
+    } else {
+      y[i] = static_cast<To>(x[i]);
+    }
+  }
+}
+
+template <class From>
+void fill_casts(ElementwiseFn (&row)[kDTypeCount]) {
+  row[0] = run_cast<From, float, false>;
+  row[1] = run_cast<From, double, false>;
+  row[2] = run_cast<From, std::int32_t, false>;
+  row[3] = run_cast<From, std::int64_t, false>;
+  row[4] = run_cast<From, std::uint8_t, false>;
+  row[5] = run_cast<From, std::uint8_t, true>;
+}
+
+#define CHAINRULE_FILL(arity)                                                              \
+  template <class F>                                                                       \
+  void fill_##arity(ElementwiseFn (&row)[kDTypeCount]) {                                   \
+    row[0] = run_##arity<F, float>;                                                        \
+    row[1] = run_##arity<F, double>;                                                       \
+    if constexpr ((F::kTypes & ~kFloating) != 0) {                                         \
+      row[2] = run_##arity<F, std::int32_t>;                                               \
+      row[3] = run_##arity<F, std::int64_t>;                                               \
+      row[4] = run_##arity<F, std::uint8_t>;                                               \
+    }                                                                                      \
+    if constexpr (F::kTypes == kAny) row[5] = run_##arity<F, std::uint8_t>;                \
+  }
+CHAINRULE_FILL(unary)
+CHAINRULE_FILL(binary)
+CHAINRULE_FILL(ternary)
+#undef CHAINRULE_FILL
+
+void fill_elementwise(KernelTable& table) {
+#define UNARY(name, ...) fill_unary<name##_line>(table.elementwise[name##_code]);
+#define BINARY(name, ...) fill_binary<name##_line>(table.elementwise[name##_code]);
+#define TERNARY(name, ...) fill_ternary<name##_line>(table.elementwise[name##_code]);
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+  fill_casts<float>(table.cast[0]);
+  fill_casts<double>(table.cast[1]);
+  fill_casts<std::int32_t>(table.cast[2]);
+  fill_casts<std::int64_t>(table.cast[3]);
+  fill_casts<std::uint8_t>(table.cast[4]);
+  fill_casts<std::uint8_t>(table.cast[5]);
+}

@@ -1,0 +1,56 @@
+// The kernels of every instruction set, in portable C++ with vector extensions. An isa/<name>.cpp
+// defines, and then includes this file:
+//
+//   CHAINRULE_ISA           its name and namespace
+//   CHAINRULE_VECTOR_BYTES  width of a vector register; 0: plain scalars
+//   CHAINRULE_TILE_ROWS     rows of the GEMM tile, two vectors wide
+//
+// Everything is local to the file and nothing is taken from the C++ standard library: an inline function
+// of it, compiled here for AVX-512, could be the copy that the linker keeps for the whole program.
+#include <math.h>
+
+#include <cstdint>
+
+#include "base/philox.h"
+#include "chainrule/shape.h"
+#include "isa/table.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define CHAINRULE_TEXT_OF(name) #name
+#define CHAINRULE_TEXT(name) CHAINRULE_TEXT_OF(name)
+
+namespace chainrule::isa::CHAINRULE_ISA {
+namespace {
+
+#include "isa/math.inl"
+#include "isa/elementwise.inl"
+#include "isa/gemm.inl"
+#include "isa/reduce.inl"
+#include "isa/transpose.inl"
+
+template <class T>
+FloatKernels<T> float_kernels() {
+  return {.mr = kMaxRows,
+          .nr = 2 * kWidth<T>,
+          .gemm_tile = gemm_tile<T>,
+          .gemm_dot = gemm_dot<T>,
+          .transpose = transpose<T>,
+          .sum = sum<T>,
+          .exp_sum = exp_sum<T>,
+          .max = max<T>};
+}
+
+}  // namespace
+
+void fill(KernelTable& table) {
+  table.name = CHAINRULE_TEXT(CHAINRULE_ISA);
+  fill_elementwise(table);
+  table.f32 = float_kernels<float>();
+  table.f64 = float_kernels<double>();
+  table.philox = philox;
+}
+
+}  // namespace chainrule::isa::CHAINRULE_ISA

@@ -1,0 +1,58 @@
+// The place of the largest or smallest element along one axis.
+
+#include "chainrule/ops.h"
+#include "graph/op.h"
+#include "kernels/reduce.h"
+#include "ops/lowering.h"
+
+namespace chainrule {
+namespace {
+
+AxisBlock block_of(const Node& node) {
+  const std::int64_t axis = node.attrs.get<std::int64_t>("axis");
+  return axis_block(node.in(0).shape, axis, axis + 1);
+}
+
+std::vector<TensorType> infer_place(const Node& node) {
+  if (block_of(node).n == 0) {
+    invalid(node.op->name, "the axis must not be empty", {{"x", node.in(0).shape.str()}});
+  }
+  const int axis = static_cast<int>(node.attrs.get<std::int64_t>("axis"));
+  return {{node.in(0).shape.removed(axis), DType::int64}};
+}
+
+template <bool kLargest>
+Step lower_place(const LowerContext& call) {
+  const AxisBlock b = block_of(call.node);
+  return with_any(call.node.in(0).dtype, [&]<class T>(T) -> Step {
+    return [=, out = call.out<std::int64_t>(), x = call.in<T>(0)](const Exec& exec) {
+      if constexpr (kLargest) {
+        kernels::argmax(exec, out, x, b.outer, b.n, b.inner);
+      } else {
+        kernels::argmin(exec, out, x, b.outer, b.n, b.inner);
+      }
+    };
+  });
+}
+
+const OpDef argmax_op{.name = "argmax", .infer = infer_place, .lower = lower_place<true>};
+const OpDef argmin_op{.name = "argmin", .infer = infer_place, .lower = lower_place<false>};
+
+Value place(const OpDef& op, Value x, std::int64_t axis, bool keepdims) {
+  const std::int64_t at = normalize_axis(axis, x.shape().rank(), op.name);
+  const Value y = x.graph().add1(op, {x}, {{"axis", at}});
+  return keepdims ? expand_dims(y, at) : y;
+}
+
+}  // namespace
+
+Value argmax(Value x, std::int64_t axis, bool keepdims) { return place(argmax_op, x, axis, keepdims); }
+
+Value argmin(Value x, std::int64_t axis, bool keepdims) { return place(argmin_op, x, axis, keepdims); }
+
+std::span<const OpDef* const> argmax_ops() {
+  static constexpr const OpDef* ops[] = {&argmax_op, &argmin_op};
+  return ops;
+}
+
+}  // namespace chainrule
