@@ -46,9 +46,13 @@ Value place(const OpDef& op, Value x, std::int64_t axis, bool keepdims) {
 
 }  // namespace
 
-Value argmax(Value x, std::int64_t axis, bool keepdims) { return place(argmax_op, x, axis, keepdims); }
+Value argmax(Value x, std::int64_t axis, bool keepdims) {
+  return place(argmax_op, x, axis, keepdims);
+}
 
-Value argmin(Value x, std::int64_t axis, bool keepdims) { return place(argmin_op, x, axis, keepdims); }
+Value argmin(Value x, std::int64_t axis, bool keepdims) {
+  return place(argmin_op, x, axis, keepdims);
+}
 
 std::span<const OpDef* const> argmax_ops() {
   static constexpr const OpDef* ops[] = {&argmax_op, &argmin_op};

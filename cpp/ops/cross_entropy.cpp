@@ -1,5 +1,6 @@
-// Softmax and cross-entropy in one: stable, and with the simple gradient softmax(logits) - target. The
-// gradient asks for softmax(logits) as a node, so a model that ends in softmax computes it once.
+// Softmax and cross-entropy in one: stable, and with the simple gradient softmax(logits) - target.
+// The gradient asks for softmax(logits) as a node, so a model that ends in softmax computes it
+// once.
 
 #include "ops/cross_entropy.h"
 
@@ -49,7 +50,8 @@ Step lower_dense(const LowerContext& call) {
   const std::int64_t classes = call.node.in(0).shape.back();
   const std::int64_t rows = call.node.out().shape.size();
   return with_floating(call.node.in(0).dtype, [&]<class T>(T) -> Step {
-    return [=, loss = call.out<T>(), logits = call.in<T>(0), target = call.in<T>(1)](const Exec& exec) {
+    return [=, loss = call.out<T>(), logits = call.in<T>(0), target = call.in<T>(1)](
+               const Exec& exec) {
       kernels::softmax_cross_entropy<T>(exec, loss, nullptr, logits, target, rows, classes);
     };
   });
@@ -60,8 +62,10 @@ Step lower_sparse(const LowerContext& call) {
   const std::int64_t rows = call.node.out().shape.size();
   return with_floating(call.node.in(0).dtype, [&]<class T>(T) {
     return with_integer(call.node.in(1).dtype, [&]<class L>(L) -> Step {
-      return [=, loss = call.out<T>(), logits = call.in<T>(0), labels = call.in<L>(1)](const Exec& exec) {
-        kernels::sparse_softmax_cross_entropy<T, L>(exec, loss, nullptr, logits, labels, rows, classes);
+      return [=, loss = call.out<T>(), logits = call.in<T>(0), labels = call.in<L>(1)](
+                 const Exec& exec) {
+        kernels::sparse_softmax_cross_entropy<T, L>(
+            exec, loss, nullptr, logits, labels, rows, classes);
       };
     });
   });
@@ -116,7 +120,8 @@ Value sparse_softmax_cross_entropy_unfused(Value logits, Value labels) {
 }
 
 std::span<const OpDef* const> cross_entropy_ops() {
-  static constexpr const OpDef* ops[] = {&softmax_cross_entropy_op, &sparse_softmax_cross_entropy_op};
+  static constexpr const OpDef* ops[] = {&softmax_cross_entropy_op,
+                                         &sparse_softmax_cross_entropy_op};
   return ops;
 }
 

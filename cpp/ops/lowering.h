@@ -33,9 +33,12 @@ auto with_floating(DType dtype, F&& f) {
 template <class F>
 auto with_summable(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::int32: return f(std::int32_t{});
-    case DType::int64: return f(std::int64_t{});
-    default: return with_floating(dtype, std::forward<F>(f));
+    case DType::int32:
+      return f(std::int32_t{});
+    case DType::int64:
+      return f(std::int64_t{});
+    default:
+      return with_floating(dtype, std::forward<F>(f));
   }
 }
 
@@ -44,8 +47,10 @@ template <class F>
 auto with_any(DType dtype, F&& f) {
   switch (dtype) {
     case DType::uint8:
-    case DType::boolean: return f(std::uint8_t{});
-    default: return with_summable(dtype, std::forward<F>(f));
+    case DType::boolean:
+      return f(std::uint8_t{});
+    default:
+      return with_summable(dtype, std::forward<F>(f));
   }
 }
 
@@ -55,9 +60,12 @@ constexpr bool is_integer(DType dtype) { return !is_floating(dtype) && dtype != 
 template <class F>
 auto with_integer(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::int32: return f(std::int32_t{});
-    case DType::int64: return f(std::int64_t{});
-    default: return f(std::uint8_t{});
+    case DType::int32:
+      return f(std::int32_t{});
+    case DType::int64:
+      return f(std::int64_t{});
+    default:
+      return f(std::uint8_t{});
   }
 }
 

@@ -130,10 +130,24 @@ Step lower_matmul(const LowerContext& call) {
     }
     return [=](const Exec& exec) {
       for (const Products::Start& s : p.starts) {
-        blas::gemm_batched<T>(exec, t.a, t.b, p.batch, p.m, p.n, p.k,
-                              a + s.a, lda, p.a_stride,
-                              b + s.b, ldb, p.b_stride,
-                              c + s.c, p.n, p.m * p.n, false, scratch);
+        blas::gemm_batched<T>(exec,
+                              t.a,
+                              t.b,
+                              p.batch,
+                              p.m,
+                              p.n,
+                              p.k,
+                              a + s.a,
+                              lda,
+                              p.a_stride,
+                              b + s.b,
+                              ldb,
+                              p.b_stride,
+                              c + s.c,
+                              p.n,
+                              p.m * p.n,
+                              false,
+                              scratch);
       }
     };
   });
@@ -182,7 +196,8 @@ Value matmul(Value a, Value b, bool transpose_a, bool transpose_b) {
     const Value y = graph.add1(matmul_op, {reshape(a, Shape{rows, in_a.back()}), b}, attrs);
     return reshape(y, in_a.slice(0, -1) + Shape{y.shape().back()});
   }
-  if (in_a.rank() == 1) return squeeze(matmul(expand_dims(a, 0), b, false, transpose_b), in_b.rank() == 1 ? 0 : -2);
+  if (in_a.rank() == 1)
+    return squeeze(matmul(expand_dims(a, 0), b, false, transpose_b), in_b.rank() == 1 ? 0 : -2);
   return squeeze(matmul(a, expand_dims(b, 1), transpose_a, false), -1);
 }
 

@@ -1,5 +1,5 @@
-// Reductions. An op reduces one run of adjacent axes [first, last) and drops them; the public functions
-// make runs of any axes and put axes of length 1 back.
+// Reductions. An op reduces one run of adjacent axes [first, last) and drops them; the public
+// functions make runs of any axes and put axes of length 1 back.
 
 #include "kernels/reduce.h"
 
@@ -61,7 +61,8 @@ std::vector<TensorType> infer_floating(const Node& node) {
 
 std::vector<TensorType> infer_extreme(const Node& node) {
   if (node.in(0).dtype == DType::boolean) {
-    invalid(node.op->name, "the operand must not be bool; cast it first", {{"x", node.in(0).str()}});
+    invalid(
+        node.op->name, "the operand must not be bool; cast it first", {{"x", node.in(0).str()}});
   }
   if (block_of(node).n == 0) {
     invalid(node.op->name, "the reduced axes must not be empty", {{"x", node.in(0).shape.str()}});
@@ -211,8 +212,8 @@ Value reduce_by_runs(const OpDef& op, Value x, const Axes& axes, bool keepdims) 
   return with_kept_axes(y, x.shape(), all, keepdims);
 }
 
-/// In one run, if need be of a transposed copy: ties share the gradient evenly only if all are seen at
-/// once.
+/// In one run, if need be of a transposed copy: ties share the gradient evenly only if all are seen
+/// at once.
 Value reduce_at_once(const OpDef& op, Value x, const Axes& axes, bool keepdims) {
   const int rank = x.shape().rank();
   const std::vector<std::int64_t> all = normalized(axes, rank, op.name);

@@ -85,6 +85,9 @@ Value argmin(Value x, std::int64_t axis = -1, bool keepdims = false);
 /// exp(x) / sum(exp(x)) along an axis, and its logarithm.
 Value softmax(Value x, std::int64_t axis = -1);
 Value log_softmax(Value x, std::int64_t axis = -1);
+/// The nearest point of the probability simplex along the last axis: max(x - tau, 0) with the tau that makes
+/// it sum to 1 (Martins & Astudillo, "From Softmax to Sparsemax", 2016).
+Value sparsemax(Value x);
 
 /// -sum(target * log_softmax(logits)) along the last axis: (..., C), (..., C) -> (...). Fused; its meaning is
 /// that formula.

@@ -1,0 +1,136 @@
+// Rows by integer index, and the way back.
+
+#include "kernels/gather.h"
+
+#include "chainrule/ops.h"
+#include "graph/op.h"
+#include "ops/lowering.h"
+
+namespace chainrule {
+namespace {
+
+void require_indices(const char* where, const char* name, const TensorType& type) {
+  if (is_integer(type.dtype)) return;
+  invalid(where, std::string(name) + " must be integers", {{name, type.str()}});
+}
+
+std::vector<TensorType> infer_gather(const Node& node) {
+  const TensorType &x = node.in(0), &indices = node.in(1);
+  require_indices("gather", "indices", indices);
+  if (x.shape.rank() == 0) {
+    invalid("gather", "x must have at least one axis", {{"x", x.shape.str()}});
+  }
+  return {{indices.shape + x.shape.slice(1), x.dtype}};
+}
+
+std::vector<TensorType> infer_scatter_add(const Node& node) {
+  const TensorType &updates = node.in(0), &indices = node.in(1);
+  const std::int64_t rows = node.attrs.get<std::int64_t>("rows");
+  require_indices("scatter_add", "indices", indices);
+  if (updates.dtype == DType::boolean || updates.dtype == DType::uint8) {
+    invalid("scatter_add",
+            "updates must be floating, int32 or int64; cast them first",
+            {{"updates", updates.str()}});
+  }
+  if (updates.shape.slice(0, indices.shape.rank()) != indices.shape) {
+    invalid("scatter_add",
+            "the leading axes of updates must be those of indices",
+            {{"updates", updates.shape.str()}, {"indices", indices.shape.str()}});
+  }
+  if (rows < 0) {
+    invalid("scatter_add", "rows must not be negative", {{"rows", std::to_string(rows)}});
+  }
+  return {{Shape{rows} + updates.shape.slice(indices.shape.rank()), updates.dtype}};
+}
+
+std::vector<TensorType> infer_one_hot(const Node& node) {
+  const std::int64_t classes = node.attrs.get<std::int64_t>("classes");
+  require_indices("one_hot", "labels", node.in(0));
+  if (classes < 1) {
+    invalid("one_hot", "classes must be positive", {{"classes", std::to_string(classes)}});
+  }
+  return {{node.in(0).shape + Shape{classes}, node.attrs.get<DType>("dtype")}};
+}
+
+Step lower_gather(const LowerContext& call) {
+  const Shape& x_shape = call.node.in(0).shape;
+  const std::int64_t count = call.node.in(1).shape.size();
+  const std::int64_t rows = x_shape[0], width = x_shape.slice(1).size();
+  return with_any(call.node.in(0).dtype, [&]<class T>(T) {
+    return with_integer(call.node.in(1).dtype, [&]<class I>(I) -> Step {
+      return
+          [=, out = call.out<T>(), x = call.in<T>(0), indices = call.in<I>(1)](const Exec& exec) {
+            kernels::gather_rows(exec, out, x, indices, count, rows, width);
+          };
+    });
+  });
+}
+
+Step lower_scatter_add(const LowerContext& call) {
+  const Shape& out_shape = call.node.out().shape;
+  const std::int64_t count = call.node.in(1).shape.size();
+  const std::int64_t rows = out_shape[0], width = out_shape.slice(1).size();
+  return with_summable(call.node.in(0).dtype, [&]<class T>(T) {
+    return with_integer(call.node.in(1).dtype, [&]<class I>(I) -> Step {
+      return [=, out = call.out<T>(), updates = call.in<T>(0), indices = call.in<I>(1)](
+                 const Exec& exec) {
+        kernels::scatter_add_rows(exec, out, updates, indices, count, rows, width);
+      };
+    });
+  });
+}
+
+Step lower_one_hot(const LowerContext& call) {
+  const std::int64_t count = call.node.in(0).shape.size();
+  const std::int64_t classes = call.node.out().shape.back();
+  return with_any(call.node.out().dtype, [&]<class T>(T) {
+    return with_integer(call.node.in(0).dtype, [&]<class I>(I) -> Step {
+      return [=, out = call.out<T>(), labels = call.in<I>(0)](const Exec& exec) {
+        kernels::one_hot(exec, out, labels, count, classes);
+      };
+    });
+  });
+}
+
+const OpDef gather_op{
+    .name = "gather",
+    .infer = infer_gather,
+    .vjp =
+        [](const VjpContext& c) {
+          // y_j = x[i_j]: dx[r] = sum of dy_j over i_j = r
+          return std::vector<Value>{scatter_add(c.dy(), c.in(1), c.in(0).shape()[0]), {}};
+        },
+    .lower = lower_gather,
+};
+
+const OpDef scatter_add_op{
+    .name = "scatter_add",
+    .infer = infer_scatter_add,
+    .vjp =
+        [](const VjpContext& c) {
+          // y[r] = sum of u_j over i_j = r: du_j = dy[i_j]
+          return std::vector<Value>{gather(c.dy(), c.in(1)), {}};
+        },
+    .lower = lower_scatter_add,
+};
+
+const OpDef one_hot_op{.name = "one_hot", .infer = infer_one_hot, .lower = lower_one_hot};
+
+}  // namespace
+
+Value gather(Value x, Value indices) { return x.graph().add1(gather_op, {x, indices}); }
+
+Value scatter_add(Value updates, Value indices, std::int64_t rows) {
+  return updates.graph().add1(scatter_add_op, {updates, indices}, {{"rows", rows}});
+}
+
+Value one_hot(Value labels, std::int64_t classes, DType dtype) {
+  return labels.graph().add1(one_hot_op, {labels}, {{"classes", classes}, {"dtype", dtype}});
+}
+
+std::span<const OpDef* const> gather_ops() {
+  static constexpr const OpDef* ops[] = {&gather_op, &scatter_add_op, &one_hot_op};
+  return ops;
+}
+
+}  // namespace chainrule

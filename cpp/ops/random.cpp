@@ -1,0 +1,132 @@
+// Random numbers as a pure function of a state value, a stream and the element's index.
+
+#include "kernels/random.h"
+
+#include "chainrule/ops.h"
+#include "graph/op.h"
+#include "ops/lengths.h"
+#include "ops/lowering.h"
+
+namespace chainrule {
+namespace {
+
+std::vector<TensorType> infer_random(const Node& node) {
+  const char* where = node.op->name;
+  const TensorType type{Shape(node.attrs.get<std::vector<std::int64_t>>("shape")),
+                        node.attrs.get<DType>("dtype")};
+  if (node.in(0) != TensorType{{2}, DType::int64}) {
+    invalid(
+        where, "state must be int64 of shape (2,): seed and step", {{"state", node.in(0).str()}});
+  }
+  const std::int64_t stream = node.attrs.get<std::int64_t>("stream");
+  if (stream < 0 || stream > 0xffffffff) {
+    invalid(where, "stream must fit 32 bits", {{"stream", std::to_string(stream)}});
+  }
+  if (!is_floating(type.dtype)) {
+    invalid(where, "dtype must be floating", {{"dtype", std::string(name_of(type.dtype))}});
+  }
+  return {type};
+}
+
+std::vector<TensorType> infer_bernoulli(const Node& node) {
+  const double p = node.attrs.get<double>("p");
+  if (!(p >= 0 && p <= 1)) {
+    invalid(node.op->name, "p must be a probability", {{"p", std::to_string(p)}});
+  }
+  return infer_random(node);
+}
+
+/// The step that calls `fill(exec, out, n, state)`, with the state as it is when the step runs.
+template <class Fill>
+Step lower_random(const LowerContext& call, Fill fill) {
+  const auto stream = static_cast<std::uint32_t>(call.node.attrs.get<std::int64_t>("stream"));
+  const std::int64_t n = call.node.out().shape.size();
+  return with_floating(call.node.out().dtype, [&]<class T>(T) -> Step {
+    return [=, out = call.out<T>(), state = call.in<std::int64_t>(0)](const Exec& exec) {
+      fill(exec,
+           out,
+           n,
+           kernels::RandomState{
+               static_cast<std::uint64_t>(state[0]), static_cast<std::uint32_t>(state[1]), stream});
+    };
+  });
+}
+
+const OpDef random_uniform_op{
+    .name = "random_uniform",
+    .infer = infer_random,
+    .lower = [](const LowerContext& call) -> Step {
+      const double low = call.node.attrs.get<double>("low");
+      const double high = call.node.attrs.get<double>("high");
+      return lower_random(
+          call, [=]<class T>(const Exec& exec, T* out, std::int64_t n, const auto& state) {
+            kernels::random_uniform(exec, out, n, state, static_cast<T>(low), static_cast<T>(high));
+          });
+    },
+};
+
+const OpDef random_normal_op{
+    .name = "random_normal",
+    .infer = infer_random,
+    .lower = [](const LowerContext& call) -> Step {
+      const double mean = call.node.attrs.get<double>("mean");
+      const double stddev = call.node.attrs.get<double>("stddev");
+      return lower_random(
+          call, [=]<class T>(const Exec& exec, T* out, std::int64_t n, const auto& state) {
+            kernels::random_normal(
+                exec, out, n, state, static_cast<T>(mean), static_cast<T>(stddev));
+          });
+    },
+};
+
+const OpDef random_bernoulli_op{
+    .name = "random_bernoulli",
+    .infer = infer_bernoulli,
+    .lower = [](const LowerContext& call) -> Step {
+      const double p = call.node.attrs.get<double>("p");
+      return lower_random(
+          call, [=]<class T>(const Exec& exec, T* out, std::int64_t n, const auto& state) {
+            kernels::random_bernoulli(exec, out, n, state, p);
+          });
+    },
+};
+
+}  // namespace
+
+Value random_uniform(
+    Value state, std::int64_t stream, const Shape& shape, double low, double high, DType dtype) {
+  return state.graph().add1(random_uniform_op,
+                            {state},
+                            {{"stream", stream},
+                             {"shape", dims_of(shape)},
+                             {"low", low},
+                             {"high", high},
+                             {"dtype", dtype}});
+}
+
+Value random_normal(
+    Value state, std::int64_t stream, const Shape& shape, double mean, double stddev, DType dtype) {
+  return state.graph().add1(random_normal_op,
+                            {state},
+                            {{"stream", stream},
+                             {"shape", dims_of(shape)},
+                             {"mean", mean},
+                             {"stddev", stddev},
+                             {"dtype", dtype}});
+}
+
+Value random_bernoulli(
+    Value state, std::int64_t stream, const Shape& shape, double p, DType dtype) {
+  return state.graph().add1(
+      random_bernoulli_op,
+      {state},
+      {{"stream", stream}, {"shape", dims_of(shape)}, {"p", p}, {"dtype", dtype}});
+}
+
+std::span<const OpDef* const> random_ops() {
+  static constexpr const OpDef* ops[] = {
+      &random_uniform_op, &random_normal_op, &random_bernoulli_op};
+  return ops;
+}
+
+}  // namespace chainrule
