@@ -7,7 +7,8 @@
 namespace chainrule {
 namespace {
 
-// Edit distance in which swapping two neighbours counts 1 (optimal string alignment), ignoring case.
+// Edit distance in which swapping two neighbours counts 1 (optimal string alignment), ignoring
+// case.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   const auto same = [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) ==
@@ -45,9 +46,7 @@ std::string error_message(std::string_view where,
   return message;
 }
 
-void invalid(std::string_view where,
-             std::string_view rule,
-             const std::vector<Received>& received) {
+void invalid(std::string_view where, std::string_view rule, const std::vector<Received>& received) {
   throw InvalidArgument(error_message(where, rule, received));
 }
 

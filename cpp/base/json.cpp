@@ -16,7 +16,8 @@ namespace {
 constexpr std::array<std::string_view, 7> kKinds = {
     "null", "boolean", "integer", "number", "string", "array", "object"};
 
-// Index of a member whose key an earlier one has. Sorting keeps a hostile object of many keys cheap.
+// Index of a member whose key an earlier one has. Sorting keeps a hostile object of many keys
+// cheap.
 std::optional<std::size_t> duplicate_key(const Json::Object& object) {
   std::vector<std::size_t> order(object.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -57,13 +58,20 @@ class Parser {
   Json parse_value(int depth) {
     skip_space();
     switch (peek()) {
-      case '{': return parse_object(depth + 1);
-      case '[': return parse_array(depth + 1);
-      case '"': return parse_string();
-      case 't': return parse_word("true", true);
-      case 'f': return parse_word("false", false);
-      case 'n': return parse_word("null", nullptr);
-      default: return parse_number();
+      case '{':
+        return parse_object(depth + 1);
+      case '[':
+        return parse_array(depth + 1);
+      case '"':
+        return parse_string();
+      case 't':
+        return parse_word("true", true);
+      case 'f':
+        return parse_word("false", false);
+      case 'n':
+        return parse_word("null", nullptr);
+      default:
+        return parse_number();
     }
   }
 
@@ -226,19 +234,25 @@ class Writer {
   void write(const Json& value, int depth) {
     const bool nests = value.kind() == Json::Kind::array || value.kind() == Json::Kind::object;
     if (nests && depth >= Json::kMaxDepth) {
-      invalid("json",
-              "values must not be nested deeper than " + std::to_string(Json::kMaxDepth));
+      invalid("json", "values must not be nested deeper than " + std::to_string(Json::kMaxDepth));
     }
     switch (value.kind()) {
-      case Json::Kind::null: out_ += "null"; return;
-      case Json::Kind::boolean: out_ += value.as_bool() ? "true" : "false"; return;
-      case Json::Kind::integer: out_ += std::to_string(value.as_int()); return;
-      case Json::Kind::number: return write_number(value.as_double());
-      case Json::Kind::string: return write_string(value.as_string());
+      case Json::Kind::null:
+        out_ += "null";
+        return;
+      case Json::Kind::boolean:
+        out_ += value.as_bool() ? "true" : "false";
+        return;
+      case Json::Kind::integer:
+        out_ += std::to_string(value.as_int());
+        return;
+      case Json::Kind::number:
+        return write_number(value.as_double());
+      case Json::Kind::string:
+        return write_string(value.as_string());
       case Json::Kind::array:
-        return write_items('[', value.as_array(), ']', depth, [&](const Json& item) {
-          write(item, depth + 1);
-        });
+        return write_items(
+            '[', value.as_array(), ']', depth, [&](const Json& item) { write(item, depth + 1); });
       case Json::Kind::object:
         if (const auto i = duplicate_key(value.as_object())) {
           invalid("json",

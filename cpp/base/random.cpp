@@ -33,8 +33,8 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
 
 std::uint32_t Random::next_u32() {
   if (used_ == 4) {
-    block_ = philox({low(index_), high(index_), low(stream_), high(stream_)},
-                    {low(seed_), high(seed_)});
+    block_ =
+        philox({low(index_), high(index_), low(stream_), high(stream_)}, {low(seed_), high(seed_)});
     ++index_;
     used_ = 0;
   }

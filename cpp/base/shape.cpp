@@ -81,8 +81,7 @@ Shape Shape::slice(int first, int last) const {
 std::string Shape::str() const { return text_of(dims()); }
 
 bool Shape::operator==(const Shape& other) const {
-  return std::equal(
-      dims().begin(), dims().end(), other.dims().begin(), other.dims().end());
+  return std::equal(dims().begin(), dims().end(), other.dims().begin(), other.dims().end());
 }
 
 Shape operator+(const Shape& a, const Shape& b) {
@@ -99,9 +98,10 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view where) {
     const std::int64_t la = i <= a.rank() ? a[-i] : 1;
     const std::int64_t lb = i <= b.rank() ? b[-i] : 1;
     if (la != lb && la != 1 && lb != 1) {
-      invalid(where,
-              "the shapes must broadcast: from the last axis on, lengths are equal or one of them is 1",
-              {{"a", a.str()}, {"b", b.str()}});
+      invalid(
+          where,
+          "the shapes must broadcast: from the last axis on, lengths are equal or one of them is 1",
+          {{"a", a.str()}, {"b", b.str()}});
     }
     dims[static_cast<std::size_t>(rank - i)] = la == 1 ? lb : la;
   }
@@ -110,9 +110,9 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view where) {
 
 int normalize_axis(std::int64_t axis, int rank, std::string_view where) {
   if (axis < -rank || axis >= rank) {
-    const std::string rule =
-        rank == 0 ? "a scalar has no axes"
-                  : "the axis must be in [" + std::to_string(-rank) + ", " + std::to_string(rank) + ")";
+    const std::string rule = rank == 0 ? "a scalar has no axes"
+                                       : "the axis must be in [" + std::to_string(-rank) + ", " +
+                                             std::to_string(rank) + ")";
     invalid(where, rule, {{"axis", std::to_string(axis)}, {"rank", std::to_string(rank)}});
   }
   return static_cast<int>(axis < 0 ? axis + rank : axis);

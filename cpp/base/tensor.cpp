@@ -9,16 +9,22 @@
 namespace chainrule {
 namespace {
 
-// Calls f with a zero of the element type; `boolean` comes as a byte, since a bool object may only hold 0 or 1.
+// Calls f with a zero of the element type; `boolean` comes as a byte, since a bool object may only
+// hold 0 or 1.
 template <class F>
 void visit_dtype(DType dtype, const F& f) {
   switch (dtype) {
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
-    case DType::int32: return f(std::int32_t{});
-    case DType::int64: return f(std::int64_t{});
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
+    case DType::int32:
+      return f(std::int32_t{});
+    case DType::int64:
+      return f(std::int64_t{});
     case DType::uint8:
-    case DType::boolean: return f(std::uint8_t{});
+    case DType::boolean:
+      return f(std::uint8_t{});
   }
 }
 
@@ -38,8 +44,8 @@ To convert(From x) {
 }  // namespace
 
 Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
-  data_ = static_cast<std::byte*>(
-      ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow));
+  data_ =
+      static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow));
   if (data_ == nullptr) {
     fail("memory",
          "the system must have enough memory for the buffer",
@@ -101,8 +107,7 @@ Tensor Tensor::cast(DType dtype) const {
     visit_dtype(dtype, [&]<class To>(To) {
       const std::span<To> out(reinterpret_cast<To*>(result.raw()), n);
       if (dtype == DType::boolean) {
-        std::transform(
-            in.begin(), in.end(), out.begin(), [](From x) { return To(x != From{0}); });
+        std::transform(in.begin(), in.end(), out.begin(), [](From x) { return To(x != From{0}); });
       } else {
         std::transform(in.begin(), in.end(), out.begin(), convert<To, From>);
       }

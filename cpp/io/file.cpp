@@ -83,7 +83,7 @@ InputFile::InputFile(const std::string& path, std::string_view where)
       where_(where),
       // O_NONBLOCK: opening a pipe must not wait for its writer.
       descriptor_(open_again(path.c_str(), O_RDONLY | O_NONBLOCK)) {
-  struct stat status {};
+  struct stat status{};
   if (descriptor_.get() < 0 || ::fstat(descriptor_.get(), &status) != 0) {
     fail_with_errno(where, "the file could not be opened", path);
   }
@@ -101,7 +101,8 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> out) const {
                               static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail_with_errno(where_, "the file could not be read", path_);
-    if (n == 0) fail(where_, "the file became shorter while it was read", {{"path", quoted(path_)}});
+    if (n == 0)
+      fail(where_, "the file became shorter while it was read", {{"path", quoted(path_)}});
     out = out.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }

@@ -101,8 +101,9 @@ std::vector<std::int64_t> read_lengths(const Source& source,
   std::vector<std::int64_t> lengths;
   source.require(value.kind() == Json::Kind::array, what + " must be an array");
   for (const Json& item : value.as_array()) {
-    source.require(item.kind() == Json::Kind::integer && item.as_int() >= 0,
-                   what + " must hold integers that are not negative");
+    if (item.kind() != Json::Kind::integer || item.as_int() < 0) {
+      source.damaged(what + " must hold integers that are not negative");
+    }
     lengths.push_back(item.as_int());
   }
   return lengths;
@@ -120,8 +121,8 @@ Entry read_entry(const Source& source,
 
   const Json& dtype = value.at("dtype");
   const auto known = dtype.kind() == Json::Kind::string
-                                ? std::find(kDTypes.begin(), kDTypes.end(), dtype.as_string())
-                                : kDTypes.end();
+                         ? std::find(kDTypes.begin(), kDTypes.end(), dtype.as_string())
+                         : kDTypes.end();
   source.require(known != kDTypes.end(),
                  "the dtype" + of + " must be one of F32, F64, I32, I64, U8, BOOL");
 
@@ -189,8 +190,9 @@ TensorFile read(const std::string& path) {
     const std::span<std::byte> bytes(tensor.raw(), tensor.bytes());
     source.file.read(data_begin + entry.begin, bytes);
     if (entry.type.dtype == DType::boolean) {
-      source.require(std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b <= std::byte{1}; }),
-                     "the bytes of tensor '" + entry.name + "', dtype BOOL, must be 0 or 1");
+      source.require(
+          std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b <= std::byte{1}; }),
+          "the bytes of tensor '" + entry.name + "', dtype BOOL, must be 0 or 1");
     }
     result.tensors.emplace_back(entry.name, tensor);
   }

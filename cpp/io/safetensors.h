@@ -1,9 +1,9 @@
-// The safetensors file format (https://github.com/huggingface/safetensors): named tensors and a map of strings in
-// one file. It knows nothing of models.
+// The safetensors file format (https://github.com/huggingface/safetensors): named tensors and a map
+// of strings in one file. It knows nothing of models.
 //
 //   8 bytes    length of the header, little-endian, at most 100 MB
-//   header     JSON: {"__metadata__": {string: string}, name: {"dtype", "shape", "data_offsets"}, ...}
-//   data       the tensors' bytes, row-major and little-endian, without gaps
+//   header     JSON: {"__metadata__": {string: string}, name: {"dtype", "shape", "data_offsets"},
+//   ...} data       the tensors' bytes, row-major and little-endian, without gaps
 #pragma once
 
 #include <string>
@@ -20,15 +20,16 @@ struct TensorFile {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-/// Writes a file, or replaces one: at every moment, and after a crash, the path holds the whole old file
-/// or the whole new one. A symbolic link is followed. Throws InvalidArgument for names that are not
-/// unique or not UTF-8, the reserved name "__metadata__", and tensors without memory; RuntimeError when
-/// the file system refuses (the old file then stays; nothing else is left behind).
+/// Writes a file, or replaces one: at every moment, and after a crash, the path holds the whole old
+/// file or the whole new one. A symbolic link is followed. Throws InvalidArgument for names that
+/// are not unique or not UTF-8, the reserved name "__metadata__", and tensors without memory;
+/// RuntimeError when the file system refuses (the old file then stays; nothing else is left
+/// behind).
 void write_safetensors(const std::string& path, const TensorFile& file);
 
 /// Reads a file into memory of its own. Everything that the file claims is checked before memory is
-/// allocated for it. Throws InvalidArgument for a file that is not valid, or has element types other than F32,
-/// F64, I32, I64, U8, BOOL; RuntimeError when it cannot be read.
+/// allocated for it. Throws InvalidArgument for a file that is not valid, or has element types
+/// other than F32, F64, I32, I64, U8, BOOL; RuntimeError when it cannot be read.
 TensorFile read_safetensors(const std::string& path);
 
 }  // namespace chainrule

@@ -56,8 +56,8 @@ std::string error_message(std::string_view where,
                        const std::vector<Received>& received = {});
 
 /// The at most three `candidates` nearest to `name` by edit distance, nearest first, as
-/// `. Did you mean 'adam' or 'adamw'?`, to be appended to a rule; empty when none is near. Letter case
-/// does not count.
+/// `. Did you mean 'adam' or 'adamw'?`, to be appended to a rule; empty when none is near. Letter
+/// case does not count.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace chainrule

@@ -1,5 +1,5 @@
-// JSON: the language of configurations. A strict reader (RFC 8259, no extensions) and a writer whose
-// output is the same for the same value.
+// JSON: the language of configurations. A strict reader (RFC 8259, no extensions) and a writer
+// whose output is the same for the same value.
 #pragma once
 
 #include <concepts>
@@ -43,7 +43,8 @@ class Json {
   [[nodiscard]] Kind kind() const { return static_cast<Kind>(value_.index()); }
   [[nodiscard]] bool is_null() const { return kind() == Kind::null; }
 
-  /// The value as a C++ type; throws InvalidArgument naming the kind found. as_double takes integers.
+  /// The value as a C++ type; throws InvalidArgument naming the kind found. as_double takes
+  /// integers.
   [[nodiscard]] bool as_bool() const;
   [[nodiscard]] std::int64_t as_int() const;
   [[nodiscard]] double as_double() const;
@@ -60,12 +61,12 @@ class Json {
   Json& set(std::string_view key, Json value);
 
   /// Reads one document. Throws InvalidArgument with the byte offset for: trailing text, duplicate
-  /// keys, nesting deeper than kMaxDepth, invalid UTF-8 or escapes, numbers beyond a double's range.
-  /// An integer beyond 64 bits becomes a number.
+  /// keys, nesting deeper than kMaxDepth, invalid UTF-8 or escapes, numbers beyond a double's
+  /// range. An integer beyond 64 bits becomes a number.
   static Json parse(std::string_view text);
-  /// Shortest text that parse() reads back to an equal value; a number that is integral ends in `.0`.
-  /// indent < 0: one line. Throws InvalidArgument for what JSON cannot say: non-finite numbers, invalid
-  /// UTF-8, duplicate keys, nesting deeper than kMaxDepth.
+  /// Shortest text that parse() reads back to an equal value; a number that is integral ends in
+  /// `.0`. indent < 0: one line. Throws InvalidArgument for what JSON cannot say: non-finite
+  /// numbers, invalid UTF-8, duplicate keys, nesting deeper than kMaxDepth.
   [[nodiscard]] std::string dump(int indent = -1) const;
 
   static constexpr int kMaxDepth = 64;

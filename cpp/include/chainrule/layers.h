@@ -109,6 +109,9 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// InvalidArgument when a needed length is unknown or does not fit.
   virtual void build(const std::vector<Shape>& input_shapes) { (void)input_shapes; }
 
+  /// Gives an unnamed layer its automatic name.
+  void validate() override;
+
   /// build(), once; later calls check nothing but that the layer is built.
   void ensure_built(const std::vector<Shape>& input_shapes);
   [[nodiscard]] bool built() const { return built_; }
@@ -157,6 +160,9 @@ struct LayerPtr : std::shared_ptr<Layer> {
   Symbol operator()(const Symbol& x) const { return (*this)(Symbols{x}); }
   Symbol operator()(const Symbols& xs) const { return get()->apply(xs).at(0); }
 };
+
+/// The tensor of an InputLayer.
+Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
 /// Gives automatic names from the start again: "dense", not "dense_7".
 void reset_layer_names();

@@ -35,19 +35,24 @@ DType dtype_from_name(std::string_view name);
 /// The DType of a C++ element type: dtype_of<float> == DType::float32.
 template <class T>
 constexpr DType dtype_of = [] {
-  if constexpr (std::is_same_v<T, float>) return DType::float32;
-  else if constexpr (std::is_same_v<T, double>) return DType::float64;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::int32;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return DType::int64;
-  else if constexpr (std::is_same_v<T, std::uint8_t>) return DType::uint8;
+  if constexpr (std::is_same_v<T, float>)
+    return DType::float32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::float64;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return DType::int32;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return DType::int64;
+  else if constexpr (std::is_same_v<T, std::uint8_t>)
+    return DType::uint8;
   else {
     static_assert(std::is_same_v<T, bool>, "no DType for this type");
     return DType::boolean;
   }
 }();
 
-/// The lengths of a dense row-major tensor's axes: at most kMaxRank of them, each >= 0. A scalar has
-/// rank 0 and size 1. Value type, no allocation.
+/// The lengths of a dense row-major tensor's axes: at most kMaxRank of them, each >= 0. A scalar
+/// has rank 0 and size 1. Value type, no allocation.
 class Shape {
  public:
   static constexpr int kMaxRank = 8;
@@ -57,8 +62,8 @@ class Shape {
   constexpr Shape() = default;
   Shape(std::initializer_list<std::int64_t> dims)
       : Shape(std::span<const std::int64_t>(dims.begin(), dims.size())) {}
-  /// Throws InvalidArgument when a length is negative, the rank exceeds kMaxRank, or the product of the
-  /// lengths, zeros left out, exceeds kMaxSize.
+  /// Throws InvalidArgument when a length is negative, the rank exceeds kMaxRank, or the product of
+  /// the lengths, zeros left out, exceeds kMaxSize.
   explicit Shape(std::span<const std::int64_t> dims);
 
   [[nodiscard]] int rank() const { return rank_; }
@@ -71,8 +76,8 @@ class Shape {
   /// Length of the last axis; the rank must not be 0.
   [[nodiscard]] std::int64_t back() const { return dims_[rank_ - 1]; }
 
-  /// This shape with one axis changed, inserted or removed. Negative axes count from the end (of the
-  /// result, for inserted). Throws InvalidArgument for an axis out of range.
+  /// This shape with one axis changed, inserted or removed. Negative axes count from the end (of
+  /// the result, for inserted). Throws InvalidArgument for an axis out of range.
   [[nodiscard]] Shape with(int axis, std::int64_t length) const;
   [[nodiscard]] Shape inserted(int axis, std::int64_t length) const;
   [[nodiscard]] Shape removed(int axis) const;
@@ -84,8 +89,8 @@ class Shape {
 
   bool operator==(const Shape& other) const;
 
-  /// Two lengths that stand for "not known yet" while a layer is traced for its output shape: an axis
-  /// that differs between two traces depends on the batch. Primes, so that no layer has them.
+  /// Two lengths that stand for "not known yet" while a layer is traced for its output shape: an
+  /// axis that differs between two traces depends on the batch. Primes, so that no layer has them.
   static constexpr std::array<std::int64_t, 2> kUnknown = {1000003, 1000033};
 
  private:

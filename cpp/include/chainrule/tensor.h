@@ -40,8 +40,8 @@ class Tensor {
   /// New, zeroed memory.
   explicit Tensor(TensorType type);
   Tensor(Shape shape, DType dtype) : Tensor(TensorType{shape, dtype}) {}
-  /// A window of `type.bytes()` at `offset` bytes into a shared buffer. Throws InvalidArgument when it
-  /// does not fit, or the offset is no multiple of the element size.
+  /// A window of `type.bytes()` at `offset` bytes into a shared buffer. Throws InvalidArgument when
+  /// it does not fit, or the offset is no multiple of the element size.
   Tensor(TensorType type, std::shared_ptr<Buffer> buffer, std::size_t offset);
 
   /// An array from its values in row-major order: Tensor::of<float>({2, 2}, {1, 2, 3, 4}).
@@ -49,7 +49,9 @@ class Tensor {
   static Tensor of(const Shape& shape, const std::vector<T>& values);
   /// An array of rank 0.
   template <class T>
-  static Tensor scalar(T value) { return of<T>(Shape{}, {value}); }
+  static Tensor scalar(T value) {
+    return of<T>(Shape{}, {value});
+  }
 
   [[nodiscard]] const TensorType& type() const { return type_; }
   [[nodiscard]] const Shape& shape() const { return type_.shape; }
@@ -59,8 +61,9 @@ class Tensor {
   [[nodiscard]] bool defined() const { return buffer_ != nullptr; }
 
   [[nodiscard]] std::byte* raw() const { return buffer_ ? buffer_->data() + offset_ : nullptr; }
-  /// The elements, writable, also of a const Tensor (as with shared_ptr). Throws InvalidArgument when T
-  /// is not the element type, or the tensor is not defined. T = bool reads the bytes of `boolean`.
+  /// The elements, writable, also of a const Tensor (as with shared_ptr). Throws InvalidArgument
+  /// when T is not the element type, or the tensor is not defined. T = bool reads the bytes of
+  /// `boolean`.
   template <class T>
   [[nodiscard]] std::span<T> data() const;
 
@@ -68,8 +71,8 @@ class Tensor {
   [[nodiscard]] Tensor clone() const;
   /// Same memory, other shape. Throws InvalidArgument when the sizes differ.
   [[nodiscard]] Tensor reshaped(const Shape& shape) const;
-  /// A copy whose elements are converted as C++ converts them; `boolean` is x != 0. Where C++ leaves
-  /// the result open: a float beyond an integer type saturates, NaN becomes 0.
+  /// A copy whose elements are converted as C++ converts them; `boolean` is x != 0. Where C++
+  /// leaves the result open: a float beyond an integer type saturates, NaN becomes 0.
   [[nodiscard]] Tensor cast(DType dtype) const;
 
  private:
@@ -91,7 +94,8 @@ template <class T>
 Tensor Tensor::of(const Shape& shape, const std::vector<T>& values) {
   Tensor t(shape, dtype_of<T>);
   if (static_cast<std::int64_t>(values.size()) != shape.size()) {
-    invalid("Tensor::of", "the number of values must equal the shape's size",
+    invalid("Tensor::of",
+            "the number of values must equal the shape's size",
             {{"shape", shape.str()}, {"values", std::to_string(values.size())}});
   }
   std::copy(values.begin(), values.end(), t.data<T>().begin());

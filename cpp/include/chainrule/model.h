@@ -1,0 +1,221 @@
+// Models: graphs of layers that can be trained, evaluated, used, saved and loaded.
+//
+//     Sequential model({layers::Input({64}), layers::Dense(64, {.activation = "relu"}), layers::Dense(10)});
+//     model.compile({.optimizer = optimizers::Adam(),
+//                    .loss = {losses::SparseCategoricalCrossentropy(true)},
+//                    .metrics = {{"accuracy"}}});
+//     History history = model.fit({.x = {x}, .y = {y}}, {.epochs = 5});
+//     model.save("digits.safetensors");
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "chainrule/layers.h"
+#include "chainrule/losses.h"
+#include "chainrule/metrics.h"
+#include "chainrule/optimizers.h"
+
+namespace chainrule {
+
+class Trainer;
+
+/// A borrowed view of a tensor's memory.
+ArrayView view_of(const Tensor& tensor);
+
+/// Arrays with the samples along their first axis: one for each input and output of a model. All have the same
+/// number of samples. Nothing is copied; the memory must outlive the call.
+struct Data {
+  std::vector<ArrayView> x;
+  std::vector<ArrayView> y = {};
+  std::optional<ArrayView> sample_weight = {};  ///< (samples,), any number type
+};
+
+/// Names and values of a moment, in a fixed order: {"loss", 0.3}, {"accuracy", 0.9}.
+using Logs = std::vector<std::pair<std::string, double>>;
+
+/// What fit() returns: each log, epoch by epoch.
+struct History {
+  std::vector<std::int64_t> epoch;
+  std::vector<std::pair<std::string, std::vector<double>>> logs;  ///< "loss", "val_loss"...
+  [[nodiscard]] const std::vector<double>& operator[](std::string_view name) const;
+};
+
+/// A loss or metric by name or as an object; none: no loss for that output.
+struct LossSpec {
+  LossPtr object;
+  LossSpec() = default;
+  LossSpec(LossPtr loss_object) : object(std::move(loss_object)) {}        // NOLINT
+  LossSpec(const char* name) : object(chainrule::loss(Json(name))) {}      // NOLINT
+};
+struct MetricSpec {
+  std::string name;  ///< resolved when shapes are known ("accuracy"), unless object is set
+  MetricPtr object;
+  MetricSpec(MetricPtr metric_object) : object(std::move(metric_object)) {}  // NOLINT
+  MetricSpec(std::string metric_name) : name(std::move(metric_name)) {}      // NOLINT
+  MetricSpec(const char* metric_name) : name(metric_name) {}                 // NOLINT
+};
+
+struct CompileOptions {
+  OptimizerPtr optimizer;
+  std::vector<LossSpec> loss;                     ///< one for each output
+  std::vector<std::vector<MetricSpec>> metrics = {};  ///< for each output
+  std::vector<double> loss_weights = {};          ///< for each output; empty: ones
+  /// A NaN or infinite loss throws before anything is updated; false: training goes on as in Keras.
+  bool raise_nonfinite = true;
+};
+
+/// Where a fit, evaluation or prediction is.
+struct Progress {
+  enum class Phase : std::uint8_t { train, test, predict };
+  Phase phase = Phase::train;
+  std::int64_t step = 0;   ///< batches done
+  std::int64_t steps = 0;  ///< batches in all
+};
+
+/// Listens to a run. Every function may throw, which ends the run between two steps and leaves a usable model.
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+  virtual void on_epoch_begin(std::int64_t epoch) { (void)epoch; }
+  /// Logs of training and validation; setting Model::stop_training ends the fit.
+  virtual void on_epoch_end(std::int64_t epoch, const Logs& logs) { (void)epoch, (void)logs; }
+  virtual void on_test_begin() {}                                ///< evaluation and validation
+  virtual void on_test_end(const Logs& logs) { (void)logs; }
+  /// Called around every batch if wants_batches(): logs are the running values of the epoch.
+  [[nodiscard]] virtual bool wants_batches() const { return false; }
+  virtual void on_batch_begin(const Progress& progress) { (void)progress; }
+  virtual void on_batch_end(const Progress& progress, const Logs& logs) { (void)progress, (void)logs; }
+  /// Called between steps, at most every `interval` seconds, and after the last step. `logs()` computes the
+  /// running values.
+  virtual void on_progress(const Progress& progress, const std::function<Logs()>& logs) { (void)progress, (void)logs; }
+  [[nodiscard]] virtual double interval() const { return 0.05; }
+};
+
+struct FitOptions {
+  std::int64_t batch_size = 32;
+  std::int64_t epochs = 1;         ///< number of the last epoch, as in Keras
+  std::int64_t initial_epoch = 0;
+  bool shuffle = true;
+  double validation_split = 0.0;   ///< fraction taken from the end, before shuffling
+  std::optional<Data> validation_data = {};
+  std::int64_t validation_batch_size = 0;  ///< 0: batch_size
+  std::int64_t validation_freq = 1;
+  std::map<std::int64_t, double> class_weight = {};  ///< label -> weight; others 1
+  RunObserver* observer = nullptr;
+};
+
+/// Layers connected to an acyclic graph. Is itself a layer, so models nest.
+class Model : public Layer {
+ public:
+  /// From symbols that layers::Input made to symbols that depend on them alone.
+  Model(Symbols inputs, Symbols outputs, const std::string& name = "");
+  ~Model() override;
+
+  // --- structure ---
+  [[nodiscard]] std::string class_name() const override { return "Functional"; }
+  void fields(Fields& f) override;
+  std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override;
+  [[nodiscard]] std::vector<VariablePtr> weights() const override;
+  [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override;
+  /// In the order of their first use, inputs first; each once.
+  [[nodiscard]] const std::vector<LayerPtr>& layers() const { return layers_; }
+  [[nodiscard]] const Symbols& inputs() const { return inputs_; }
+  [[nodiscard]] const Symbols& outputs() const { return outputs_; }
+  /// One name for each output: that of its layer.
+  [[nodiscard]] std::vector<std::string> output_names() const;
+  [[nodiscard]] std::vector<std::string> input_names() const;
+  /// Throws RuntimeError unless shapes are known: the model has an Input, has been built or has seen data.
+  void require_shape(std::string_view where) const;
+  /// Makes a model without Input usable for inputs of this shape (batch axis included, -1 for unknown).
+  void build_for(const std::vector<Shape>& input_shapes);
+
+  /// Copies of all weights, in order; and the reverse: shapes are checked before anything changes.
+  [[nodiscard]] std::vector<Tensor> get_weights() const;
+  void set_weights(const std::vector<Tensor>& values);
+
+  /// A table of layers, output shapes and parameters. Each line ends in '\n'.
+  [[nodiscard]] std::string summary(int width = 80) const;
+
+  // --- training ---
+  void compile(CompileOptions options);
+  [[nodiscard]] bool compiled() const { return trainer_ != nullptr; }
+  History fit(const Data& data, const FitOptions& options = {});
+  /// Loss and metrics over all samples.
+  Logs evaluate(const Data& data, std::int64_t batch_size = 32, RunObserver* observer = nullptr);
+  /// One tensor for each output.
+  std::vector<Tensor> predict(const std::vector<ArrayView>& x,
+                              std::int64_t batch_size = 32,
+                              RunObserver* observer = nullptr);
+  /// One step on the whole of `data` as one batch; the logs are the running values since reset_metrics(), as in
+  /// Keras.
+  Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight = {});
+  Logs test_on_batch(const Data& data);
+  std::vector<Tensor> predict_on_batch(const std::vector<ArrayView>& x);
+  void reset_metrics();
+  [[nodiscard]] const CompileOptions& compile_options() const;  ///< throws unless compiled
+
+  /// Set during a fit to end it after the running epoch (or batch, if set in on_batch_end).
+  bool stop_training = false;
+  /// Of the present or last fit; complete up to the last epoch even when that was interrupted.
+  History history;
+  /// int64 (2,): seed and number of training steps; all random numbers of training follow from it.
+  [[nodiscard]] const VariablePtr& random_state() const { return random_state_; }
+
+  // --- files (io/model_file.cpp) ---
+  /// Weights, optimizer and random state, and the configuration, as one safetensors file, replaced atomically.
+  void save(const std::string& path) const;
+
+ protected:
+  Model();
+  void connect(Symbols inputs, Symbols outputs);
+
+ private:
+  friend class Trainer;
+  friend class Predictor;
+  Trainer& trainer(std::string_view where) const;  ///< throws unless compiled
+
+  Symbols inputs_, outputs_;
+  std::vector<LayerPtr> layers_;
+  std::vector<std::shared_ptr<const LayerCall>> calls_;  ///< in an order in which they can run
+  VariablePtr random_state_;
+  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<class Predictor> predictor_;
+};
+
+/// A chain of layers. Without an Input at the front the shape comes from build_for() or the first data.
+class Sequential final : public Model {
+ public:
+  explicit Sequential(const std::vector<LayerPtr>& layers = {}, const std::string& name = "");
+  /// An Input may stand at the front: Sequential({Input({64}), Dense(10)}).
+  Sequential(const Symbol& input, const std::vector<LayerPtr>& layers, const std::string& name = "");
+
+  [[nodiscard]] std::string class_name() const override { return "Sequential"; }
+  void add(const LayerPtr& layer);
+  void pop();
+  void build(const std::vector<Shape>& input_shapes) override;
+  /// Also those that wait for a shape.
+  [[nodiscard]] const std::vector<LayerPtr>& chain() const { return chain_; }
+
+ private:
+  void extend(const LayerPtr& layer);
+  std::vector<LayerPtr> chain_;  ///< without the Input
+};
+
+/// The configuration of a model (class_name, config with layers and connections), and a model made from it. `make`
+/// resolves layers that the catalog does not know (classes of Python); none: an error.
+using LayerFactory = std::function<std::shared_ptr<Layer>(const Json& spec)>;
+Json model_config(const Model& model);
+std::shared_ptr<Model> model_from_config(const Json& config, const LayerFactory& make = {});
+
+/// Reads what save() wrote: the model, compiled if it was, ready to continue bit for bit. Throws for files that are
+/// missing, damaged or of another kind.
+std::shared_ptr<Model> load_model(const std::string& path, const LayerFactory& make = {}, bool compile = true);
+
+}  // namespace chainrule

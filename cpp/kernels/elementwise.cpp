@@ -1,0 +1,391 @@
+#include "kernels/elementwise.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "chainrule/error.h"
+#include "parallel/parallel_for.h"
+
+namespace chainrule::kernels {
+namespace {
+
+using Int = std::int64_t;
+
+constexpr std::size_t kStorageBytes = 64 * 1024;  // block buffers, on the stack of each thread
+constexpr Int kBlock = 1024;                      // most elements of a block
+constexpr Int kLeastBlock = 16;                   // as many buffers as there can be registers fit
+constexpr Int kParallelCost = 32 * 1024;          // cheap instructions worth a thread: some 5 us
+static_assert(ElementwiseProgram::kMaxRegisters * kLeastBlock * sizeof(double) <= kStorageBytes);
+
+/// One per element-wise code: its cost in additions, roughly, and whether it gives a boolean.
+struct Property {
+  int cost;
+  bool gives_bool;
+};
+
+enum class Result : std::uint8_t { kSame, kBool };
+
+constexpr Property property_of(Result result, std::string_view meaning_of_value) {
+  const bool calls = meaning_of_value.find("exp") != std::string_view::npos ||
+                     meaning_of_value.find("log") != std::string_view::npos ||
+                     meaning_of_value.find("sin") != std::string_view::npos ||
+                     meaning_of_value.find("cos") != std::string_view::npos ||
+                     meaning_of_value.find("tan") != std::string_view::npos ||
+                     meaning_of_value.find("erf") != std::string_view::npos ||
+                     meaning_of_value.find("pow") != std::string_view::npos ||
+                     meaning_of_value.find("softplus") != std::string_view::npos;
+  return {calls ? 10 : 1, result == Result::kBool};
+}
+
+constexpr Property kProperties[] = {
+#define UNARY(name, dtypes, result, value, ...) property_of(Result::result, #value),
+#define BINARY(name, dtypes, result, value, ...) property_of(Result::result, #value),
+#define TERNARY(name, dtypes, result, value, ...) property_of(Result::result, #value),
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+};
+
+constexpr const char* kNames[] = {
+#define UNARY(name, ...) #name,
+#define BINARY(name, ...) #name,
+#define TERNARY(name, ...) #name,
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+};
+
+}  // namespace
+
+int ElementwiseProgram::add_register(const Register& reg) {
+  if (registers_.size() == kMaxRegisters) {
+    invalid("elementwise",
+            "a chain has at most " + std::to_string(kMaxRegisters) + " operands and functions");
+  }
+  registers_.push_back(reg);
+  return static_cast<int>(registers_.size()) - 1;
+}
+
+int ElementwiseProgram::operand(const void* data, DType dtype, const Shape& shape) {
+  std::array<Int, Shape::kMaxRank> strides{};
+  const int missing = shape_.rank() - shape.rank();
+  bool fits = missing >= 0;
+  Int stride = 1;
+  for (int axis = shape.rank() - 1; fits && axis >= 0; --axis) {
+    const Int length = shape[axis];
+    fits = length == shape_[axis + missing] || length == 1;
+    strides[static_cast<std::size_t>(axis + missing)] = length == 1 ? 0 : stride;
+    stride *= length;
+  }
+  if (!fits) {
+    invalid("elementwise",
+            "an operand must broadcast to the shape of the result",
+            {{"operand", shape.str()}, {"result", shape_.str()}});
+  }
+  return operand(data, dtype, strides);
+}
+
+int ElementwiseProgram::operand(const void* data,
+                                DType dtype,
+                                const std::array<Int, Shape::kMaxRank>& strides) {
+  Register reg{.dtype = dtype};
+  reg.data = static_cast<const std::byte*>(data);
+  reg.strides = strides;
+  return add_register(reg);
+}
+
+int ElementwiseProgram::apply(int code, DType dtype, int a, int b, int c) {
+  const isa::ElementwiseFn fn = isa::table().elementwise[code][static_cast<int>(dtype)];
+  if (fn == nullptr) {
+    invalid("elementwise",
+            std::string(kNames[code]) + " does not take this dtype",
+            {{"dtype", std::string(name_of(dtype))}});
+  }
+  const int result = add_register({.dtype = kProperties[code].gives_bool ? DType::boolean : dtype,
+                                   .instruction = static_cast<int>(instructions_.size())});
+  instructions_.push_back({fn, a, b, c, result});
+  cost_ += kProperties[code].cost;
+  return result;
+}
+
+int ElementwiseProgram::cast(int a, DType to) {
+  const int from = static_cast<int>(dtype(a));
+  const int result =
+      add_register({.dtype = to, .instruction = static_cast<int>(instructions_.size())});
+  instructions_.push_back(
+      {isa::table().cast[from][static_cast<int>(to)], a, -1, -1, result});
+  cost_ += 1;
+  return result;
+}
+
+void ElementwiseProgram::output(int reg, void* data) {
+  outputs_.push_back({reg, static_cast<std::byte*>(data), true});
+}
+
+DType ElementwiseProgram::dtype(int reg) const {
+  return registers_[static_cast<std::size_t>(reg)].dtype;
+}
+
+/// Joins axes that every operand walks as one; what is left is rows of one inner axis.
+void ElementwiseProgram::collapse_axes() {
+  std::array<Int, Shape::kMaxRank> lengths{};
+  int rank = 0;
+  for (int axis = 0; axis < shape_.rank(); ++axis) {
+    const Int length = shape_[axis];
+    if (length == 1) continue;
+    const auto at = static_cast<std::size_t>(axis);
+    bool joins = rank > 0;
+    for (const Register& reg : registers_) {
+      if (reg.instruction >= 0 || !joins) continue;
+      joins = reg.strides[static_cast<std::size_t>(rank - 1)] == reg.strides[at] * length;
+    }
+    if (!joins) ++rank;
+    const auto to = static_cast<std::size_t>(rank - 1);
+    lengths[to] = joins ? lengths[to] * length : length;
+    for (Register& reg : registers_) reg.strides[to] = reg.strides[at];
+  }
+  outer_rank_ = std::max(0, rank - 1);
+  outer_ = lengths;
+  row_ = rank == 0 ? 1 : lengths[static_cast<std::size_t>(rank - 1)];
+  rows_ = row_ == 0 ? 0 : shape_.size() / row_;
+  for (Register& reg : registers_) {
+    if (reg.instruction >= 0) continue;
+    if (rank == 0) reg.strides[0] = 0;
+    reg.moves_inside = reg.strides[static_cast<std::size_t>(outer_rank_)] != 0 && rank > 0;
+    for (int axis = 0; axis < outer_rank_; ++axis) {
+      reg.moves_across |= reg.strides[static_cast<std::size_t>(axis)] != 0;
+    }
+  }
+}
+
+/// A result may be computed in its output's memory unless a later function still reads an operand
+/// there.
+bool ElementwiseProgram::can_be_direct(const Output& output) const {
+  const Register& reg = registers_[static_cast<std::size_t>(output.reg)];
+  if (reg.instruction < 0 || reg.buffer == kDirect) return false;
+  const auto reads_output = [&](int operand) {
+    return operand >= 0 && registers_[static_cast<std::size_t>(operand)].data == output.data;
+  };
+  for (std::size_t i = static_cast<std::size_t>(reg.instruction) + 1; i < instructions_.size(); ++i) {
+    const Instruction& each = instructions_[i];
+    if (reads_output(each.a) || reads_output(each.b) || reads_output(each.c)) return false;
+  }
+  // Operands that are themselves outputs are copied at the end of a block.
+  return std::none_of(outputs_.begin(), outputs_.end(), [&](const Output& each) {
+    return registers_[static_cast<std::size_t>(each.reg)].data == output.data;
+  });
+}
+
+/// Gives each register a place: its own memory, its output's, or a block buffer that it shares with
+/// registers that are dead by then.
+void ElementwiseProgram::place_registers() {
+  // An operand is read where it is if it is contiguous in the iteration shape, or within long rows.
+  const bool long_rows = outer_rank_ == 0 || row_ >= kBlock / 4;
+  for (Register& reg : registers_) {
+    if (reg.instruction >= 0) continue;
+    const auto inner = static_cast<std::size_t>(outer_rank_);
+    bool contiguous = reg.moves_inside && reg.strides[inner] == 1;
+    Int expected = row_;
+    for (int axis = outer_rank_ - 1; axis >= 0 && !long_rows; --axis) {
+      contiguous &= reg.strides[static_cast<std::size_t>(axis)] == expected;
+      expected *= outer_[static_cast<std::size_t>(axis)];
+    }
+    reg.buffer = contiguous || shape_.size() == 1 ? kInput : buffers_++;
+  }
+  for (Output& output : outputs_) {
+    Register& reg = registers_[static_cast<std::size_t>(output.reg)];
+    if (!can_be_direct(output)) continue;
+    reg.buffer = kDirect;
+    reg.direct = output.data;
+    output.copy = false;
+  }
+  std::vector<int> last_use(registers_.size(), -1);
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    for (const int operand : {instructions_[i].a, instructions_[i].b, instructions_[i].c}) {
+      if (operand >= 0) last_use[static_cast<std::size_t>(operand)] = static_cast<int>(i);
+    }
+  }
+  for (const Output& output : outputs_) {
+    last_use[static_cast<std::size_t>(output.reg)] = static_cast<int>(instructions_.size());
+  }
+  std::vector<int> free;
+  for (std::size_t i = 0; i < instructions_.size(); ++i) {
+    Register& result = registers_[static_cast<std::size_t>(instructions_[i].result)];
+    if (result.buffer != kDirect) {
+      if (free.empty()) free.push_back(buffers_++);
+      result.buffer = free.back();
+      free.pop_back();
+    }
+    const Instruction& each = instructions_[i];
+    const int used[] = {each.a, each.b == each.a ? -1 : each.b,
+                        each.c == each.a || each.c == each.b ? -1 : each.c, each.result};
+    for (const int number : used) {
+      if (number < 0) continue;
+      const Register& reg = registers_[static_cast<std::size_t>(number)];
+      const bool dead = last_use[static_cast<std::size_t>(number)] <= static_cast<int>(i);
+      if (dead && reg.instruction >= 0 && reg.buffer >= 0) free.push_back(reg.buffer);
+    }
+  }
+}
+
+void ElementwiseProgram::prepare() {
+  collapse_axes();
+  place_registers();
+  std::size_t widest = 1;
+  for (const Register& reg : registers_) widest = std::max(widest, size_of(reg.dtype));
+  const auto buffers = static_cast<std::size_t>(std::max(1, buffers_));
+  block_ = std::min<Int>(kBlock, static_cast<Int>(kStorageBytes / (buffers * widest)) / 16 * 16);
+  const bool long_rows = outer_rank_ == 0 || row_ >= kBlock / 4;
+  if (!long_rows && row_ > 0) {
+    // Whole rows, so that a repeated operand is expanded once. A row longer than a block that had to
+    // become short is cut as if it were long.
+    block_ = std::max<Int>(block_ / row_, 0) * row_;
+  }
+  buffer_bytes_ = kStorageBytes / buffers / 64 * 64;
+}
+
+/// The state of one thread that runs a range of blocks.
+class ElementwiseRun {
+ public:
+  explicit ElementwiseRun(const ElementwiseProgram& program) : program_(program) {
+    for (std::size_t r = 0; r < program.registers_.size(); ++r) {
+      const auto& reg = program.registers_[r];
+      if (reg.buffer >= 0) at_[r] = storage_ + program.buffer_bytes_ * static_cast<std::size_t>(reg.buffer);
+    }
+  }
+
+  /// Elements [first, first + n) of the iteration; they lie in row `row` from `column` on, or are whole
+  /// rows.
+  void block(Int row, Int column, Int n) {
+    place(row, column, n);
+    for (const auto& each : program_.instructions_) {
+      each.fn(n, get(each.a), get(each.b), get(each.c), at_[each.result]);
+    }
+    const Int first = row * program_.row_ + column;
+    for (const auto& output : program_.outputs_) {
+      if (!output.copy) continue;
+      const std::size_t size = size_of(program_.dtype(output.reg));
+      std::memmove(output.data + static_cast<std::size_t>(first) * size,
+                   at_[output.reg],
+                   static_cast<std::size_t>(n) * size);
+    }
+  }
+
+ private:
+  [[nodiscard]] const void* get(int reg) const { return reg < 0 ? nullptr : at_[reg]; }
+
+  /// Element offset of an operand at the beginning of a row.
+  [[nodiscard]] Int row_offset(const ElementwiseProgram::Register& reg, Int row) const {
+    Int offset = 0;
+    for (int axis = program_.outer_rank_ - 1; axis >= 0; --axis) {
+      const auto at = static_cast<std::size_t>(axis);
+      offset += row % program_.outer_[at] * reg.strides[at];
+      row /= program_.outer_[at];
+    }
+    return offset;
+  }
+
+  void place(Int row, Int column, Int n) {
+    for (std::size_t r = 0; r < program_.registers_.size(); ++r) {
+      const auto& reg = program_.registers_[r];
+      const std::size_t size = size_of(reg.dtype);
+      if (reg.buffer == ElementwiseProgram::kDirect) {
+        at_[r] = reg.direct + static_cast<std::size_t>(row * program_.row_ + column) * size;
+      } else if (reg.instruction >= 0) {
+        continue;
+      } else if (reg.buffer == ElementwiseProgram::kInput) {
+        const Int offset = row_offset(reg, row) + (reg.moves_inside ? column : 0);
+        at_[r] = const_cast<std::byte*>(reg.data) + static_cast<std::size_t>(offset) * size;
+      } else {
+        expand(static_cast<int>(r), row, column, n);
+      }
+    }
+  }
+
+  /// Fills the buffer of a repeated operand, unless it still holds the same.
+  void expand(int r, Int row, Int column, Int n) {
+    const auto& reg = program_.registers_[static_cast<std::size_t>(r)];
+    const bool same_row = !reg.moves_across || row == filled_row_[r];
+    const bool same_column = !reg.moves_inside || column == filled_column_[r];
+    if (same_row && same_column && n <= filled_[r]) return;
+    filled_[r] = reg.moves_across && n > program_.row_ ? 0 : n;  // several rows are not kept
+    filled_row_[r] = row;
+    filled_column_[r] = column;
+    std::byte* to = at_[r];
+    for (Int done = 0; done < n; ++row, column = 0) {
+      const Int length = std::min(program_.row_ - column, n - done);
+      fill_row(reg, row_offset(reg, row), column, length, to);
+      to += static_cast<std::size_t>(length) * size_of(reg.dtype);
+      done += length;
+    }
+  }
+
+  void fill_row(const ElementwiseProgram::Register& reg, Int offset, Int column, Int n, std::byte* to) {
+    switch (size_of(reg.dtype)) {
+      case 1: return fill_row_as<std::uint8_t>(reg, offset, column, n, to);
+      case 4: return fill_row_as<std::uint32_t>(reg, offset, column, n, to);
+      default: return fill_row_as<std::uint64_t>(reg, offset, column, n, to);
+    }
+  }
+
+  template <class Bits>
+  void fill_row_as(
+      const ElementwiseProgram::Register& reg, Int offset, Int column, Int n, std::byte* to) {
+    const Int stride = reg.moves_inside ? reg.strides[static_cast<std::size_t>(program_.outer_rank_)] : 0;
+    const std::byte* from = reg.data + static_cast<std::size_t>(offset + column * stride) * sizeof(Bits);
+    if (stride == 1) {
+      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(Bits));
+    } else {
+      Bits value;
+      for (Int i = 0; i < n; ++i) {
+        if (i == 0 || stride != 0) {
+          std::memcpy(&value, from + static_cast<std::size_t>(i * stride) * sizeof(Bits), sizeof(Bits));
+        }
+        std::memcpy(to + static_cast<std::size_t>(i) * sizeof(Bits), &value, sizeof(Bits));
+      }
+    }
+  }
+
+  static constexpr int kRegisters = ElementwiseProgram::kMaxRegisters;
+
+  const ElementwiseProgram& program_;
+  std::byte* at_[kRegisters];     // the current block of each register
+  Int filled_[kRegisters] = {};   // elements in the buffer of a repeated operand, from (row, column) on
+  Int filled_row_[kRegisters];
+  Int filled_column_[kRegisters];
+  alignas(64) std::byte storage_[kStorageBytes];
+};
+
+void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
+  const Int rows = program.rows_, row = program.row_;
+  if (rows == 0) return;
+  const Int cost = program.cost_ + static_cast<Int>(program.outputs_.size());
+  const bool whole_rows = program.block_ > row || (program.block_ == row && program.outer_rank_ > 0);
+  if (whole_rows) {
+    const Int block_rows = program.block_ / row;
+    const Int grain = std::max<Int>(1, kParallelCost / (program.block_ * cost));
+    const Int blocks = (rows + block_rows - 1) / block_rows;
+    parallel_for(exec, blocks, grain, [&](Int begin, Int end) {
+      ElementwiseRun run(program);
+      for (Int i = begin; i < end; ++i) {
+        run.block(i * block_rows, 0, std::min(block_rows, rows - i * block_rows) * row);
+      }
+    });
+  } else {
+    const Int per_row = (row + program.block_ - 1) / program.block_;
+    const Int length = (row + per_row - 1) / per_row;
+    const Int grain = std::max<Int>(1, kParallelCost / (length * cost));
+    parallel_for(exec, rows * per_row, grain, [&](Int begin, Int end) {
+      ElementwiseRun run(program);
+      for (Int i = begin; i < end; ++i) {
+        const Int column = i % per_row * length;
+        if (column < row) run.block(i / per_row, column, std::min(length, row - column));
+      }
+    });
+  }
+}
+
+}  // namespace chainrule::kernels

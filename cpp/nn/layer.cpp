@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "chainrule/layers.h"
+
+namespace chainrule {
+namespace {
+
+std::mutex names_mutex;
+std::map<std::string, int, std::less<>>& name_counts() {
+  static std::map<std::string, int, std::less<>> counts;
+  return counts;
+}
+
+/// The type with the unknown lengths replaced by another stand-in.
+TensorType with_unknown(const TensorType& type, std::int64_t length) {
+  TensorType result = type;
+  for (int axis = 0; axis < type.shape.rank(); ++axis) {
+    if (type.shape[axis] == Shape::kUnknown[0]) result.shape = result.shape.with(axis, length);
+  }
+  return result;
+}
+
+std::string shapes_text(const std::vector<TensorType>& types) {
+  std::string text;
+  for (const TensorType& type : types) text += (text.empty() ? "" : ", ") + type.shape.str();
+  return text;
+}
+
+}  // namespace
+
+std::string next_layer_name(std::string_view class_name) {
+  const std::string stem = snake_case(class_name);
+  const std::lock_guard lock(names_mutex);
+  const int count = name_counts()[stem]++;
+  return count == 0 ? stem : stem + "_" + std::to_string(count);
+}
+
+void reset_layer_names() {
+  const std::lock_guard lock(names_mutex);
+  name_counts().clear();
+}
+
+void Layer::base_fields(Fields& f) {
+  f("name", name, "Name of the layer, unique in a model; made from the class name when empty.");
+  f("trainable", trainable, "Whether training changes the layer's weights.");
+}
+
+void Layer::validate() {
+  if (name.empty()) name = next_layer_name(class_name());
+}
+
+void Layer::ensure_built(const std::vector<Shape>& input_shapes) {
+  if (built_) return;
+  build(input_shapes);
+  built_ = true;
+}
+
+VariablePtr Layer::add_weight(const std::string& weight_name,
+                              const Shape& shape,
+                              const InitializerPtr& weight_initializer,
+                              bool is_trainable,
+                              DType dtype) {
+  for (const std::int64_t length : shape.dims()) {
+    if (length == Shape::kUnknown[0] || length == Shape::kUnknown[1]) {
+      invalid(class_name(),
+              "the shape of weight '" + weight_name + "' must not depend on an unknown length of the input",
+              {{"shape", shape.str()}, {"layer", "'" + name + "'"}});
+    }
+  }
+  Random random(next_random_seed());
+  auto variable = std::make_shared<Variable>();
+  variable->name = name + "/" + weight_name;
+  const InitializerPtr chosen = weight_initializer ? weight_initializer : initializer("glorot_uniform");
+  variable->value = chosen->values(shape, dtype, random);
+  variable->trainable = is_trainable;
+  weights_.push_back(variable);
+  return variable;
+}
+
+std::vector<VariablePtr> Layer::trainable_weights() const {
+  std::vector<VariablePtr> result;
+  if (!trainable) return result;
+  for (const VariablePtr& variable : weights()) {
+    if (variable->trainable) result.push_back(variable);
+  }
+  return result;
+}
+
+std::int64_t Layer::count_params() const {
+  std::int64_t count = 0;
+  for (const VariablePtr& variable : weights()) count += variable->value.size();
+  return count;
+}
+
+std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& inputs) {
+  std::vector<Shape> shapes;
+  shapes.reserve(inputs.size());
+  for (const TensorType& type : inputs) shapes.push_back(type.shape);
+  ensure_built(shapes);
+
+  std::vector<std::vector<TensorType>> traces;
+  for (const std::int64_t stand_in : Shape::kUnknown) {
+    Graph graph;
+    const Graph::Scope scope(graph, name);
+    CallContext context{.graph = graph, .random_state = {}, .losses = {}};
+    std::vector<Value> values;
+    for (const TensorType& type : inputs) values.push_back(graph.input(with_unknown(type, stand_in), "input"));
+    std::vector<TensorType>& types = traces.emplace_back();
+    for (const Value& value : call(context, values)) types.push_back(value.type());
+  }
+  std::vector<TensorType> result = traces[0];
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    const Shape& first = traces[0][i].shape;
+    const Shape& second = traces[1][i].shape;
+    for (int axis = 0; axis < first.rank(); ++axis) {
+      if (first[axis] != second[axis]) result[i].shape = result[i].shape.with(axis, Shape::kUnknown[0]);
+    }
+  }
+  return result;
+}
+
+Symbols Layer::apply(const Symbols& inputs) {
+  std::vector<TensorType> types;
+  for (const Symbol& symbol : inputs) {
+    if (!symbol.call) {
+      invalid(class_name(), "a layer is applied to outputs of layers or of Input", {{"layer", "'" + name + "'"}});
+    }
+    types.push_back(symbol.type);
+  }
+  const auto layer_call = std::make_shared<LayerCall>(LayerCall{shared_from_this(), inputs});
+  Symbols outputs;
+  for (const TensorType& type : output_types(types)) {
+    outputs.push_back({layer_call, static_cast<int>(outputs.size()), type});
+  }
+  return outputs;
+}
+
+std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Value>& inputs) {
+  if (inputs.size() != 1) {
+    std::vector<TensorType> types;
+    for (const Value& value : inputs) types.push_back(value.type());
+    invalid(class_name(), "the layer takes one input", {{"inputs", "[" + shapes_text(types) + "]"}});
+  }
+  return {call(context, inputs[0])};
+}
+
+namespace layers {
+
+LayerPtr make(std::string_view class_name, const Json::Object& arguments) {
+  return std::static_pointer_cast<Layer>(deserialize(
+      Kind::layers, Json::object({{"class_name", class_name}, {"config", Json::object(arguments)}})));
+}
+
+}  // namespace layers
+}  // namespace chainrule

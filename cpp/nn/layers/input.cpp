@@ -1,0 +1,70 @@
+// Input: a tensor that the caller of a model provides.
+
+#include "chainrule/layers.h"
+#include "nn/catalog.h"
+
+namespace chainrule {
+namespace {
+
+/// The source of a functional model. It is never called: models put the caller's data in its place.
+class InputLayer final : public Layer {
+ public:
+  std::vector<std::int64_t> shape;  ///< of a sample; -1: unknown
+  std::string dtype = "float32";
+
+  [[nodiscard]] std::string class_name() const override { return "InputLayer"; }
+
+  void fields(Fields& f) override {
+    f("shape", shape, required, "Shape of one sample; -1 for an unknown length.");
+    f("dtype", dtype, "Element type in which the model reads it.");
+    base_fields(f);
+  }
+
+  void validate() override {
+    Layer::validate();
+    dtype_from_name(dtype);
+    for (const std::int64_t length : shape) {
+      if (length < -1 || length == 0) {
+        invalid("Input", "lengths must be positive, or None (-1 in C++) when unknown", {{"shape", type().shape.str()}});
+      }
+    }
+  }
+
+  std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override {
+    (void)context;
+    return inputs;
+  }
+
+  [[nodiscard]] TensorType type() const {
+    std::vector<std::int64_t> dims = {Shape::kUnknown[0]};
+    for (const std::int64_t length : shape) dims.push_back(length == -1 ? Shape::kUnknown[0] : length);
+    return {Shape(dims), dtype_from_name(dtype)};
+  }
+};
+
+}  // namespace
+
+Symbol layers::Input(const std::vector<std::int64_t>& shape, DType dtype, const std::string& name) {
+  const auto layer = std::make_shared<InputLayer>();
+  layer->shape = shape;
+  layer->dtype = std::string(name_of(dtype));
+  layer->name = name;
+  configure(*layer, layer->config());
+  return input_symbol(layer);
+}
+
+Symbol input_symbol(const std::shared_ptr<Layer>& layer) {
+  const auto input = std::dynamic_pointer_cast<InputLayer>(layer);
+  if (!input) invalid("Input", "the layer must be an InputLayer", {{"layer", layer->repr()}});
+  return {std::make_shared<LayerCall>(LayerCall{layer, {}}), 0, input->type()};
+}
+
+void register_input(Catalog& catalog);
+void register_input(Catalog& catalog) {
+  add<InputLayer>(catalog,
+                  Kind::layers,
+                  "InputLayer",
+                  "A tensor that the caller of a model provides: of shape `(batch,) + shape`.");
+}
+
+}  // namespace chainrule
