@@ -1,13 +1,13 @@
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011):
-// the one implementation, for base/random.cpp and for the kernels of every instruction set.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC
+// 2011): the one implementation, for base/random.cpp and for the kernels of every instruction set.
 #pragma once
 
 #include <cstdint>
 
 namespace chainrule::base {
 
-/// Replaces the counter by its 128 random bits under `key`. Always inlined, so that no copy compiled
-/// for one instruction set can be linked into code for another.
+/// Replaces the counter by its 128 random bits under `key`. Always inlined, so that no copy
+/// compiled for one instruction set can be linked into code for another.
 [[gnu::always_inline]] inline void philox_rounds(std::uint32_t (&counter)[4],
                                                  std::uint32_t key0,
                                                  std::uint32_t key1) {

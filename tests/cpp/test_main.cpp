@@ -1,0 +1,70 @@
+// Runs the tests whose names contain the first argument; all of them without one. The exit status
+// is 0 only when at least one test ran and none failed.
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "test.h"
+
+namespace chainrule::test {
+namespace {
+
+struct Case {
+  std::string_view name;
+  void (*run)();
+};
+
+std::vector<Case>& cases() {
+  static std::vector<Case> all;
+  return all;
+}
+
+int failed_checks = 0;
+
+bool passes(const Case& test) {
+  failed_checks = 0;
+  try {
+    test.run();
+  } catch (const Stop&) {  // reported already
+  } catch (const std::exception& e) {
+    ++failed_checks;
+    std::printf("  unexpected exception: %s\n", e.what());
+  } catch (...) {
+    ++failed_checks;
+    std::printf("  unexpected exception of an unknown type\n");
+  }
+  if (failed_checks > 0) {
+    std::printf("FAILED: %.*s\n", static_cast<int>(test.name.size()), test.name.data());
+  }
+  return failed_checks == 0;
+}
+
+}  // namespace
+
+Registration::Registration(std::string_view name, void (*run)()) { cases().push_back({name, run}); }
+
+void report(const Site& site, const std::string& details) {
+  ++failed_checks;
+  std::printf("  %s:%d: %s: %s\n", site.file, site.line, site.text, details.c_str());
+}
+
+int run_all(std::string_view filter) {
+  int passed = 0, failed = 0;
+  for (const Case& test : cases()) {
+    if (test.name.find(filter) == std::string_view::npos) continue;
+    ++(passes(test) ? passed : failed);
+    std::fflush(stdout);
+  }
+  if (passed + failed == 0) std::printf("no test ran\n");
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return passed > 0 && failed == 0 ? 0 : 1;
+}
+
+}  // namespace chainrule::test
+
+// With the address sanitizer, too, memory that cannot be had must come back as an error to test.
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "allocator_may_return_null=1";
+}
+
+int main(int argc, char** argv) { return chainrule::test::run_all(argc > 1 ? argv[1] : ""); }
