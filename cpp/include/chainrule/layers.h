@@ -157,6 +157,8 @@ class UnaryLayer : public Layer {
 struct LayerPtr : std::shared_ptr<Layer> {
   using std::shared_ptr<Layer>::shared_ptr;
   LayerPtr(std::shared_ptr<Layer> layer) : std::shared_ptr<Layer>(std::move(layer)) {}  // NOLINT
+  /// The layer that made a symbol, so that Sequential takes an Input among its layers.
+  LayerPtr(const Symbol& symbol) : std::shared_ptr<Layer>(symbol.call->layer) {}  // NOLINT
   Symbol operator()(const Symbol& x) const { return (*this)(Symbols{x}); }
   Symbol operator()(const Symbols& xs) const { return get()->apply(xs).at(0); }
 };

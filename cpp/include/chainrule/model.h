@@ -192,9 +192,8 @@ class Model : public Layer {
 /// A chain of layers. Without an Input at the front the shape comes from build_for() or the first data.
 class Sequential final : public Model {
  public:
+  /// The first may be an Input: Sequential({layers::Input({64}), layers::Dense(10)}).
   explicit Sequential(const std::vector<LayerPtr>& layers = {}, const std::string& name = "");
-  /// An Input may stand at the front: Sequential({Input({64}), Dense(10)}).
-  Sequential(const Symbol& input, const std::vector<LayerPtr>& layers, const std::string& name = "");
 
   [[nodiscard]] std::string class_name() const override { return "Sequential"; }
   void add(const LayerPtr& layer);
