@@ -1,8 +1,9 @@
-// The five loops of BLIS (Van Zee & van de Geijn 2015) over the table's tile: blocks of columns, of k,
-// of rows; then, in parallel, tiles of one packed block.
+// The five loops of BLIS (Van Zee & van de Geijn 2015) over the table's tile: blocks of columns, of
+// k, of rows; then, in parallel, tiles of one packed block.
 //
-// An element of C is summed over k within blocks whose borders depend on k alone, and the table computes
-// it the same way in any tile; so results depend neither on threads nor on how the rest is cut.
+// An element of C is summed over k within blocks whose borders depend on k alone, and the table
+// computes it the same way in any tile; so results depend neither on threads nor on how the rest is
+// cut.
 #include "blas/gemm.h"
 
 #include <algorithm>
@@ -16,11 +17,11 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kDepth = 384;         // of a block of k: a strip of B (kDepth x nr) stays in the L1/L2 cache
-constexpr Int kBlockRows = 1024;    // of packed A
-constexpr Int kBlockCols = 2048;    // of packed B
+constexpr Int kDepth = 384;  // of a block of k: a strip of B (kDepth x nr) stays in the L1/L2 cache
+constexpr Int kBlockRows = 1024;        // of packed A
+constexpr Int kBlockCols = 2048;        // of packed B
 constexpr Int kParallelWork = 1 << 19;  // multiply-adds worth a thread: some 5 us
-constexpr Int kMaxSlots = 64;       // scratch areas of a batch
+constexpr Int kMaxSlots = 64;           // scratch areas of a batch
 constexpr Int kAlign = 64;
 
 Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
@@ -41,18 +42,22 @@ struct Problem {
   Int ldc;
   bool accumulate;
 
-  [[nodiscard]] const T* a_at(Int i, Int p) const { return trans_a ? a + p * lda + i : a + i * lda + p; }
-  [[nodiscard]] const T* b_at(Int p, Int j) const { return trans_b ? b + j * ldb + p : b + p * ldb + j; }
+  [[nodiscard]] const T* a_at(Int i, Int p) const {
+    return trans_a ? a + p * lda + i : a + i * lda + p;
+  }
+  [[nodiscard]] const T* b_at(Int p, Int j) const {
+    return trans_b ? b + j * ldb + p : b + p * ldb + j;
+  }
 };
 
-/// What is copied before it is multiplied. A depends on how often each element is used, and on whether it
-/// can be read in place at all.
+/// What is copied before it is multiplied. A depends on how often each element is used, and on
+/// whether it can be read in place at all.
 struct Packing {
   bool a, b;
 };
 
-/// Rows of packed A are this far apart: not a multiple of 4096 bytes, which would map all rows of a strip
-/// to the same set of a cache.
+/// Rows of packed A are this far apart: not a multiple of 4096 bytes, which would map all rows of a
+/// strip to the same set of a cache.
 Int packed_depth(Int depth) { return round_up(depth, 16) + 16; }
 
 template <class T>
@@ -73,14 +78,27 @@ template <class T>
 void run_dots(const Exec& exec, const Problem<T>& p, const isa::FloatKernels<T>& kernels) {
   const Int grain = std::max<Int>(4, round_up(kParallelWork / std::max<Int>(1, p.m * p.k), 4));
   parallel_for(exec, p.n, grain, [&](Int begin, Int end) {
-    kernels.gemm_dot(p.m, end - begin, p.k, p.a, p.lda, p.b + begin * p.ldb, p.ldb, p.c + begin, p.ldc,
+    kernels.gemm_dot(p.m,
+                     end - begin,
+                     p.k,
+                     p.a,
+                     p.lda,
+                     p.b + begin * p.ldb,
+                     p.ldb,
+                     p.c + begin,
+                     p.ldc,
                      p.accumulate);
   });
 }
 
 /// One strip of nr columns of B: depth rows of nr elements.
 template <class T>
-void pack_b(const Problem<T>& p, const isa::FloatKernels<T>& kernels, Int p0, Int depth, Int j, Int cols,
+void pack_b(const Problem<T>& p,
+            const isa::FloatKernels<T>& kernels,
+            Int p0,
+            Int depth,
+            Int j,
+            Int cols,
             T* out) {
   if (p.trans_b) {
     kernels.transpose(cols, depth, p.b_at(p0, j), p.ldb, out, kernels.nr);
@@ -105,8 +123,18 @@ void pack_a(const Problem<T>& p, Int p0, Int depth, Int i, Int rows, T* out) {
 
 /// C[i0.., j0..] (+)= one block of k, from packed or original operands.
 template <class T>
-void run_block(const Exec& exec, const Problem<T>& p, const isa::FloatKernels<T>& kernels, Packing packing,
-               Int i0, Int rows, Int j0, Int cols, Int p0, Int depth, bool pack_b_now, T* packed_a,
+void run_block(const Exec& exec,
+               const Problem<T>& p,
+               const isa::FloatKernels<T>& kernels,
+               Packing packing,
+               Int i0,
+               Int rows,
+               Int j0,
+               Int cols,
+               Int p0,
+               Int depth,
+               bool pack_b_now,
+               T* packed_a,
                T* packed_b) {
   // Tiles of C: some strips of rows by some strips of columns, enough of them for many threads.
   const Int strip = even_part(rows, kernels.mr);
@@ -124,7 +152,12 @@ void run_block(const Exec& exec, const Problem<T>& p, const isa::FloatKernels<T>
         pack_a(p, p0, depth, i0 + i, std::min(strip, rows - i), packed_a + task * a_step);
       } else {
         const Int j = (task - a_tasks) * kernels.nr;
-        pack_b(p, kernels, p0, depth, j0 + j, std::min<Int>(kernels.nr, cols - j),
+        pack_b(p,
+               kernels,
+               p0,
+               depth,
+               j0 + j,
+               std::min<Int>(kernels.nr, cols - j),
                packed_b + (task - a_tasks) * b_step);
       }
     }
@@ -134,7 +167,8 @@ void run_block(const Exec& exec, const Problem<T>& p, const isa::FloatKernels<T>
   // A packed operand changes address from strip to strip; one in place is left to the tile to cut.
   const Int rows_step = packing.a ? strip : even_part(rows, 4 * kernels.mr);
   const Int row_tasks = ceil_div(rows, rows_step);
-  const Int cols_step = packing.b ? kernels.nr : round_up(even_part(cols, 8 * kernels.nr), kernels.nr);
+  const Int cols_step =
+      packing.b ? kernels.nr : round_up(even_part(cols, 8 * kernels.nr), kernels.nr);
   const Int col_tasks = ceil_div(cols, cols_step);
   const auto multiply = [&](Int row_task, Int col_task) {
     const Int i = row_task * rows_step, j = col_task * cols_step;
@@ -142,20 +176,30 @@ void run_block(const Exec& exec, const Problem<T>& p, const isa::FloatKernels<T>
     const T* a = packing.a ? packed_a + row_task * a_step : p.a_at(i0 + i, p0);
     const T* b = packing.b ? packed_b + col_task * b_step : p.b_at(p0, j0 + j);
     const Int a_line = packing.a ? (p.trans_a ? m : packed_depth(depth)) : p.lda;
-    kernels.gemm_tile(static_cast<int>(m), static_cast<int>(n), depth, a, p.trans_a ? 1 : a_line,
-                      p.trans_a ? a_line : 1, b, packing.b ? kernels.nr : p.ldb,
-                      p.c + (i0 + i) * p.ldc + j0 + j, p.ldc, accumulate);
+    kernels.gemm_tile(static_cast<int>(m),
+                      static_cast<int>(n),
+                      depth,
+                      a,
+                      p.trans_a ? 1 : a_line,
+                      p.trans_a ? a_line : 1,
+                      b,
+                      packing.b ? kernels.nr : p.ldb,
+                      p.c + (i0 + i) * p.ldc + j0 + j,
+                      p.ldc,
+                      accumulate);
   };
   // A task is a group of row tasks times one strip of columns, which stays in cache for the group.
   const Int group = std::max<Int>(1, even_part(row_tasks, 8));
   const Int groups = ceil_div(row_tasks, group);
   const Int work = group * rows_step * cols_step * std::max<Int>(depth, 1);
-  parallel_for(exec, groups * col_tasks, std::max<Int>(1, kParallelWork / work), [&](Int begin, Int end) {
-    for (Int task = begin; task < end; ++task) {
-      const Int first = task / col_tasks * group, col_task = task % col_tasks;
-      for (Int row = first; row < std::min(first + group, row_tasks); ++row) multiply(row, col_task);
-    }
-  });
+  parallel_for(
+      exec, groups * col_tasks, std::max<Int>(1, kParallelWork / work), [&](Int begin, Int end) {
+        for (Int task = begin; task < end; ++task) {
+          const Int first = task / col_tasks * group, col_task = task % col_tasks;
+          for (Int row = first; row < std::min(first + group, row_tasks); ++row)
+            multiply(row, col_task);
+        }
+      });
 }
 
 template <class T>
@@ -181,8 +225,19 @@ void run(const Exec& exec, const Problem<T>& p, void* scratch) {
       const Int depth = std::min(block_depth, p.k - q);
       const Int most_rows = packing.a ? kBlockRows : p.m;
       for (Int i = 0; i < p.m; i += most_rows) {
-        run_block(exec, p, kernels, packing, i, std::min(most_rows, p.m - i), j, cols, q, depth, i == 0,
-                  packed_a, packed_b);
+        run_block(exec,
+                  p,
+                  kernels,
+                  packing,
+                  i,
+                  std::min(most_rows, p.m - i),
+                  j,
+                  cols,
+                  q,
+                  depth,
+                  i == 0,
+                  packed_a,
+                  packed_b);
       }
       q += depth;
     } while (q < p.k);
@@ -201,22 +256,62 @@ std::size_t gemm_scratch_bytes(Int m, Int n, Int k) {
 
 template <class T>
 std::size_t gemm_batched_scratch_bytes(Int batch, Int m, Int n, Int k) {
-  return gemm_scratch_bytes<T>(m, n, k) * static_cast<std::size_t>(std::clamp<Int>(batch, 1, kMaxSlots));
+  return gemm_scratch_bytes<T>(m, n, k) *
+         static_cast<std::size_t>(std::clamp<Int>(batch, 1, kMaxSlots));
 }
 
 template <class T>
-void gemm(const Exec& exec, bool trans_a, bool trans_b, Int m, Int n, Int k, const T* a, Int lda,
-          const T* b, Int ldb, T* c, Int ldc, bool accumulate, void* scratch) {
+void gemm(const Exec& exec,
+          bool trans_a,
+          bool trans_b,
+          Int m,
+          Int n,
+          Int k,
+          const T* a,
+          Int lda,
+          const T* b,
+          Int ldb,
+          T* c,
+          Int ldc,
+          bool accumulate,
+          void* scratch) {
   run(exec, Problem<T>{trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, accumulate}, scratch);
 }
 
 template <class T>
-void gemm_batched(const Exec& exec, bool trans_a, bool trans_b, Int batch, Int m, Int n, Int k, const T* a,
-                  Int lda, Int a_stride, const T* b, Int ldb, Int b_stride, T* c, Int ldc, Int c_stride,
-                  bool accumulate, void* scratch) {
+void gemm_batched(const Exec& exec,
+                  bool trans_a,
+                  bool trans_b,
+                  Int batch,
+                  Int m,
+                  Int n,
+                  Int k,
+                  const T* a,
+                  Int lda,
+                  Int a_stride,
+                  const T* b,
+                  Int ldb,
+                  Int b_stride,
+                  T* c,
+                  Int ldc,
+                  Int c_stride,
+                  bool accumulate,
+                  void* scratch) {
   const auto one = [&](const Exec& threads, Int i, void* memory) {
-    gemm(threads, trans_a, trans_b, m, n, k, a + i * a_stride, lda, b + i * b_stride, ldb,
-         c + i * c_stride, ldc, accumulate, memory);
+    gemm(threads,
+         trans_a,
+         trans_b,
+         m,
+         n,
+         k,
+         a + i * a_stride,
+         lda,
+         b + i * b_stride,
+         ldb,
+         c + i * c_stride,
+         ldc,
+         accumulate,
+         memory);
   };
   const Int work = m * n * std::max<Int>(k, 1);
   if (batch == 1 || work >= 16 * kParallelWork) {
@@ -236,12 +331,28 @@ void gemm_batched(const Exec& exec, bool trans_a, bool trans_b, Int batch, Int m
   });
 }
 
-#define CHAINRULE_GEMM(T)                                                                             \
-  template void gemm<T>(const Exec&, bool, bool, Int, Int, Int, const T*, Int, const T*, Int, T*, Int, \
-                        bool, void*);                                                                 \
-  template std::size_t gemm_scratch_bytes<T>(Int, Int, Int);                                          \
-  template void gemm_batched<T>(const Exec&, bool, bool, Int, Int, Int, Int, const T*, Int, Int,      \
-                                const T*, Int, Int, T*, Int, Int, bool, void*);                       \
+#define CHAINRULE_GEMM(T)                                                                          \
+  template void gemm<T>(                                                                           \
+      const Exec&, bool, bool, Int, Int, Int, const T*, Int, const T*, Int, T*, Int, bool, void*); \
+  template std::size_t gemm_scratch_bytes<T>(Int, Int, Int);                                       \
+  template void gemm_batched<T>(const Exec&,                                                       \
+                                bool,                                                              \
+                                bool,                                                              \
+                                Int,                                                               \
+                                Int,                                                               \
+                                Int,                                                               \
+                                Int,                                                               \
+                                const T*,                                                          \
+                                Int,                                                               \
+                                Int,                                                               \
+                                const T*,                                                          \
+                                Int,                                                               \
+                                Int,                                                               \
+                                T*,                                                                \
+                                Int,                                                               \
+                                Int,                                                               \
+                                bool,                                                              \
+                                void*);                                                            \
   template std::size_t gemm_batched_scratch_bytes<T>(Int, Int, Int, Int);
 CHAINRULE_GEMM(float)
 CHAINRULE_GEMM(double)

@@ -79,7 +79,8 @@ const KernelTable& choose() {
   bool known = false;
   for (const Candidate& candidate : kCandidates) known |= std::string(wanted) == candidate.name;
   invalid("CHAINRULE_ISA",
-          std::string(known ? "this CPU does not run that instruction set" : "unknown instruction set") +
+          std::string(known ? "this CPU does not run that instruction set"
+                            : "unknown instruction set") +
               "; available here: " + names,
           {{"CHAINRULE_ISA", "'" + std::string(wanted) + "'"}});
 }

@@ -16,35 +16,35 @@ struct kBool {
 };
 
 // One type per line, whose call() is the function on scalars.
-#define UNARY(name, dtypes, result, value, ...)         \
-  struct name##_line {                                  \
-    static constexpr unsigned kTypes = dtypes;          \
-    template <class T>                                  \
-    using Result = typename result<T>::type;            \
-    template <class T>                                  \
-    static Result<T> call(T x) {                        \
-      return static_cast<Result<T>>(value);             \
-    }                                                   \
+#define UNARY(name, dtypes, result, value, ...) \
+  struct name##_line {                          \
+    static constexpr unsigned kTypes = dtypes;  \
+    template <class T>                          \
+    using Result = typename result<T>::type;    \
+    template <class T>                          \
+    static Result<T> call(T x) {                \
+      return static_cast<Result<T>>(value);     \
+    }                                           \
   };
-#define BINARY(name, dtypes, result, value, ...)        \
-  struct name##_line {                                  \
-    static constexpr unsigned kTypes = dtypes;          \
-    template <class T>                                  \
-    using Result = typename result<T>::type;            \
-    template <class T>                                  \
-    static Result<T> call(T a, T b) {                   \
-      return static_cast<Result<T>>(value);             \
-    }                                                   \
+#define BINARY(name, dtypes, result, value, ...) \
+  struct name##_line {                           \
+    static constexpr unsigned kTypes = dtypes;   \
+    template <class T>                           \
+    using Result = typename result<T>::type;     \
+    template <class T>                           \
+    static Result<T> call(T a, T b) {            \
+      return static_cast<Result<T>>(value);      \
+    }                                            \
   };
-#define TERNARY(name, dtypes, result, value, ...)       \
-  struct name##_line {                                  \
-    static constexpr unsigned kTypes = dtypes;          \
-    template <class T>                                  \
-    using Result = typename result<T>::type;            \
-    template <class T>                                  \
-    static Result<T> call(std::uint8_t c, T a, T b) {   \
-      return static_cast<Result<T>>(value);             \
-    }                                                   \
+#define TERNARY(name, dtypes, result, value, ...)     \
+  struct name##_line {                                \
+    static constexpr unsigned kTypes = dtypes;        \
+    template <class T>                                \
+    using Result = typename result<T>::type;          \
+    template <class T>                                \
+    static Result<T> call(std::uint8_t c, T a, T b) { \
+      return static_cast<Result<T>>(value);           \
+    }                                                 \
   };
 #include "chainrule/elementwise.def"
 #undef UNARY
@@ -84,11 +84,12 @@ void run_ternary(std::int64_t n, const void* c, const void* a, const void* b, vo
 template <class From, class To>
 struct Saturate {
   static To call(From x) {
-    constexpr From low = To(-1) < To(0) ? From(-1) * From(std::uint64_t{1} << (8 * sizeof(To) - 1))
-                                        : From(0);
+    constexpr From low =
+        To(-1) < To(0) ? From(-1) * From(std::uint64_t{1} << (8 * sizeof(To) - 1)) : From(0);
     constexpr From high =  // one above the largest
         To(-1) < To(0) ? -low : From(std::uint64_t{1} << (8 * sizeof(To) % 64));
-    constexpr To largest = To(-1) < To(0) ? To(~(std::uint64_t{1} << (8 * sizeof(To) - 1))) : To(-1);
+    constexpr To largest =
+        To(-1) < To(0) ? To(~(std::uint64_t{1} << (8 * sizeof(To) - 1))) : To(-1);
     constexpr To smallest = To(-1) < To(0) ? To(-largest - 1) : To(0);
     const bool above = x >= high, below = x < low;
     const To inside = static_cast<To>((above | below | (x != x)) ? From(0) : x);
@@ -122,17 +123,17 @@ void fill_casts(ElementwiseFn (&row)[kDTypeCount]) {
   row[5] = run_cast<From, std::uint8_t, true>;
 }
 
-#define CHAINRULE_FILL(arity)                                                              \
-  template <class F>                                                                       \
-  void fill_##arity(ElementwiseFn (&row)[kDTypeCount]) {                                   \
-    row[0] = run_##arity<F, float>;                                                        \
-    row[1] = run_##arity<F, double>;                                                       \
-    if constexpr ((F::kTypes & ~kFloating) != 0) {                                         \
-      row[2] = run_##arity<F, std::int32_t>;                                               \
-      row[3] = run_##arity<F, std::int64_t>;                                               \
-      row[4] = run_##arity<F, std::uint8_t>;                                               \
-    }                                                                                      \
-    if constexpr (F::kTypes == kAny) row[5] = run_##arity<F, std::uint8_t>;                \
+#define CHAINRULE_FILL(arity)                                               \
+  template <class F>                                                        \
+  void fill_##arity(ElementwiseFn(&row)[kDTypeCount]) {                     \
+    row[0] = run_##arity<F, float>;                                         \
+    row[1] = run_##arity<F, double>;                                        \
+    if constexpr ((F::kTypes & ~kFloating) != 0) {                          \
+      row[2] = run_##arity<F, std::int32_t>;                                \
+      row[3] = run_##arity<F, std::int64_t>;                                \
+      row[4] = run_##arity<F, std::uint8_t>;                                \
+    }                                                                       \
+    if constexpr (F::kTypes == kAny) row[5] = run_##arity<F, std::uint8_t>; \
   }
 CHAINRULE_FILL(unary)
 CHAINRULE_FILL(binary)

@@ -1,12 +1,13 @@
 // Matrix products in registers. Part of isa/kernels.inl.
 //
-// The tile is rows x vectors of accumulators: for each k, one row of B is loaded and multiplied with
-// one broadcast element of A for each row (Van Zee & van de Geijn, "BLIS", 2015). Both operands are
-// read where they are, packed or not: packing is the caller's choice.
+// The tile is rows x vectors of accumulators: for each k, one row of B is loaded and multiplied
+// with one broadcast element of A for each row (Van Zee & van de Geijn, "BLIS", 2015). Both
+// operands are read where they are, packed or not: packing is the caller's choice.
 
 #if CHAINRULE_VECTOR_BYTES > 0
 typedef float VectorF32 __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(4), may_alias));
-typedef double VectorF64 __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(8), may_alias));
+typedef double VectorF64
+    __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(8), may_alias));
 #else
 typedef float VectorF32;
 typedef double VectorF64;
@@ -96,8 +97,8 @@ using TileFn = void (*)(std::int64_t k,
                         int last,
                         bool accumulate);
 
-/// Rows x Vectors tile of C. `last` is the number of columns in the last vector (kPart) or unused. With
-/// kColumns, A's element (i, p) is a[i + p * a_step], else a[i * a_step + p].
+/// Rows x Vectors tile of C. `last` is the number of columns in the last vector (kPart) or unused.
+/// With kColumns, A's element (i, p) is a[i + p * a_step], else a[i * a_step + p].
 template <class T, int kRows, int kVectors, bool kColumns, bool kPart>
 void tile(std::int64_t k,
           const T* a,
@@ -145,9 +146,7 @@ constexpr int kMaxRows = CHAINRULE_TILE_ROWS;
 constexpr int kMaxSteps = 4;  // tiles are 1, 2, 4 or 8 vectors wide
 
 /// Rows and 2^step vectors of accumulators fit the registers.
-constexpr bool fits(int rows, int step) {
-  return step <= 1 || (rows << step) <= 2 * kMaxRows;
-}
+constexpr bool fits(int rows, int step) { return step <= 1 || (rows << step) <= 2 * kMaxRows; }
 
 /// tile<...> by [rows - 1][step][columns][part].
 template <class T>

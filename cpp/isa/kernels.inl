@@ -5,8 +5,9 @@
 //   CHAINRULE_VECTOR_BYTES  width of a vector register; 0: plain scalars
 //   CHAINRULE_TILE_ROWS     rows of the GEMM tile, two vectors wide
 //
-// Everything is local to the file and nothing is taken from the C++ standard library: an inline function
-// of it, compiled here for AVX-512, could be the copy that the linker keeps for the whole program.
+// Everything is local to the file and nothing is taken from the C++ standard library: an inline
+// function of it, compiled here for AVX-512, could be the copy that the linker keeps for the whole
+// program.
 #include <math.h>
 
 #include <cstdint>
@@ -25,11 +26,13 @@
 namespace chainrule::isa::CHAINRULE_ISA {
 namespace {
 
+// clang-format off: in the order in which they use each other
 #include "isa/math.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/reduce.inl"
 #include "isa/transpose.inl"
+// clang-format on
 
 template <class T>
 FloatKernels<T> float_kernels() {

@@ -1,9 +1,9 @@
-// Scalar functions that elementwise.def names, written without branches where the compiler is to turn a
-// loop over them into vector code. Part of isa/kernels.inl.
+// Scalar functions that elementwise.def names, written without branches where the compiler is to
+// turn a loop over them into vector code. Part of isa/kernels.inl.
 //
-// The float versions of exp, log, tanh and their relatives follow Moshier's Cephes library: reduction
-// of the argument to a small interval, then a minimax polynomial. Their error is below 2 ULP, and
-// below 3 for softplus. Other functions, and double, are the C library's.
+// The float versions of exp, log, tanh and their relatives follow Moshier's Cephes library:
+// reduction of the argument to a small interval, then a minimax polynomial. Their error is below 2
+// ULP, and below 3 for softplus. Other functions, and double, are the C library's.
 
 float from_bits(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
 std::int32_t to_bits(float x) { return __builtin_bit_cast(std::int32_t, x); }
@@ -38,7 +38,8 @@ double exp(double x) { return ::exp(x); }
 double log(double x) { return ::log(x); }
 double tanh(double x) { return ::tanh(x); }
 
-/// exp(x) = 2^n exp(r), |r| <= log(2) / 2. 2^n is applied in two factors, since n reaches -150 and 128.
+/// exp(x) = 2^n exp(r), |r| <= log(2) / 2. 2^n is applied in two factors, since n reaches -150 and
+/// 128.
 float exp(float x) {
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves an integer in the low bits
   float z = x > 89.0F ? 89.0F : x;       // exp(89) is infinite, exp(-104) zero; NaN stays

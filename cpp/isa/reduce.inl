@@ -77,10 +77,8 @@ void philox(std::int64_t blocks,
   const auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
   for (std::int64_t i = 0; i < blocks; ++i) {
     const std::uint64_t index = first + static_cast<std::uint64_t>(i);
-    std::uint32_t counter[4] = {static_cast<std::uint32_t>(index),
-                                static_cast<std::uint32_t>(index >> 32),
-                                stream,
-                                step};
+    std::uint32_t counter[4] = {
+        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream, step};
     base::philox_rounds(counter, key0, key1);
     for (int j = 0; j < 4; ++j) out[4 * i + j] = counter[j];
   }

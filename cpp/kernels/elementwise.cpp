@@ -14,44 +14,25 @@ using Int = std::int64_t;
 
 constexpr std::size_t kStorageBytes = 64 * 1024;  // block buffers, on the stack of each thread
 constexpr Int kBlock = 1024;                      // most elements of a block
+constexpr Int kLongRow = kBlock / 4;              // a block stays within such a row
 constexpr Int kLeastBlock = 16;                   // as many buffers as there can be registers fit
 constexpr Int kParallelCost = 32 * 1024;          // cheap instructions worth a thread: some 5 us
 static_assert(ElementwiseProgram::kMaxRegisters * kLeastBlock * sizeof(double) <= kStorageBytes);
 
-/// One per element-wise code: its cost in additions, roughly, and whether it gives a boolean.
+// What elementwise.def says of a function: functions of floating types alone are the costly ones.
+enum Types : std::uint8_t { kFloating = 8, kNumeric = 1, kAny = 1 };  // in additions, roughly
+enum Result : bool { kSame = false, kBool = true };
+
 struct Property {
+  const char* name;
   int cost;
   bool gives_bool;
 };
 
-enum class Result : std::uint8_t { kSame, kBool };
-
-constexpr Property property_of(Result result, std::string_view meaning_of_value) {
-  const bool calls = meaning_of_value.find("exp") != std::string_view::npos ||
-                     meaning_of_value.find("log") != std::string_view::npos ||
-                     meaning_of_value.find("sin") != std::string_view::npos ||
-                     meaning_of_value.find("cos") != std::string_view::npos ||
-                     meaning_of_value.find("tan") != std::string_view::npos ||
-                     meaning_of_value.find("erf") != std::string_view::npos ||
-                     meaning_of_value.find("pow") != std::string_view::npos ||
-                     meaning_of_value.find("softplus") != std::string_view::npos;
-  return {calls ? 10 : 1, result == Result::kBool};
-}
-
 constexpr Property kProperties[] = {
-#define UNARY(name, dtypes, result, value, ...) property_of(Result::result, #value),
-#define BINARY(name, dtypes, result, value, ...) property_of(Result::result, #value),
-#define TERNARY(name, dtypes, result, value, ...) property_of(Result::result, #value),
-#include "chainrule/elementwise.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-};
-
-constexpr const char* kNames[] = {
-#define UNARY(name, ...) #name,
-#define BINARY(name, ...) #name,
-#define TERNARY(name, ...) #name,
+#define UNARY(name, dtypes, result, ...) {#name, dtypes, result},
+#define BINARY(name, dtypes, result, ...) {#name, dtypes, result},
+#define TERNARY(name, dtypes, result, ...) {#name, dtypes, result},
 #include "chainrule/elementwise.def"
 #undef UNARY
 #undef BINARY
@@ -101,7 +82,7 @@ int ElementwiseProgram::apply(int code, DType dtype, int a, int b, int c) {
   const isa::ElementwiseFn fn = isa::table().elementwise[code][static_cast<int>(dtype)];
   if (fn == nullptr) {
     invalid("elementwise",
-            std::string(kNames[code]) + " does not take this dtype",
+            std::string(kProperties[code].name) + " does not take this dtype",
             {{"dtype", std::string(name_of(dtype))}});
   }
   const int result = add_register({.dtype = kProperties[code].gives_bool ? DType::boolean : dtype,
@@ -115,8 +96,7 @@ int ElementwiseProgram::cast(int a, DType to) {
   const int from = static_cast<int>(dtype(a));
   const int result =
       add_register({.dtype = to, .instruction = static_cast<int>(instructions_.size())});
-  instructions_.push_back(
-      {isa::table().cast[from][static_cast<int>(to)], a, -1, -1, result});
+  instructions_.push_back({isa::table().cast[from][static_cast<int>(to)], a, -1, -1, result});
   cost_ += 1;
   return result;
 }
@@ -169,7 +149,8 @@ bool ElementwiseProgram::can_be_direct(const Output& output) const {
   const auto reads_output = [&](int operand) {
     return operand >= 0 && registers_[static_cast<std::size_t>(operand)].data == output.data;
   };
-  for (std::size_t i = static_cast<std::size_t>(reg.instruction) + 1; i < instructions_.size(); ++i) {
+  for (std::size_t i = static_cast<std::size_t>(reg.instruction) + 1; i < instructions_.size();
+       ++i) {
     const Instruction& each = instructions_[i];
     if (reads_output(each.a) || reads_output(each.b) || reads_output(each.c)) return false;
   }
@@ -183,7 +164,7 @@ bool ElementwiseProgram::can_be_direct(const Output& output) const {
 /// registers that are dead by then.
 void ElementwiseProgram::place_registers() {
   // An operand is read where it is if it is contiguous in the iteration shape, or within long rows.
-  const bool long_rows = outer_rank_ == 0 || row_ >= kBlock / 4;
+  const bool long_rows = row_ >= kLongRow;
   for (Register& reg : registers_) {
     if (reg.instruction >= 0) continue;
     const auto inner = static_cast<std::size_t>(outer_rank_);
@@ -220,8 +201,10 @@ void ElementwiseProgram::place_registers() {
       free.pop_back();
     }
     const Instruction& each = instructions_[i];
-    const int used[] = {each.a, each.b == each.a ? -1 : each.b,
-                        each.c == each.a || each.c == each.b ? -1 : each.c, each.result};
+    const int used[] = {each.a,
+                        each.b == each.a ? -1 : each.b,
+                        each.c == each.a || each.c == each.b ? -1 : each.c,
+                        each.result};
     for (const int number : used) {
       if (number < 0) continue;
       const Register& reg = registers_[static_cast<std::size_t>(number)];
@@ -232,17 +215,24 @@ void ElementwiseProgram::place_registers() {
 }
 
 void ElementwiseProgram::prepare() {
+  // Operands that are outputs are copied before another output may take their memory.
+  std::stable_partition(outputs_.begin(), outputs_.end(), [&](const Output& output) {
+    return registers_[static_cast<std::size_t>(output.reg)].instruction < 0;
+  });
   collapse_axes();
   place_registers();
   std::size_t widest = 1;
   for (const Register& reg : registers_) widest = std::max(widest, size_of(reg.dtype));
   const auto buffers = static_cast<std::size_t>(std::max(1, buffers_));
   block_ = std::min<Int>(kBlock, static_cast<Int>(kStorageBytes / (buffers * widest)) / 16 * 16);
-  const bool long_rows = outer_rank_ == 0 || row_ >= kBlock / 4;
-  if (!long_rows && row_ > 0) {
-    // Whole rows, so that a repeated operand is expanded once. A row longer than a block that had to
-    // become short is cut as if it were long.
-    block_ = std::max<Int>(block_ / row_, 0) * row_;
+  // Short rows: several whole ones, so that an operand that repeats from row to row is expanded
+  // once.
+  whole_rows_ = outer_rank_ > 0 && row_ < kLongRow && row_ <= block_ && row_ > 0;
+  if (whole_rows_) {
+    block_ = block_ / row_ * row_;
+  } else if (row_ > 0) {
+    const Int parts = (row_ + block_ - 1) / block_;
+    block_ = ((row_ + parts - 1) / parts + 15) / 16 * 16;
   }
   buffer_bytes_ = kStorageBytes / buffers / 64 * 64;
 }
@@ -253,12 +243,14 @@ class ElementwiseRun {
   explicit ElementwiseRun(const ElementwiseProgram& program) : program_(program) {
     for (std::size_t r = 0; r < program.registers_.size(); ++r) {
       const auto& reg = program.registers_[r];
-      if (reg.buffer >= 0) at_[r] = storage_ + program.buffer_bytes_ * static_cast<std::size_t>(reg.buffer);
+      filled_[r] = filled_row_[r] = filled_column_[r] = 0;
+      if (reg.buffer >= 0)
+        at_[r] = storage_ + program.buffer_bytes_ * static_cast<std::size_t>(reg.buffer);
     }
   }
 
-  /// Elements [first, first + n) of the iteration; they lie in row `row` from `column` on, or are whole
-  /// rows.
+  /// Elements [first, first + n) of the iteration; they lie in row `row` from `column` on, or are
+  /// whole rows.
   void block(Int row, Int column, Int n) {
     place(row, column, n);
     for (const auto& each : program_.instructions_) {
@@ -323,28 +315,38 @@ class ElementwiseRun {
     }
   }
 
-  void fill_row(const ElementwiseProgram::Register& reg, Int offset, Int column, Int n, std::byte* to) {
+  void fill_row(
+      const ElementwiseProgram::Register& reg, Int offset, Int column, Int n, std::byte* to) {
     switch (size_of(reg.dtype)) {
-      case 1: return fill_row_as<std::uint8_t>(reg, offset, column, n, to);
-      case 4: return fill_row_as<std::uint32_t>(reg, offset, column, n, to);
-      default: return fill_row_as<std::uint64_t>(reg, offset, column, n, to);
+      case 1:
+        return fill_row_as<std::uint8_t>(reg, offset, column, n, to);
+      case 4:
+        return fill_row_as<std::uint32_t>(reg, offset, column, n, to);
+      default:
+        return fill_row_as<std::uint64_t>(reg, offset, column, n, to);
     }
   }
 
   template <class Bits>
   void fill_row_as(
       const ElementwiseProgram::Register& reg, Int offset, Int column, Int n, std::byte* to) {
-    const Int stride = reg.moves_inside ? reg.strides[static_cast<std::size_t>(program_.outer_rank_)] : 0;
-    const std::byte* from = reg.data + static_cast<std::size_t>(offset + column * stride) * sizeof(Bits);
+    const Int stride =
+        reg.moves_inside ? reg.strides[static_cast<std::size_t>(program_.outer_rank_)] : 0;
+    const std::byte* from =
+        reg.data + static_cast<std::size_t>(offset + column * stride) * sizeof(Bits);
     if (stride == 1) {
       std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(Bits));
     } else {
-      Bits value;
-      for (Int i = 0; i < n; ++i) {
-        if (i == 0 || stride != 0) {
-          std::memcpy(&value, from + static_cast<std::size_t>(i * stride) * sizeof(Bits), sizeof(Bits));
-        }
-        std::memcpy(to + static_cast<std::size_t>(i) * sizeof(Bits), &value, sizeof(Bits));
+      const auto read = [from](Int i) {
+        Bits value;
+        std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(Bits), sizeof(Bits));
+        return value;
+      };
+      Bits* out = reinterpret_cast<Bits*>(to);
+      if (stride == 0) {
+        std::fill_n(out, n, read(0));
+      } else {
+        for (Int i = 0; i < n; ++i) out[i] = read(i * stride);
       }
     }
   }
@@ -352,8 +354,8 @@ class ElementwiseRun {
   static constexpr int kRegisters = ElementwiseProgram::kMaxRegisters;
 
   const ElementwiseProgram& program_;
-  std::byte* at_[kRegisters];     // the current block of each register
-  Int filled_[kRegisters] = {};   // elements in the buffer of a repeated operand, from (row, column) on
+  std::byte* at_[kRegisters];  // the current block of each register
+  Int filled_[kRegisters];  // elements in the buffer of a repeated operand, from (row, column) on
   Int filled_row_[kRegisters];
   Int filled_column_[kRegisters];
   alignas(64) std::byte storage_[kStorageBytes];
@@ -363,10 +365,9 @@ void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
   const Int rows = program.rows_, row = program.row_;
   if (rows == 0) return;
   const Int cost = program.cost_ + static_cast<Int>(program.outputs_.size());
-  const bool whole_rows = program.block_ > row || (program.block_ == row && program.outer_rank_ > 0);
-  if (whole_rows) {
+  const Int grain = std::max<Int>(1, kParallelCost / (program.block_ * cost));
+  if (program.whole_rows_) {
     const Int block_rows = program.block_ / row;
-    const Int grain = std::max<Int>(1, kParallelCost / (program.block_ * cost));
     const Int blocks = (rows + block_rows - 1) / block_rows;
     parallel_for(exec, blocks, grain, [&](Int begin, Int end) {
       ElementwiseRun run(program);
@@ -376,13 +377,11 @@ void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
     });
   } else {
     const Int per_row = (row + program.block_ - 1) / program.block_;
-    const Int length = (row + per_row - 1) / per_row;
-    const Int grain = std::max<Int>(1, kParallelCost / (length * cost));
     parallel_for(exec, rows * per_row, grain, [&](Int begin, Int end) {
       ElementwiseRun run(program);
       for (Int i = begin; i < end; ++i) {
-        const Int column = i % per_row * length;
-        if (column < row) run.block(i / per_row, column, std::min(length, row - column));
+        const Int column = i % per_row * program.block_;
+        run.block(i / per_row, column, std::min(program.block_, row - column));
       }
     });
   }

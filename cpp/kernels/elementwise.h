@@ -93,6 +93,7 @@ class ElementwiseProgram {
   int outer_rank_ = 0;
   std::array<std::int64_t, Shape::kMaxRank> outer_{};  ///< axes before the last one
   std::int64_t rows_ = 0, row_ = 0;
+  bool whole_rows_ = false;
   std::int64_t block_ = 0;  ///< elements of a block: a part of a row, or whole rows
   std::int64_t cost_ = 0;   ///< of one element, in cheap instructions
   int buffers_ = 0;

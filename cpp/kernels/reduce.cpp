@@ -1,0 +1,219 @@
+#include "kernels/reduce.h"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+#include "isa/table.h"
+#include "parallel/parallel_for.h"
+
+namespace chainrule::kernels {
+namespace {
+
+using Int = std::int64_t;
+
+constexpr Int kParallelWork = 32 * 1024;  // elements worth a thread: some 5 us
+constexpr Int kColumns = 512;             // reduced side by side; their partial results stay in L1
+constexpr Int kPieces = 32;               // of one long reduction, for threads to share
+constexpr Int kFewResults = 64;           // (outer x inner) below which n is cut into pieces
+constexpr Int kLeastPiece = 4096;
+
+// An operation: join() reduces two numbers, line() n >= 1 contiguous ones.
+template <class T>
+struct Sum {
+  static T join(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {  // wraps around, as NumPy does
+      using U = std::make_unsigned_t<T>;
+      return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
+    } else {
+      return a + b;
+    }
+  }
+  static T line(const T* x, Int n) {
+    if constexpr (std::is_floating_point_v<T>) {
+      return isa::kernels<T>(isa::table()).sum(n, x);
+    } else {
+      T total = 0;
+      for (Int i = 0; i < n; ++i) total = join(total, x[i]);
+      return total;
+    }
+  }
+};
+
+// join(a, b) keeps a NaN on either side.
+template <class T>
+struct Max {
+  static T join(T a, T b) { return (a > b) | (a != a) ? a : b; }
+  static T line(const T* x, Int n) {
+    if constexpr (std::is_floating_point_v<T>) {
+      return isa::kernels<T>(isa::table()).max(n, x);
+    } else {
+      T best = x[0];
+      for (Int i = 1; i < n; ++i) best = join(best, x[i]);
+      return best;
+    }
+  }
+};
+
+template <class T>
+struct Min {
+  static T join(T a, T b) { return (a < b) | (a != a) ? a : b; }
+  static T line(const T* x, Int n) {
+    T best = x[0];
+    for (Int i = 1; i < n; ++i) best = join(best, x[i]);
+    return best;
+  }
+};
+
+/// out[0..cols) = reduction over n >= 1 rows of x, `step` apart. Blocks of rows are reduced first
+/// and joined then, which keeps a float sum over many rows accurate.
+template <template <class> class Op, class T>
+void reduce_columns(T* out, const T* x, Int n, Int step, Int cols) {
+  constexpr Int kRows = 128;
+  T block[kColumns];
+  for (Int first = 0; first < n; first += kRows) {
+    T* to = first == 0 ? out : block;
+    std::copy_n(x + first * step, cols, to);
+    for (Int i = first + 1; i < std::min(first + kRows, n); ++i) {
+      const T* row = x + i * step;
+      for (Int j = 0; j < cols; ++j) to[j] = Op<T>::join(to[j], row[j]);
+    }
+    if (first == 0) continue;
+    for (Int j = 0; j < cols; ++j) out[j] = Op<T>::join(out[j], block[j]);
+  }
+}
+
+/// One (n, inner) slice from row `from` to `to`, columns [begin, end).
+template <template <class> class Op, class T>
+void reduce_slice(T* out, const T* x, Int from, Int to, Int inner, Int begin, Int end) {
+  if (inner == 1) {
+    *out = Op<T>::line(x + from, to - from);
+    return;
+  }
+  for (Int j = begin; j < end; j += kColumns) {
+    const Int cols = std::min(kColumns, end - j);
+    reduce_columns<Op>(out + (j - begin), x + from * inner + j, to - from, inner, cols);
+  }
+}
+
+/// Few results of long reductions: n is cut into kPieces pieces, at places that depend on n alone.
+template <template <class> class Op, class T>
+void reduce_in_pieces(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
+  std::array<T, kPieces * kFewResults> partial;
+  const Int results = outer * inner;
+  const Int length = (n + kPieces - 1) / kPieces;
+  const Int pieces = (n + length - 1) / length;
+  const Int grain = std::max<Int>(1, kParallelWork / (length * inner));
+  parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
+    for (Int task = begin; task < end; ++task) {
+      const Int piece = task / outer, o = task % outer;
+      const Int from = piece * length, to = std::min(from + length, n);
+      T* result = partial.data() + piece * results + o * inner;
+      reduce_slice<Op>(result, x + o * n * inner, from, to, inner, 0, inner);
+    }
+  });
+  for (Int width = 1; width < pieces; width *= 2) {  // pairwise
+    for (Int piece = 0; piece + width < pieces; piece += 2 * width) {
+      T* to = partial.data() + piece * results;
+      for (Int j = 0; j < results; ++j) to[j] = Op<T>::join(to[j], to[j + width * results]);
+    }
+  }
+  std::copy_n(partial.data(), results, out);
+}
+
+template <template <class> class Op, class T>
+void reduce(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
+  if (outer * inner == 0) return;
+  if (outer * inner <= kFewResults && n >= kPieces * kLeastPiece / inner) {
+    return reduce_in_pieces<Op>(exec, out, x, outer, n, inner);
+  }
+  // Tasks: the slices, each in strips of columns.
+  const Int strip = std::min<Int>(inner, kColumns / 4);
+  const Int strips = (inner + strip - 1) / strip;
+  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
+    while (begin < end) {  // neighbouring strips of a slice together
+      const Int o = begin / strips, first = begin % strips;
+      const Int count = std::min(end - begin, strips - first);
+      const Int from = first * strip, to = std::min((first + count) * strip, inner);
+      reduce_slice<Op>(out + o * inner + from, x + o * n * inner, 0, n, inner, from, to);
+      begin += count;
+    }
+  });
+}
+
+/// `Better(a, b)`: a replaces b. Comparisons with NaN are false, so NaN is looked for by itself.
+template <class T, class Better>
+void arg_best(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner, Better better) {
+  const Int grain = std::max<Int>(1, kParallelWork / std::max<Int>(n, 1));
+  parallel_for(exec, outer * inner, grain, [&](Int begin, Int end) {
+    for (Int result = begin; result < end; ++result) {
+      const T* line = x + result / inner * n * inner + result % inner;
+      T best = line[0];
+      Int index = 0;
+      for (Int i = 1; i < n && best == best; ++i) {
+        const T value = line[i * inner];
+        if (better(value, best) || value != value) {
+          best = value;
+          index = i;
+        }
+      }
+      out[result] = index;
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void reduce_sum(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner, T scale) {
+  if (n == 0) {
+    std::fill_n(out, outer * inner, T(0) * scale);
+    return;
+  }
+  reduce<Sum>(exec, out, x, outer, n, inner);
+  if (scale != T(1)) {
+    for (Int i = 0; i < outer * inner; ++i) out[i] *= scale;
+  }
+}
+
+template <class T>
+void reduce_max(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
+  reduce<Max>(exec, out, x, outer, n, inner);
+}
+
+template <class T>
+void reduce_min(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
+  reduce<Min>(exec, out, x, outer, n, inner);
+}
+
+template <class T>
+void argmax(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
+  arg_best(exec, out, x, outer, n, inner, [](T a, T b) { return a > b; });
+}
+
+template <class T>
+void argmin(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
+  arg_best(exec, out, x, outer, n, inner, [](T a, T b) { return a < b; });
+}
+
+#define CHAINRULE_SUM(T) template void reduce_sum<T>(const Exec&, T*, const T*, Int, Int, Int, T);
+CHAINRULE_SUM(float)
+CHAINRULE_SUM(double)
+CHAINRULE_SUM(std::int32_t)
+CHAINRULE_SUM(std::int64_t)
+#undef CHAINRULE_SUM
+
+#define CHAINRULE_BEST(T)                                                \
+  template void reduce_max<T>(const Exec&, T*, const T*, Int, Int, Int); \
+  template void reduce_min<T>(const Exec&, T*, const T*, Int, Int, Int); \
+  template void argmax<T>(const Exec&, Int*, const T*, Int, Int, Int);   \
+  template void argmin<T>(const Exec&, Int*, const T*, Int, Int, Int);
+CHAINRULE_BEST(float)
+CHAINRULE_BEST(double)
+CHAINRULE_BEST(std::int32_t)
+CHAINRULE_BEST(std::int64_t)
+CHAINRULE_BEST(std::uint8_t)
+#undef CHAINRULE_BEST
+
+}  // namespace chainrule::kernels
