@@ -149,6 +149,13 @@ bool Program::run() {
   return true;
 }
 
+bool Program::is_current() const {
+  for (std::size_t i = 0; i < state_->variables.size(); ++i) {
+    if (state_->variables[i]->value.raw() != state_->variable_memory[i].raw()) return false;
+  }
+  return true;
+}
+
 std::size_t Program::arena_bytes() const { return state_->arena->bytes(); }
 int Program::instruction_count() const { return static_cast<int>(state_->steps.size()); }
 

@@ -46,6 +46,8 @@ class Program {
   /// or infinite.
   bool run();
 
+  /// Whether the variables still have the memory that the program was compiled for.
+  [[nodiscard]] bool is_current() const;
   [[nodiscard]] std::size_t arena_bytes() const;
   [[nodiscard]] int instruction_count() const;
   /// One line per instruction: op, output types, scope. For people and tests.

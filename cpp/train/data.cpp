@@ -1,0 +1,197 @@
+#include "train/data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "isa/table.h"
+#include "parallel/parallel_for.h"
+
+namespace chainrule {
+namespace {
+
+/// Calls f with a null pointer of the element type: visit(dtype, [](auto* p) { using T = ...; }).
+template <class F>
+auto visit(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::float32: return f(static_cast<const float*>(nullptr));
+    case DType::float64: return f(static_cast<const double*>(nullptr));
+    case DType::int32: return f(static_cast<const std::int32_t*>(nullptr));
+    case DType::int64: return f(static_cast<const std::int64_t*>(nullptr));
+    case DType::uint8: return f(static_cast<const std::uint8_t*>(nullptr));
+    case DType::boolean: break;
+  }
+  return f(static_cast<const bool*>(nullptr));
+}
+
+std::int64_t sample_size(const ArrayView& array) {
+  return array.shape.slice(1).size();
+}
+
+const std::byte* sample(const ArrayView& array, std::int64_t i) {
+  const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
+  return static_cast<const std::byte*>(array.data) + i * (array.sample_stride < 0 ? dense : array.sample_stride);
+}
+
+/// Samples of about this many bytes are worth another thread.
+constexpr std::int64_t kGrainBytes = 1 << 16;
+
+/// Equal lengths, unknown ones matching any.
+bool matches(const Shape& given, const Shape& expected) {
+  if (given.rank() != expected.rank()) return false;
+  for (int axis = 1; axis < given.rank(); ++axis) {
+    if (expected[axis] != Shape::kUnknown[0] && expected[axis] != given[axis]) return false;
+  }
+  return true;
+}
+
+bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
+  if (matches(given, expected)) return true;
+  if (given.rank() == expected.rank() + 1 && given.back() == 1) return matches(given.removed(given.rank() - 1), expected);
+  return given.rank() + 1 == expected.rank() && matches(given.inserted(given.rank(), 1), expected);
+}
+
+double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
+  return visit(array.dtype, [&](auto* type) {
+    using T = std::remove_cv_t<std::remove_pointer_t<decltype(type)>>;
+    return static_cast<double>(reinterpret_cast<const T*>(sample(array, i))[k]);
+  });
+}
+
+/// The class of sample i: its label, or the place of the largest entry of its row.
+std::int64_t class_of(const ArrayView& y, std::int64_t i) {
+  const std::int64_t n = sample_size(y);
+  if (n == 1) return static_cast<std::int64_t>(element(y, i, 0));
+  std::int64_t best = 0;
+  for (std::int64_t k = 1; k < n; ++k) {
+    if (element(y, i, k) > element(y, i, best)) best = k;
+  }
+  return best;
+}
+
+}  // namespace
+
+ArrayView view_of(const Tensor& tensor) { return {tensor.raw(), tensor.shape(), tensor.dtype(), -1}; }
+
+ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end) {
+  return {sample(array, begin), array.shape.with(0, end - begin), array.dtype, array.sample_stride};
+}
+
+Data rows(const Data& data, std::int64_t begin, std::int64_t end) {
+  Data result;
+  for (const ArrayView& array : data.x) result.x.push_back(rows(array, begin, end));
+  for (const ArrayView& array : data.y) result.y.push_back(rows(array, begin, end));
+  if (data.sample_weight) result.sample_weight = rows(*data.sample_weight, begin, end);
+  return result;
+}
+
+void gather_samples(const Exec& exec,
+                    const ArrayView& source,
+                    const std::int64_t* order,
+                    std::int64_t first,
+                    std::int64_t count,
+                    const Tensor& batch) {
+  const std::int64_t n = sample_size(source);
+  const auto bytes = static_cast<std::size_t>(n) * size_of(batch.dtype());
+  std::byte* out = batch.raw();
+  const auto index = [=](std::int64_t i) { return order == nullptr ? first + i : order[i]; };
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrainBytes / std::max<std::int64_t>(1, static_cast<std::int64_t>(bytes)));
+  if (source.dtype == batch.dtype()) {
+    parallel_for(exec, count, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        std::memcpy(out + static_cast<std::size_t>(i) * bytes, sample(source, index(i)), bytes);
+      }
+    });
+    return;
+  }
+  const isa::ElementwiseFn cast =
+      isa::table().cast[static_cast<int>(source.dtype)][static_cast<int>(batch.dtype())];
+  parallel_for(exec, count, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      cast(n, sample(source, index(i)), nullptr, nullptr, out + static_cast<std::size_t>(i) * bytes);
+    }
+  });
+}
+
+std::int64_t count_samples(const Data& data, std::string_view where) {
+  std::vector<Received> lengths;
+  bool equal = true;
+  std::int64_t count = -1;
+  const auto see = [&](std::string_view name, const ArrayView& array) {
+    if (array.shape.rank() == 0) {
+      invalid(where, "arrays must have an axis of samples", {{name, array.shape.str()}});
+    }
+    if (count == -1) count = array.shape[0];
+    equal = equal && array.shape[0] == count;
+    lengths.push_back({name, array.shape.str()});
+  };
+  for (const ArrayView& array : data.x) see("x", array);
+  for (const ArrayView& array : data.y) see("y", array);
+  if (data.sample_weight) see("sample_weight", *data.sample_weight);
+  if (!equal) invalid(where, "all arrays must have the same number of samples", lengths);
+  if (count <= 0) invalid(where, "there must be at least one sample", lengths);
+  return count;
+}
+
+void check_arrays(const std::vector<ArrayView>& arrays,
+                  const std::vector<TensorType>& expected,
+                  const std::vector<std::string>& names,
+                  std::string_view what,
+                  std::string_view where) {
+  if (arrays.size() != expected.size()) {
+    invalid(where,
+            "the model needs " + std::to_string(expected.size()) + " array" + (expected.size() == 1 ? "" : "s") +
+                " as " + std::string(what),
+            {{"number of arrays", std::to_string(arrays.size())}});
+  }
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    if (matches_but_for_unit_axis(arrays[i].shape, expected[i].shape)) continue;
+    invalid(where,
+            std::string(what) + " must have shape " + expected[i].shape.with(0, Shape::kUnknown[0]).str() + " for '" +
+                names[i] + "'",
+            {{what, arrays[i].shape.str()}});
+  }
+}
+
+std::vector<float> sample_weights(const Data& data,
+                                  const std::map<std::int64_t, double>& class_weight,
+                                  std::string_view where) {
+  if (!data.sample_weight && class_weight.empty()) return {};
+  if (!class_weight.empty() && data.y.size() != 1) {
+    invalid(where, "class_weight needs a model with one output", {{"outputs", std::to_string(data.y.size())}});
+  }
+  if (data.sample_weight && sample_size(*data.sample_weight) != 1) {
+    invalid(where, "sample_weight must have shape (samples,)", {{"sample_weight", data.sample_weight->shape.str()}});
+  }
+  std::vector<float> weights(static_cast<std::size_t>(count_samples(data, where)), 1.0F);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const auto index = static_cast<std::int64_t>(i);
+    if (data.sample_weight) weights[i] = static_cast<float>(element(*data.sample_weight, index, 0));
+    if (class_weight.empty()) continue;
+    const auto found = class_weight.find(class_of(data.y[0], index));
+    if (found != class_weight.end()) weights[i] *= static_cast<float>(found->second);
+  }
+  return weights;
+}
+
+std::string find_nonfinite(const Data& data, const std::int64_t* order, std::int64_t first, std::int64_t count) {
+  const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
+    for (std::size_t a = 0; a < arrays.size(); ++a) {
+      if (!is_floating(arrays[a].dtype)) continue;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t index = order == nullptr ? first + i : order[i];
+        for (std::int64_t k = 0; k < sample_size(arrays[a]); ++k) {
+          const double value = element(arrays[a], index, k);
+          if (std::isfinite(value)) continue;
+          return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") + " of sample " +
+                 std::to_string(index) + " holds " + (std::isnan(value) ? "nan" : "inf");
+        }
+      }
+    }
+    return "";
+  };
+  const std::string in_x = search(data.x, "x");
+  return in_x.empty() ? search(data.y, "y") : in_x;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,215 @@
+// The structure of models: which layers there are, in which order they run, and what they own.
+
+#include "chainrule/model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "train/predictor.h"
+#include "train/trainer.h"
+
+namespace chainrule {
+namespace {
+
+/// Walks a functional model from its outputs.
+class Walk {
+ public:
+  void visit(const std::shared_ptr<const LayerCall>& call) {
+    first_seen.try_emplace(call->layer.get(), static_cast<int>(first_seen.size()));
+    if (!visited_.insert(call.get()).second) return;
+    for (const Symbol& input : call->inputs) visit(input.call);
+    calls.push_back(call);
+  }
+
+  std::vector<std::shared_ptr<const LayerCall>> calls;  // each after those that it reads
+  std::map<const Layer*, int> first_seen;               // outputs first
+
+ private:
+  std::set<const LayerCall*> visited_;
+};
+
+/// Layers by decreasing distance from the outputs, then in the order in which a walk from the outputs meets
+/// them: the order in which Keras lists layers, and so weights.
+std::vector<LayerPtr> order_layers(const Walk& walk) {
+  std::map<const LayerCall*, int> call_depth;
+  std::map<std::shared_ptr<Layer>, int> depth;
+  for (auto it = walk.calls.rbegin(); it != walk.calls.rend(); ++it) {
+    const LayerCall& call = **it;
+    const int d = std::max(call_depth[&call], depth[call.layer]);
+    depth[call.layer] = call_depth[&call] = d;
+    for (const Symbol& input : call.inputs) {
+      int& below = call_depth[input.call.get()];
+      below = std::max(below, d + 1);
+    }
+  }
+  std::vector<LayerPtr> layers;
+  for (const auto& [layer, d] : depth) layers.emplace_back(layer);
+  std::sort(layers.begin(), layers.end(), [&](const LayerPtr& a, const LayerPtr& b) {
+    return std::pair(-depth[a], walk.first_seen.at(a.get())) < std::pair(-depth[b], walk.first_seen.at(b.get()));
+  });
+  return layers;
+}
+
+VariablePtr new_random_state() {
+  auto state = std::make_shared<Variable>();
+  state->name = "random_state";
+  state->trainable = false;
+  state->value = Tensor::of<std::int64_t>({2}, {static_cast<std::int64_t>(next_random_seed()), 0});
+  return state;
+}
+
+/// Each variable once, in the order of the first layer that has it.
+std::vector<VariablePtr> collect(const std::vector<LayerPtr>& layers, bool only_trainable) {
+  std::vector<VariablePtr> result;
+  std::set<const Variable*> seen;
+  for (const LayerPtr& layer : layers) {
+    for (const VariablePtr& variable : only_trainable ? layer->trainable_weights() : layer->weights()) {
+      if (seen.insert(variable.get()).second) result.push_back(variable);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+Model::Model() : random_state_(new_random_state()), predictor_(std::make_unique<Predictor>(*this)) {}
+
+Model::Model(Symbols inputs, Symbols outputs, const std::string& model_name) : Model() {
+  name = model_name.empty() ? next_layer_name("Functional") : model_name;
+  connect(std::move(inputs), std::move(outputs));
+}
+
+Model::~Model() = default;
+
+void Model::connect(Symbols inputs, Symbols outputs) {
+  if (inputs.empty() || outputs.empty()) invalid("Model", "a model needs at least one input and one output");
+  std::set<const LayerCall*> given;
+  for (const Symbol& input : inputs) {
+    if (!input.call || !input.call->inputs.empty() || input.call->layer->class_name() != "InputLayer") {
+      invalid("Model", "inputs must be made by Input", {{"input", input.call ? input.call->layer->repr() : "nothing"}});
+    }
+    if (!given.insert(input.call.get()).second) {
+      invalid("Model", "each input can be listed once", {{"input", "'" + input.call->layer->name + "'"}});
+    }
+  }
+  Walk walk;
+  for (const Symbol& output : outputs) {
+    if (!output.call) invalid("Model", "outputs must be outputs of layers");
+    walk.visit(output.call);
+  }
+  for (const Symbol& input : inputs) walk.visit(input.call);
+  std::map<std::string, const Layer*> names;
+  for (const auto& call : walk.calls) {
+    if (call->inputs.empty() && !given.contains(call.get())) {
+      invalid("Model",
+              "the outputs depend on an input that is not among the inputs",
+              {{"missing input", "'" + call->layer->name + "'"}});
+    }
+    if (names.try_emplace(call->layer->name, call->layer.get()).first->second != call->layer.get()) {
+      invalid("Model", "layers must have different names", {{"name", "'" + call->layer->name + "'"}});
+    }
+  }
+  inputs_ = std::move(inputs);
+  outputs_ = std::move(outputs);
+  layers_ = order_layers(walk);
+  calls_ = walk.calls;
+  built_ = true;
+}
+
+void Model::fields(Fields& f) { base_fields(f); }
+
+std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& inputs) {
+  require_shape(class_name());
+  if (inputs.size() != inputs_.size()) {
+    invalid(class_name(),
+            "the model takes " + std::to_string(inputs_.size()) + " inputs",
+            {{"inputs", std::to_string(inputs.size())}});
+  }
+  std::map<const LayerCall*, std::vector<Value>> results;
+  for (std::size_t i = 0; i < inputs.size(); ++i) results[inputs_[i].call.get()] = {inputs[i]};
+  for (const auto& layer_call : calls_) {
+    if (layer_call->inputs.empty()) continue;
+    std::vector<Value> values;
+    for (const Symbol& input : layer_call->inputs) {
+      values.push_back(results.at(input.call.get()).at(static_cast<std::size_t>(input.output)));
+    }
+    const Graph::Scope scope(context.graph, layer_call->layer->name);
+    results[layer_call.get()] = layer_call->layer->call(context, values);
+  }
+  std::vector<Value> outputs;
+  for (const Symbol& output : outputs_) {
+    outputs.push_back(results.at(output.call.get()).at(static_cast<std::size_t>(output.output)));
+  }
+  return outputs;
+}
+
+std::vector<VariablePtr> Model::weights() const { return collect(layers_, false); }
+
+std::vector<VariablePtr> Model::trainable_weights() const {
+  return trainable ? collect(layers_, true) : std::vector<VariablePtr>{};
+}
+
+std::vector<std::string> Model::input_names() const {
+  std::vector<std::string> names;
+  for (const Symbol& symbol : inputs_) names.push_back(symbol.call->layer->name);
+  return names;
+}
+
+std::vector<std::string> Model::output_names() const {
+  std::vector<std::string> names;
+  for (const Symbol& symbol : outputs_) {
+    std::string unique = symbol.call->layer->name;
+    for (int k = 1; std::find(names.begin(), names.end(), unique) != names.end(); ++k) {
+      unique = symbol.call->layer->name + "_" + std::to_string(k);
+    }
+    names.push_back(unique);
+  }
+  return names;
+}
+
+void Model::require_shape(std::string_view where) const {
+  if (!outputs_.empty()) return;
+  fail(where,
+       "the model has no shape yet: put an Input at its front, or call build(input_shape) or fit first",
+       {{"model", "'" + name + "'"}});
+}
+
+void Model::build_for(const std::vector<Shape>& input_shapes) { ensure_built(input_shapes); }
+
+std::vector<Tensor> Model::get_weights() const {
+  std::vector<Tensor> values;
+  for (const VariablePtr& variable : weights()) values.push_back(variable->value.clone());
+  return values;
+}
+
+void Model::set_weights(const std::vector<Tensor>& values) {
+  const std::vector<VariablePtr> variables = weights();
+  if (values.size() != variables.size()) {
+    invalid("set_weights",
+            "there must be one array for each of the " + std::to_string(variables.size()) + " weights",
+            {{"arrays", std::to_string(values.size())}, {"model", "'" + name + "'"}});
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i].shape() == variables[i]->value.shape()) continue;
+    invalid("set_weights",
+            "the shape must be " + variables[i]->value.shape().str() + " for weight '" + variables[i]->name + "'",
+            {{"array", values[i].shape().str()}});
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Tensor converted = values[i].cast(variables[i]->value.dtype());
+    std::memcpy(variables[i]->value.raw(), converted.raw(), converted.bytes());
+  }
+}
+
+const std::vector<double>& History::operator[](std::string_view log) const {
+  std::vector<std::string> names;
+  for (const auto& [known, values] : logs) {
+    if (known == log) return values;
+    names.push_back(known);
+  }
+  invalid("History", "there is no log '" + std::string(log) + "'." + did_you_mean(log, names));
+}
+
+}  // namespace chainrule

@@ -1,0 +1,65 @@
+#include "chainrule/model.h"
+
+namespace chainrule {
+namespace {
+
+bool is_input(const LayerPtr& layer) { return layer->class_name() == "InputLayer"; }
+
+}  // namespace
+
+Sequential::Sequential(const std::vector<LayerPtr>& layers, const std::string& model_name) {
+  name = model_name.empty() ? next_layer_name("Sequential") : model_name;
+  for (const LayerPtr& layer : layers) add(layer);
+}
+
+void Sequential::add(const LayerPtr& layer) {
+  if (!layer) invalid("Sequential", "a layer is needed");
+  if (is_input(layer)) {
+    if (!inputs().empty() || !chain_.empty()) {
+      invalid("Sequential", "an Input can only be the first layer", {{"layer", layer->repr()}});
+    }
+    const Symbol input = input_symbol(layer);
+    connect({input}, {input});
+    return;
+  }
+  for (const LayerPtr& other : chain_) {
+    if (other->name == layer->name) {
+      invalid("Sequential", "layers must have different names", {{"name", "'" + layer->name + "'"}});
+    }
+  }
+  if (!inputs().empty()) extend(layer);
+  chain_.push_back(layer);
+}
+
+void Sequential::extend(const LayerPtr& layer) {
+  const Symbols outputs_now = layer->apply(outputs());
+  if (outputs_now.size() != 1) {
+    invalid("Sequential", "layers of a Sequential have one output", {{"layer", "'" + layer->name + "'"}});
+  }
+  connect(inputs(), outputs_now);
+}
+
+void Sequential::pop() {
+  if (chain_.empty()) invalid("Sequential", "there is no layer to remove");
+  chain_.pop_back();
+  if (inputs().empty()) return;
+  const Symbol input = inputs()[0];
+  connect({input}, {input});
+  for (const LayerPtr& layer : chain_) extend(layer);
+}
+
+void Sequential::build(const std::vector<Shape>& input_shapes) {
+  if (!inputs().empty()) return;
+  if (input_shapes.size() != 1) {
+    invalid("Sequential", "a Sequential has one input", {{"inputs", std::to_string(input_shapes.size())}});
+  }
+  const Shape& shape = input_shapes[0];
+  if (shape.rank() < 1) invalid("Sequential", "the input must have a batch axis", {{"input", shape.str()}});
+  std::vector<std::int64_t> sample;
+  for (const std::int64_t length : shape.slice(1).dims()) sample.push_back(length == Shape::kUnknown[0] ? -1 : length);
+  const Symbol input = layers::Input(sample);
+  connect({input}, {input});
+  for (const LayerPtr& layer : chain_) extend(layer);
+}
+
+}  // namespace chainrule

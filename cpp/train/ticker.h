@@ -1,0 +1,47 @@
+// Tells an observer about batches, and about progress at most every few milliseconds.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "chainrule/model.h"
+
+namespace chainrule {
+
+class Ticker {
+ public:
+  /// `observer` may be null: then every call costs one comparison.
+  Ticker(RunObserver* observer, Progress::Phase phase, std::int64_t steps)
+      : observer_(observer), progress_{phase, 0, steps} {
+    if (observer_ == nullptr) return;
+    wants_batches_ = observer_->wants_batches();
+    interval_ = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(observer_->interval()));
+    next_ = Clock::now() + interval_;
+  }
+
+  void begin_batch(std::int64_t step) {
+    progress_.step = step;
+    if (wants_batches_) observer_->on_batch_begin(progress_);
+  }
+
+  template <class LogsOf>
+  void end_batch(std::int64_t step, const LogsOf& logs) {
+    if (observer_ == nullptr) return;
+    progress_.step = step + 1;
+    if (wants_batches_) observer_->on_batch_end(progress_, logs());
+    const auto now = Clock::now();
+    if (now < next_ && progress_.step < progress_.steps) return;
+    next_ = now + interval_;
+    observer_->on_progress(progress_, logs);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  RunObserver* observer_;
+  Progress progress_;
+  bool wants_batches_ = false;
+  Clock::duration interval_{};
+  Clock::time_point next_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,249 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "train/data.h"
+#include "train/predictor.h"
+
+namespace chainrule {
+namespace {
+
+constexpr std::size_t kMaxPrograms = 16;
+
+std::int64_t round_to_line(std::int64_t elements) {
+  constexpr std::int64_t line = kAlignment / sizeof(float);
+  return (elements + line - 1) / line * line;
+}
+
+bool is_accuracy(const std::string& name) { return name == "accuracy" || name == "acc"; }
+
+}  // namespace
+
+// --- parameters ----------------------------------------------------------------------------------
+
+FlatParameters FlatParameters::gather(const std::vector<VariablePtr>& variables) {
+  FlatParameters result{variables, {}, std::make_shared<Variable>()};
+  std::int64_t size = 0;
+  for (const VariablePtr& variable : variables) {
+    if (variable->value.dtype() != DType::float32) {
+      invalid("compile",
+              "trainable weights must be float32",
+              {{"weight", "'" + variable->name + "'"}, {"type", variable->value.type().str()}});
+    }
+    result.offsets.push_back(size);
+    size += round_to_line(variable->value.size());
+  }
+  const auto buffer = std::make_shared<Buffer>(static_cast<std::size_t>(size) * sizeof(float));
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    const Tensor place(variables[i]->value.type(), buffer, static_cast<std::size_t>(result.offsets[i]) * sizeof(float));
+    std::memcpy(place.raw(), variables[i]->value.raw(), place.bytes());
+    variables[i]->value = place;
+  }
+  result.flat->name = "parameters";
+  result.flat->value = Tensor({Shape{size}, DType::float32}, buffer, 0);
+  return result;
+}
+
+bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
+  if (flat == nullptr || others != variables) return false;
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    const std::byte* place = flat->value.raw() + static_cast<std::size_t>(offsets[i]) * sizeof(float);
+    if (variables[i]->value.raw() != place) return false;
+  }
+  return true;
+}
+
+const FlatParameters& Trainer::parameters() {
+  const std::vector<VariablePtr> variables = model_.trainable_weights();
+  if (parameters_.holds(variables)) return parameters_;
+  if (parameters_.flat != nullptr && variables != parameters_.variables) {
+    fail("fit", "the set of trainable weights has changed: call compile() again", {{"model", "'" + model_.name + "'"}});
+  }
+  parameters_ = FlatParameters::gather(variables);
+  options_.optimizer->make_slots(parameters_.flat->value.size());
+  programs_.clear();
+  return parameters_;
+}
+
+// --- compile -------------------------------------------------------------------------------------
+
+Trainer::Trainer(Model& model, CompileOptions options)
+    : model_(model), options_(std::move(options)), loss_tracker_(mean_tracker("loss")) {
+  if (!options_.optimizer) invalid("compile", "an optimizer is required");
+  const auto has_loss = [](const LossSpec& spec) { return spec.object != nullptr; };
+  if (std::none_of(options_.loss.begin(), options_.loss.end(), has_loss)) invalid("compile", "a loss is required");
+  for (const LossSpec& spec : options_.loss) {
+    if (spec.object && spec.object->reduction == "none") {
+      invalid("compile", "a loss to train with must be reduced to a scalar", {{"reduction", "'none'"}});
+    }
+  }
+  for (const std::vector<MetricSpec>& of_output : options_.metrics) {
+    for (const MetricSpec& spec : of_output) {
+      if (!spec.object && !is_accuracy(spec.name)) metric(Json(spec.name));  // throws for unknown names
+    }
+  }
+}
+
+void Trainer::check(const Data& data, std::string_view where) {
+  const std::int64_t count = count_samples(data, where);
+  if (!model_.built() && data.x.size() == 1) {
+    model_.build_for({data.x[0].shape.with(0, Shape::kUnknown[0])});
+  }
+  model_.require_shape(where);
+  check_arrays(data.x, types_of(model_.inputs()), model_.input_names(), "x", where);
+
+  const std::size_t outputs = model_.outputs().size();
+  const std::vector<std::string> names = model_.output_names();
+  const auto one_each = [&](std::size_t given, const char* what) {
+    if (given != outputs) {
+      invalid("compile", "there must be one " + std::string(what) + " for each of the model's " + std::to_string(outputs) + " outputs",
+              {{"number", std::to_string(given)}});
+    }
+  };
+  one_each(options_.loss.size(), "loss");
+  if (!options_.metrics.empty()) one_each(options_.metrics.size(), "list of metrics");
+  if (!options_.loss_weights.empty()) one_each(options_.loss_weights.size(), "loss weight");
+
+  std::vector<TensorType> targets;
+  for (std::size_t k = 0; k < outputs; ++k) {
+    const TensorType& output = model_.outputs()[k].type;
+    const LossPtr& object = options_.loss[k].object;
+    targets.push_back({object ? object->target_shape(output.shape) : output.shape, output.dtype});
+  }
+  check_arrays(data.y, targets, names, "y", where);
+  for (std::size_t k = 0; k < outputs; ++k) {
+    const LossPtr& object = options_.loss[k].object;
+    if (object) object->check_targets(data.y[k], model_.outputs()[k].type.shape.with(0, count));
+  }
+  resolve_metrics(data);
+}
+
+void Trainer::resolve_metrics(const Data& data) {
+  if (resolved_) return;
+  const std::size_t outputs = model_.outputs().size();
+  const std::vector<std::string> names = model_.output_names();
+  metrics_.resize(outputs);
+  for (std::size_t k = 0; k < outputs; ++k) {
+    const std::string prefix = outputs > 1 ? names[k] + "_" : "";
+    if (outputs > 1) output_trackers_.push_back(options_.loss[k].object ? mean_tracker(prefix + "loss") : nullptr);
+    if (options_.metrics.empty()) continue;
+    for (const MetricSpec& spec : options_.metrics[k]) {
+      MetricPtr object = spec.object;
+      if (!object) {
+        object = is_accuracy(spec.name) ? accuracy(data.y[k].shape, model_.outputs()[k].type.shape) : metric(Json(spec.name));
+        object->name = prefix + spec.name;
+      }
+      metrics_[k].push_back(object);
+    }
+  }
+  resolved_ = true;
+}
+
+// --- programs ------------------------------------------------------------------------------------
+
+DType Trainer::target_dtype(std::size_t output, DType given) const {
+  const LossPtr& object = options_.loss[output].object;
+  return object ? object->target_dtype(given) : DType::float32;
+}
+
+StepProgram& Trainer::step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
+  std::vector<std::int64_t> key = {static_cast<std::int64_t>(mode), batch, weighted ? 1 : 0};
+  for (const std::vector<ArrayView>* arrays : {&data.x, &data.y}) {
+    for (const ArrayView& array : *arrays) {
+      key.push_back(-1 - static_cast<std::int64_t>(array.dtype));
+      for (int axis = 1; axis < array.shape.rank(); ++axis) key.push_back(array.shape[axis]);
+    }
+  }
+  const auto found = programs_.find(key);
+  if (found != programs_.end()) {
+    if (found->second.program.is_current()) return found->second;
+    programs_.erase(found);
+  }
+  if (programs_.size() >= kMaxPrograms) programs_.clear();
+  return programs_.try_emplace(std::move(key), make_step(mode, data, batch, weighted)).first->second;
+}
+
+StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
+  Graph graph;
+  std::vector<Value> inputs, x, y;
+  for (std::size_t i = 0; i < data.x.size(); ++i) {
+    x.push_back(graph.input(batch_type(model_.inputs()[i].type, data.x[i], batch), model_.input_names()[i]));
+  }
+  for (std::size_t k = 0; k < data.y.size(); ++k) {
+    y.push_back(graph.input({data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)}, "y"));
+  }
+  const Value weight = weighted ? graph.input({Shape{batch}, DType::float32}, "sample_weight") : Value();
+  inputs = x;
+  inputs.insert(inputs.end(), y.begin(), y.end());
+  if (weighted) inputs.push_back(weight);
+
+  const Value state = graph.read(model_.random_state());
+  CallContext context{.graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
+  const std::vector<Value> predictions = model_.call(context, x);
+  const Value total = add_losses(graph, y, predictions, weight, context);
+
+  if (mode == Mode::train) {
+    const FlatParameters& flat = parameters();
+    std::vector<Value> weights;
+    for (const VariablePtr& variable : flat.variables) weights.push_back(graph.read(variable));
+    if (!weights.empty()) {
+      options_.optimizer->apply(graph, flat.flat, gradients(total, weights), flat.offsets);
+    }
+    // The next step draws other random numbers.
+    graph.assign(model_.random_state(), state + graph.constant(Tensor::of<std::int64_t>({2}, {0, 1})));
+  }
+  ProgramOptions options;
+  if (options_.raise_nonfinite) options.check = total;
+  return {Program(graph, inputs, {total}, options), x.size(), y.size(), weighted};
+}
+
+Value Trainer::add_losses(Graph& graph,
+                          const std::vector<Value>& y,
+                          const std::vector<Value>& predictions,
+                          Value weight,
+                          CallContext& context) {
+  const Value samples = graph.scalar(static_cast<double>(predictions[0].shape()[0]), DType::float32);
+  Value total;
+  for (std::size_t k = 0; k < predictions.size(); ++k) {
+    for (const MetricPtr& object : metrics_[k]) object->update(graph, y[k], predictions[k], Value());
+    const LossPtr& object = options_.loss[k].object;
+    if (!object) continue;
+    Value one = (*object)(y[k], predictions[k], weight);
+    if (!output_trackers_.empty()) output_trackers_[k]->update_mean(graph, one, samples);
+    if (!options_.loss_weights.empty()) one = one * options_.loss_weights[k];
+    total = total.defined() ? total + one : one;
+  }
+  for (const Value& extra : context.losses) total = total + extra;
+  loss_tracker_->update_mean(graph, total, samples);
+  return total;
+}
+
+// --- logs ----------------------------------------------------------------------------------------
+
+Logs Trainer::logs() const {
+  Logs result;
+  const auto add = [&](const auto& object) {
+    if (object) result.emplace_back(object->name, object->result());
+  };
+  for (const std::vector<MetricPtr>& of_output : metrics_) {
+    for (const MetricPtr& object : of_output) add(object);
+  }
+  add(loss_tracker_);
+  for (const auto& tracker : output_trackers_) add(tracker);
+  std::sort(result.begin(), result.end());  // by name, as Keras reports them
+  return result;
+}
+
+void Trainer::reset_metrics() {
+  loss_tracker_->reset();
+  for (const auto& tracker : output_trackers_) {
+    if (tracker) tracker->reset();
+  }
+  for (const std::vector<MetricPtr>& of_output : metrics_) {
+    for (const MetricPtr& object : of_output) object->reset();
+  }
+}
+
+}  // namespace chainrule

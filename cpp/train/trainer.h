@@ -1,0 +1,82 @@
+// What compile() adds to a model: loss, metrics, optimizer, and the programs of training and test steps.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chainrule/model.h"
+#include "chainrule/program.h"
+
+namespace chainrule {
+
+/// All trainable weights in one array, so that an update is one pass: each weight's memory is a window of it.
+struct FlatParameters {
+  std::vector<VariablePtr> variables;
+  std::vector<std::int64_t> offsets;  ///< in elements, each on a cache line
+  VariablePtr flat;                   ///< float32 (n,)
+
+  /// Moves the weights, values kept, into one new buffer. Throws for weights that are not float32.
+  static FlatParameters gather(const std::vector<VariablePtr>& variables);
+  /// Whether these are the variables, still in place.
+  [[nodiscard]] bool holds(const std::vector<VariablePtr>& variables) const;
+};
+
+enum class Mode : std::uint8_t { train, test };
+
+/// A step for one batch size: inputs are x..., y..., and the sample weights if there are any.
+struct StepProgram {
+  Program program;
+  std::size_t x_count, y_count;
+  bool weighted;
+};
+
+class Trainer {
+ public:
+  /// Checks the options against the model as far as its shape is known. Throws InvalidArgument.
+  Trainer(Model& model, CompileOptions options);
+
+  History fit(const Data& data, const FitOptions& options);
+  Logs evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer);
+  Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight);
+  Logs test_on_batch(const Data& data);
+  void reset_metrics();
+  [[nodiscard]] const CompileOptions& options() const { return options_; }
+
+  /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and loading.
+  const FlatParameters& parameters();
+
+ private:
+  /// One epoch, or one evaluation, over checked data. `order`: samples of each batch; null: as they lie.
+  void run_epoch(Mode mode,
+                 const Data& data,
+                 const std::vector<float>& weights,
+                 const std::vector<std::int64_t>* order,
+                 std::int64_t batch_size,
+                 std::int64_t epoch,
+                 RunObserver* observer);
+  /// Shapes, counts and label ranges of a whole data set: once, before anything runs.
+  void check(const Data& data, std::string_view where);
+  /// Metrics whose meaning depends on shapes, and the order of logs.
+  void resolve_metrics(const Data& data);
+  StepProgram& step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
+  StepProgram make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
+  /// Loss and metric nodes; returns the total loss.
+  Value add_losses(Graph& graph, const std::vector<Value>& y, const std::vector<Value>& predictions, Value weight, CallContext& context);
+  [[nodiscard]] Logs logs() const;
+  [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
+  [[noreturn]] void report_nonfinite(Mode mode, const Data& data, const std::int64_t* order, std::int64_t first,
+                                     std::int64_t count, std::int64_t step, std::int64_t epoch) const;
+
+  Model& model_;
+  CompileOptions options_;
+  FlatParameters parameters_;
+  std::shared_ptr<MeanMetric> loss_tracker_;
+  std::vector<std::shared_ptr<MeanMetric>> output_trackers_;  ///< with several outputs: each loss
+  std::vector<std::vector<MetricPtr>> metrics_;               ///< by output
+  bool resolved_ = false;
+  std::map<std::vector<std::int64_t>, StepProgram> programs_;
+};
+
+}  // namespace chainrule
