@@ -1,0 +1,206 @@
+// Activations: Keras 3's, as compositions of ops, and the registry of their names.
+
+#include <functional>
+#include <map>
+#include <mutex>
+
+#include "chainrule/layers.h"
+
+namespace chainrule {
+
+namespace activations {
+namespace {
+
+/// x where it is not positive, else 0: keeps exp() of a branch that is not taken, and its gradient,
+/// finite.
+Value not_positive(Value x) { return where(x > 0.0, 0.0, x); }
+
+}  // namespace
+
+// x for x > 0, alpha (exp(x / alpha) - 1) below.
+Value celu(Value x, double alpha) {
+  if (alpha == 0.0) invalid("celu", "alpha must not be zero");
+  return where(x > 0.0, x, expm1(not_positive(x) / alpha) * alpha);
+}
+
+// x for x > 0, alpha (exp(x) - 1) below (Clevert et al. 2016).
+Value elu(Value x, double alpha) { return where(x > 0.0, x, expm1(not_positive(x)) * alpha); }
+
+// x times the normal distribution's probability of a smaller number (Hendrycks & Gimpel 2016).
+Value gelu(Value x, bool approximate) {
+  if (approximate) {
+    constexpr double kSqrt2OverPi = 0.79788456080286536;
+    return x * (tanh((x + x * x * x * 0.044715) * kSqrt2OverPi) + 1.0) * 0.5;
+  }
+  constexpr double kSqrtHalf = 0.70710678118654752;
+  return x * (erf(x * kSqrtHalf) + 1.0) * 0.5;
+}
+
+// a sigmoid(b) for the halves a and b of x (Dauphin et al. 2017).
+Value glu(Value x, std::int64_t axis) {
+  const int at = normalize_axis(axis, x.shape().rank(), "glu");
+  if (x.shape()[at] % 2 != 0) {
+    invalid("glu",
+            "the length of the axis must be even",
+            {{"x", x.shape().str()}, {"axis", std::to_string(axis)}});
+  }
+  const std::vector<Value> halves = split(x, 2, at);
+  return halves[0] * sigmoid(halves[1]);
+}
+
+Value hard_shrink(Value x, double threshold) { return where(abs(x) > threshold, x, 0.0); }
+
+// relu6(x + 3) / 6
+Value hard_sigmoid(Value x) { return relu6(x + 3.0) / 6.0; }
+
+Value hard_silu(Value x) { return x * hard_sigmoid(x); }
+
+Value hard_tanh(Value x) { return clip(x, -1.0, 1.0); }
+
+Value leaky_relu(Value x, double negative_slope) { return where(x >= 0.0, x, x * negative_slope); }
+
+Value log_sigmoid(Value x) { return -softplus(-x); }
+
+// Misra 2019.
+Value mish(Value x) { return x * tanh(softplus(x)); }
+
+// x above the threshold and up to max_value, negative_slope (x - threshold) below.
+Value relu(Value x, double negative_slope, std::optional<double> max_value, double threshold) {
+  if (max_value && *max_value < 0.0) {
+    invalid("relu", "max_value must not be negative", {{"max_value", std::to_string(*max_value)}});
+  }
+  if (negative_slope != 0.0 && !max_value && threshold == 0.0) {
+    return leaky_relu(x, negative_slope);
+  }
+  Value y = threshold == 0.0 ? chainrule::relu(x) : where(x > threshold, x, 0.0);
+  if (max_value) y = minimum(y, *max_value);
+  if (negative_slope != 0.0) y = y - chainrule::relu(threshold - x) * negative_slope;
+  return y;
+}
+
+Value relu6(Value x) { return minimum(chainrule::relu(x), 6.0); }
+
+// elu with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).
+Value selu(Value x) {
+  constexpr double kAlpha = 1.6732632423543772848170429916717;
+  constexpr double kScale = 1.0507009873554804934193349852946;
+  return elu(x, kAlpha) * kScale;
+}
+
+Value silu(Value x) { return x * sigmoid(x); }
+
+// x moved towards 0 by the threshold, 0 inside it.
+Value soft_shrink(Value x, double threshold) {
+  if (threshold < 0.0) {
+    invalid("soft_shrink",
+            "the threshold must not be negative",
+            {{"threshold", std::to_string(threshold)}});
+  }
+  return x - clip(x, -threshold, threshold);
+}
+
+Value softsign(Value x) { return x / (abs(x) + 1.0); }
+
+// 0 up to -1, (x + 1)^2 / 4 up to 1, then x.
+Value sparse_plus(Value x) {
+  return where(x <= -1.0, 0.0, where(x >= 1.0, x, square(x + 1.0) * 0.25));
+}
+
+Value sparse_sigmoid(Value x) { return clip((x + 1.0) * 0.5, 0.0, 1.0); }
+
+Value squareplus(Value x, double b) { return (x + sqrt(square(x) + b)) * 0.5; }
+
+Value tanh_shrink(Value x) { return x - tanh(x); }
+
+Value threshold(Value x, double threshold, double default_value) {
+  return where(x > threshold, x, default_value);
+}
+
+}  // namespace activations
+
+namespace {
+
+using Function = std::function<Value(Value)>;
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, Function, std::less<>> functions{
+      {"celu", [](Value x) { return activations::celu(x); }},
+      {"elu", [](Value x) { return activations::elu(x); }},
+      {"exponential", [](Value x) { return exp(x); }},
+      {"gelu", [](Value x) { return activations::gelu(x); }},
+      {"glu", [](Value x) { return activations::glu(x); }},
+      {"hard_shrink", [](Value x) { return activations::hard_shrink(x); }},
+      {"hard_sigmoid", activations::hard_sigmoid},
+      {"hard_silu", activations::hard_silu},
+      {"hard_swish", activations::hard_silu},
+      {"hard_tanh", activations::hard_tanh},
+      {"leaky_relu", [](Value x) { return activations::leaky_relu(x); }},
+      {"linear", [](Value x) { return x; }},
+      {"log_sigmoid", activations::log_sigmoid},
+      {"log_softmax", [](Value x) { return log_softmax(x); }},
+      {"mish", activations::mish},
+      {"relu", [](Value x) { return relu(x); }},
+      {"relu6", activations::relu6},
+      {"selu", activations::selu},
+      {"sigmoid", sigmoid},
+      {"silu", activations::silu},
+      {"soft_shrink", [](Value x) { return activations::soft_shrink(x); }},
+      {"softmax", [](Value x) { return softmax(x); }},
+      {"softplus", softplus},
+      {"softsign", activations::softsign},
+      {"sparse_plus", activations::sparse_plus},
+      {"sparse_sigmoid", activations::sparse_sigmoid},
+      {"sparsemax", [](Value x) { return sparsemax(x); }},
+      {"squareplus", [](Value x) { return activations::squareplus(x); }},
+      {"swish", activations::silu},
+      {"tanh", tanh},
+      {"tanh_shrink", activations::tanh_shrink},
+  };
+};
+
+/// Never destroyed: functions of another language may outlive their interpreter.
+Registry& registry() {
+  static auto* const instance = new Registry;
+  return *instance;
+}
+
+Function find_activation(const std::string& name) {
+  {
+    const std::lock_guard lock(registry().mutex);
+    const auto it = registry().functions.find(name);
+    if (it != registry().functions.end()) return it->second;
+  }
+  invalid("activation",
+          "there is no activation '" + name + "'" + did_you_mean(name, activation_names()),
+          {{"activation", "'" + name + "'"}});
+}
+
+}  // namespace
+
+Value Activation::operator()(Value x) const { return find_activation(name)(x); }
+
+std::vector<std::string> activation_names() {
+  const std::lock_guard lock(registry().mutex);
+  std::vector<std::string> names;
+  for (const auto& [name, function] : registry().functions) names.push_back(name);
+  return names;
+}
+
+void register_activation(const std::string& name, std::function<Value(Value)> function) {
+  if (name.empty() || !function) {
+    invalid(
+        "register_activation", "a name and a function are needed", {{"name", "'" + name + "'"}});
+  }
+  const std::lock_guard lock(registry().mutex);
+  registry().functions[name] = std::move(function);
+}
+
+Activation FieldType<Activation>::read(const Json& v) {
+  if (v.is_null()) return {};
+  Activation activation(v.as_string());
+  static_cast<void>(find_activation(activation.name));
+  return activation;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,141 @@
+// Add, Subtract, Multiply, Average, Maximum, Minimum: element-wise over a list of inputs.
+
+#include <algorithm>
+
+#include "chainrule/layers.h"
+#include "nn/catalog.h"
+
+namespace chainrule {
+namespace {
+
+/// Inputs of lower rank get axes of length 1 after the batch axis; then all broadcast as NumPy
+/// does.
+class Merge : public Layer {
+ public:
+  using Layer::call;
+  void fields(Fields& f) override { base_fields(f); }
+
+  std::vector<Value> call(CallContext&, const std::vector<Value>& inputs) final {
+    check(inputs);
+    int rank = 0;
+    for (const Value& x : inputs) rank = std::max(rank, x.shape().rank());
+    std::vector<Value> operands = inputs;
+    for (Value& x : operands) {
+      while (x.shape().rank() < rank) x = expand_dims(x, 1);
+    }
+    return {merge(operands)};
+  }
+
+ protected:
+  [[nodiscard]] virtual Value merge(const std::vector<Value>& xs) const = 0;
+  /// How many inputs there must be; 0: at least one.
+  [[nodiscard]] virtual std::size_t arity() const { return 0; }
+
+ private:
+  void check(const std::vector<Value>& inputs) const {
+    const auto misfit = [&](const char* rule) {
+      std::string shapes;
+      for (const Value& x : inputs) shapes += (shapes.empty() ? "" : ", ") + x.shape().str();
+      invalid(class_name(), rule, {{"inputs", "[" + shapes + "]"}, {"layer", "'" + name + "'"}});
+    };
+    if (inputs.empty()) misfit("the layer takes a list of at least one input");
+    if (arity() != 0 && inputs.size() != arity())
+      misfit("the layer takes a list of exactly two inputs");
+    for (const Value& x : inputs) {
+      if (x.shape().rank() == 0) misfit("every input must have a batch axis");
+      if (x.shape()[0] != inputs[0].shape()[0])
+        misfit("all inputs must have the same number of samples");
+    }
+    Shape all = inputs[0].shape().slice(1);
+    for (const Value& x : inputs) {
+      try {
+        all = broadcast(all, x.shape().slice(1), class_name());
+      } catch (const InvalidArgument&) {
+        misfit("the shapes of the inputs must broadcast together");
+      }
+    }
+  }
+};
+
+class Add final : public Merge {
+  [[nodiscard]] std::string class_name() const override { return "Add"; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+    Value y = xs[0];
+    for (std::size_t i = 1; i < xs.size(); ++i) y = y + xs[i];
+    return y;
+  }
+};
+
+class Subtract final : public Merge {
+  [[nodiscard]] std::string class_name() const override { return "Subtract"; }
+  [[nodiscard]] std::size_t arity() const override { return 2; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override { return xs[0] - xs[1]; }
+};
+
+class Multiply final : public Merge {
+  [[nodiscard]] std::string class_name() const override { return "Multiply"; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+    Value y = xs[0];
+    for (std::size_t i = 1; i < xs.size(); ++i) y = y * xs[i];
+    return y;
+  }
+};
+
+class Average final : public Merge {
+  [[nodiscard]] std::string class_name() const override { return "Average"; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+    Value y = xs[0];
+    for (std::size_t i = 1; i < xs.size(); ++i) y = y + xs[i];
+    return y / static_cast<double>(xs.size());
+  }
+};
+
+class Maximum final : public Merge {
+  [[nodiscard]] std::string class_name() const override { return "Maximum"; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+    Value y = xs[0];
+    for (std::size_t i = 1; i < xs.size(); ++i) y = maximum(y, xs[i]);
+    return y;
+  }
+};
+
+class Minimum final : public Merge {
+  [[nodiscard]] std::string class_name() const override { return "Minimum"; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+    Value y = xs[0];
+    for (std::size_t i = 1; i < xs.size(); ++i) y = minimum(y, xs[i]);
+    return y;
+  }
+};
+
+constexpr const char* kShapes =
+    "\n\nInput: a list of tensors whose shapes broadcast together; an input of lower rank gets "
+    "axes of length 1 after "
+    "the batch axis. Output shape: the broadcast shape.";
+
+}  // namespace
+
+LayerPtr layers::Add(const std::string& name) { return make("Add", {{"name", name}}); }
+LayerPtr layers::Subtract(const std::string& name) { return make("Subtract", {{"name", name}}); }
+LayerPtr layers::Multiply(const std::string& name) { return make("Multiply", {{"name", name}}); }
+LayerPtr layers::Average(const std::string& name) { return make("Average", {{"name", name}}); }
+LayerPtr layers::Maximum(const std::string& name) { return make("Maximum", {{"name", name}}); }
+LayerPtr layers::Minimum(const std::string& name) { return make("Minimum", {{"name", name}}); }
+
+void register_merge(Catalog& catalog);
+void register_merge(Catalog& catalog) {
+  const std::string shapes = kShapes;
+  add<Add>(catalog, Kind::layers, "Add", "The element-wise sum of a list of inputs." + shapes);
+  add<Subtract>(
+      catalog, Kind::layers, "Subtract", "The first of two inputs minus the second." + shapes);
+  add<Multiply>(
+      catalog, Kind::layers, "Multiply", "The element-wise product of a list of inputs." + shapes);
+  add<Average>(
+      catalog, Kind::layers, "Average", "The element-wise mean of a list of inputs." + shapes);
+  add<Maximum>(
+      catalog, Kind::layers, "Maximum", "The element-wise maximum of a list of inputs." + shapes);
+  add<Minimum>(
+      catalog, Kind::layers, "Minimum", "The element-wise minimum of a list of inputs." + shapes);
+}
+
+}  // namespace chainrule
