@@ -4,7 +4,9 @@
 #include <numbers>
 #include <numeric>
 #include <string>
+#include <utility>
 
+#include "base/philox.h"
 #include "chainrule/error.h"
 
 namespace chainrule {
@@ -19,16 +21,9 @@ std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32)
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                     std::array<std::uint32_t, 2> key) {
-  constexpr int kRounds = 10;
-  constexpr std::uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-  constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
-  for (int round = 0; round < kRounds; ++round) {
-    const std::uint64_t p0 = kMultiplier0 * counter[0];
-    const std::uint64_t p1 = kMultiplier1 * counter[2];
-    counter = {high(p1) ^ counter[1] ^ key[0], low(p1), high(p0) ^ counter[3] ^ key[1], low(p0)};
-    key = {key[0] + kWeyl0, key[1] + kWeyl1};
-  }
-  return counter;
+  std::uint32_t block[4] = {counter[0], counter[1], counter[2], counter[3]};
+  base::philox_rounds(block, key[0], key[1]);
+  return {block[0], block[1], block[2], block[3]};
 }
 
 std::uint32_t Random::next_u32() {

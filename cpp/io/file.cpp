@@ -28,11 +28,11 @@ std::string quoted(const std::string& path) { return "'" + path + "'"; }
 }
 
 // The system would read the path only up to a zero byte, and so mean another file.
-const std::string& checked(const std::string& path, std::string_view where) {
+const char* checked(const std::string& path, std::string_view where) {
   if (path.empty() || path.find('\0') != std::string::npos) {
     invalid(where, "a path must have characters, none of them zero", {{"path", quoted(path)}});
   }
-  return path;
+  return path.c_str();
 }
 
 int open_again(const char* path, int flags, mode_t mode = 0) {
@@ -79,10 +79,10 @@ Descriptor::~Descriptor() {
 }
 
 InputFile::InputFile(const std::string& path, std::string_view where)
-    : path_(checked(path, where)),
+    : path_(path),
       where_(where),
       // O_NONBLOCK: opening a pipe must not wait for its writer.
-      descriptor_(open_again(path.c_str(), O_RDONLY | O_NONBLOCK)) {
+      descriptor_(open_again(checked(path, where), O_RDONLY | O_NONBLOCK)) {
   struct stat status{};
   if (descriptor_.get() < 0 || ::fstat(descriptor_.get(), &status) != 0) {
     fail_with_errno(where, "the file could not be opened", path);

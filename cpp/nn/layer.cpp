@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -21,6 +22,9 @@ TensorType with_unknown(const TensorType& type, std::int64_t length) {
   }
   return result;
 }
+
+/// Bytes of weights that may still be made on this thread (see WeightBudget).
+thread_local std::size_t weight_budget = std::numeric_limits<std::size_t>::max();
 
 std::string shapes_text(const std::vector<TensorType>& types) {
   std::string text;
@@ -69,6 +73,11 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
               {{"shape", shape.str()}, {"layer", "'" + name + "'"}});
     }
   }
+  const std::size_t bytes = TensorType{shape, dtype}.bytes();
+  if (bytes > weight_budget) {
+    invalid("load", "the configuration asks for more weights than the file holds", {{"weight", "'" + name + "/" + weight_name + "'"}, {"shape", shape.str()}});
+  }
+  if (weight_budget != std::numeric_limits<std::size_t>::max()) weight_budget -= bytes;
   Random random(next_random_seed());
   auto variable = std::make_shared<Variable>();
   variable->name = name + "/" + weight_name;
@@ -145,6 +154,9 @@ std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Valu
   }
   return {call(context, inputs[0])};
 }
+
+WeightBudget::WeightBudget(std::size_t bytes) : saved_(weight_budget) { weight_budget = bytes; }
+WeightBudget::~WeightBudget() { weight_budget = saved_; }
 
 namespace layers {
 

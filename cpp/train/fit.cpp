@@ -172,19 +172,19 @@ Logs Trainer::test_on_batch(const Data& data) {
 
 // --- the model's face of it ----------------------------------------------------------------------
 
-Trainer& Model::trainer(std::string_view where) const {
+Trainer& Model::require_trainer(std::string_view where) const {
   if (!trainer_) fail(where, "the model must be compiled first: call compile(optimizer, loss)", {{"model", "'" + name + "'"}});
   return *trainer_;
 }
 
 void Model::compile(CompileOptions options) { trainer_ = std::make_unique<Trainer>(*this, std::move(options)); }
 
-const CompileOptions& Model::compile_options() const { return trainer("compile_options").options(); }
+const CompileOptions& Model::compile_options() const { return require_trainer("compile_options").options(); }
 
-History Model::fit(const Data& data, const FitOptions& options) { return trainer("fit").fit(data, options); }
+History Model::fit(const Data& data, const FitOptions& options) { return require_trainer("fit").fit(data, options); }
 
 Logs Model::evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer) {
-  return trainer("evaluate").evaluate(data, batch_size, observer);
+  return require_trainer("evaluate").evaluate(data, batch_size, observer);
 }
 
 std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x, std::int64_t batch_size, RunObserver* observer) {
@@ -196,11 +196,11 @@ std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {
 }
 
 Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {
-  return trainer("train_on_batch").train_on_batch(data, class_weight);
+  return require_trainer("train_on_batch").train_on_batch(data, class_weight);
 }
 
-Logs Model::test_on_batch(const Data& data) { return trainer("test_on_batch").test_on_batch(data); }
+Logs Model::test_on_batch(const Data& data) { return require_trainer("test_on_batch").test_on_batch(data); }
 
-void Model::reset_metrics() { trainer("reset_metrics").reset_metrics(); }
+void Model::reset_metrics() { require_trainer("reset_metrics").reset_metrics(); }
 
 }  // namespace chainrule

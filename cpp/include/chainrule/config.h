@@ -39,7 +39,7 @@ class Configurable {
   virtual void validate() {}
 
   /// Field names and values: the argument of from_config.
-  [[nodiscard]] Json config() const;
+  [[nodiscard]] virtual Json config() const;
   /// {"class_name": ..., "config": {...}}: what deserialize() reads.
   [[nodiscard]] Json serialize() const;
   /// `Dense(units=10, activation='relu')`: the fields that differ from their defaults.

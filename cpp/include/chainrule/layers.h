@@ -166,6 +166,19 @@ struct LayerPtr : std::shared_ptr<Layer> {
 /// The tensor of an InputLayer.
 Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
+/// While it lives, layers built on this thread may make at most so many bytes of weights: what a file claims
+/// is bounded by what it holds.
+class WeightBudget {
+ public:
+  explicit WeightBudget(std::size_t bytes);
+  ~WeightBudget();
+  WeightBudget(const WeightBudget&) = delete;
+  WeightBudget& operator=(const WeightBudget&) = delete;
+
+ private:
+  std::size_t saved_;
+};
+
 /// Gives automatic names from the start again: "dense", not "dense_7".
 void reset_layer_names();
 /// The next automatic name for a class: "dense", "dense_1"...

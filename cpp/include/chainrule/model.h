@@ -121,6 +121,8 @@ class Model : public Layer {
   // --- structure ---
   [[nodiscard]] std::string class_name() const override { return "Functional"; }
   void fields(Fields& f) override;
+  /// Layers and their connections (io/model_config.cpp).
+  [[nodiscard]] Json config() const override;
   std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override;
   [[nodiscard]] std::vector<VariablePtr> weights() const override;
   [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override;
@@ -146,6 +148,7 @@ class Model : public Layer {
   // --- training ---
   void compile(CompileOptions options);
   [[nodiscard]] bool compiled() const { return trainer_ != nullptr; }
+  [[nodiscard]] Trainer* trainer() const { return trainer_.get(); }  ///< null unless compiled
   History fit(const Data& data, const FitOptions& options = {});
   /// Loss and metrics over all samples.
   Logs evaluate(const Data& data, std::int64_t batch_size = 32, RunObserver* observer = nullptr);
@@ -179,7 +182,7 @@ class Model : public Layer {
  private:
   friend class Trainer;
   friend class Predictor;
-  Trainer& trainer(std::string_view where) const;  ///< throws unless compiled
+  Trainer& require_trainer(std::string_view where) const;
 
   Symbols inputs_, outputs_;
   std::vector<LayerPtr> layers_;
@@ -207,14 +210,15 @@ class Sequential final : public Model {
   std::vector<LayerPtr> chain_;  ///< without the Input
 };
 
-/// The configuration of a model (class_name, config with layers and connections), and a model made from it. `make`
-/// resolves layers that the catalog does not know (classes of Python); none: an error.
-using LayerFactory = std::function<std::shared_ptr<Layer>(const Json& spec)>;
-Json model_config(const Model& model);
-std::shared_ptr<Model> model_from_config(const Json& config, const LayerFactory& make = {});
+/// Makes objects that the catalog does not know (classes and functions of the caller's own) from what
+/// Configurable::serialize gave; null when it does not know them, either.
+using ObjectFactory = std::function<std::shared_ptr<Configurable>(Kind kind, const Json& spec)>;
+
+/// The model that Model::serialize described, with new weights.
+std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& make = {});
 
 /// Reads what save() wrote: the model, compiled if it was, ready to continue bit for bit. Throws for files that are
 /// missing, damaged or of another kind.
-std::shared_ptr<Model> load_model(const std::string& path, const LayerFactory& make = {}, bool compile = true);
+std::shared_ptr<Model> load_model(const std::string& path, const ObjectFactory& make = {}, bool compile = true);
 
 }  // namespace chainrule

@@ -1,0 +1,122 @@
+// The configuration of a model as JSON, and back.
+//
+//   Sequential  {"name", "trainable", "layers": [spec...]}              the Input first, if there is one
+//   Functional  {"name", "trainable", "layers": [spec...],              a layer's name is its identity
+//                "calls": [{"layer": name, "inputs": [[call, output]...]}...],   each after those it reads
+//                "inputs": [call...], "outputs": [[call, output]...]}
+
+#include <map>
+
+#include "chainrule/model.h"
+#include "train/trainer.h"
+
+namespace chainrule {
+namespace {
+
+constexpr const char* kWhere = "model_from_config";
+
+Json::Array specs_of(const std::vector<LayerPtr>& layers) {
+  Json::Array specs;
+  for (const LayerPtr& layer : layers) specs.push_back(layer->serialize());
+  return specs;
+}
+
+std::shared_ptr<Layer> make_layer(const Json& spec, const ObjectFactory& make) {
+  const std::string& class_name = spec.at("class_name").as_string();
+  if (class_name == "Sequential" || class_name == "Functional") return model_from_config(spec, make);
+  if (make) {
+    if (auto object = std::dynamic_pointer_cast<Layer>(make(Kind::layers, spec))) return object;
+  }
+  return std::static_pointer_cast<Layer>(deserialize(Kind::layers, spec));
+}
+
+/// An index in [0, size); anything else is a damaged configuration.
+std::size_t index_of(const Json& value, std::size_t size) {
+  const std::int64_t i = value.as_int();
+  if (i < 0 || i >= static_cast<std::int64_t>(size)) {
+    invalid(kWhere, "a connection leads to nothing", {{"index", std::to_string(i)}, {"size", std::to_string(size)}});
+  }
+  return static_cast<std::size_t>(i);
+}
+
+/// The symbol that [call, output] names.
+const Symbol& symbol_at(const Json& reference, const std::vector<Symbols>& results) {
+  const Json::Array& pair = reference.as_array();
+  if (pair.size() != 2) invalid(kWhere, "a connection is [call, output]", {{"connection", reference.dump()}});
+  const Symbols& symbols = results[index_of(pair[0], results.size())];
+  return symbols[index_of(pair[1], symbols.size())];
+}
+
+std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make) {
+  std::map<std::string, std::shared_ptr<Layer>> layers;
+  for (const Json& spec : config.at("layers").as_array()) {
+    const std::shared_ptr<Layer> layer = make_layer(spec, make);
+    if (!layers.try_emplace(layer->name, layer).second) {
+      invalid(kWhere, "layers must have different names", {{"name", "'" + layer->name + "'"}});
+    }
+  }
+  std::vector<Symbols> results;
+  for (const Json& call : config.at("calls").as_array()) {
+    const std::string& layer_name = call.at("layer").as_string();
+    const auto layer = layers.find(layer_name);
+    if (layer == layers.end()) invalid(kWhere, "a call names no layer", {{"layer", "'" + layer_name + "'"}});
+    Symbols inputs;
+    for (const Json& reference : call.at("inputs").as_array()) inputs.push_back(symbol_at(reference, results));
+    results.push_back(inputs.empty() ? Symbols{input_symbol(layer->second)} : layer->second->apply(inputs));
+  }
+  Symbols inputs, outputs;
+  for (const Json& call : config.at("inputs").as_array()) {
+    inputs.push_back(results[index_of(call, results.size())].at(0));
+  }
+  for (const Json& reference : config.at("outputs").as_array()) outputs.push_back(symbol_at(reference, results));
+  return std::make_shared<Model>(inputs, outputs, config.at("name").as_string());
+}
+
+std::shared_ptr<Model> sequential(const Json& config, const ObjectFactory& make) {
+  std::vector<LayerPtr> layers;
+  for (const Json& spec : config.at("layers").as_array()) layers.emplace_back(make_layer(spec, make));
+  return std::make_shared<Sequential>(layers, config.at("name").as_string());
+}
+
+}  // namespace
+
+Json Model::config() const {
+  Json result = Layer::config();
+  if (const auto* chain_model = dynamic_cast<const Sequential*>(this)) {
+    std::vector<LayerPtr> all = chain_model->chain();
+    if (!inputs_.empty()) all.insert(all.begin(), LayerPtr(inputs_[0]));
+    result.set("layers", specs_of(all));
+    return result;
+  }
+  std::map<const LayerCall*, std::int64_t> index;
+  Json::Array calls, inputs, outputs;
+  const auto reference = [&](const Symbol& symbol) {
+    return Json(Json::Array{index.at(symbol.call.get()), std::int64_t{symbol.output}});
+  };
+  for (const auto& layer_call : calls_) {
+    Json::Array sources;
+    for (const Symbol& input : layer_call->inputs) sources.push_back(reference(input));
+    calls.push_back(Json::object({{"layer", layer_call->layer->name}, {"inputs", std::move(sources)}}));
+    index.emplace(layer_call.get(), static_cast<std::int64_t>(index.size()));
+  }
+  for (const Symbol& input : inputs_) inputs.emplace_back(index.at(input.call.get()));
+  for (const Symbol& output : outputs_) outputs.push_back(reference(output));
+  result.set("layers", specs_of(layers_));
+  result.set("calls", std::move(calls));
+  result.set("inputs", std::move(inputs));
+  result.set("outputs", std::move(outputs));
+  return result;
+}
+
+std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& make) {
+  const std::string& class_name = spec.at("class_name").as_string();
+  if (class_name != "Sequential" && class_name != "Functional") {
+    invalid(kWhere, "the class must be Sequential or Functional", {{"class_name", "'" + class_name + "'"}});
+  }
+  const Json& config = spec.at("config");
+  std::shared_ptr<Model> model = class_name == "Sequential" ? sequential(config, make) : functional(config, make);
+  if (const Json* flag = config.find("trainable")) model->trainable = flag->as_bool();
+  return model;
+}
+
+}  // namespace chainrule
