@@ -1,6 +1,7 @@
 // Which kernel table this process uses.
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "chainrule/error.h"
 #include "isa/table.h"
@@ -85,12 +86,19 @@ const KernelTable& choose() {
           {{"CHAINRULE_ISA", "'" + std::string(wanted) + "'"}});
 }
 
+const KernelTable* forced = nullptr;  // by UseTable
+
 }  // namespace
 
 const KernelTable& table() {
+  if (forced != nullptr) return *forced;
   static const KernelTable& chosen = choose();
   return chosen;
 }
+
+UseTable::UseTable(const KernelTable& table) : saved_(std::exchange(forced, &table)) {}
+
+UseTable::~UseTable() { forced = saved_; }
 
 const KernelTable& reference_table() { return tables().all.back(); }
 

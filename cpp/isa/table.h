@@ -122,4 +122,17 @@ std::vector<const KernelTable*> available_tables();
 /// Their names.
 std::vector<const char*> available();
 
+/// Makes table() give another table while it lives: for tests, which compile and run programs
+/// inside. No other thread may run kernels meanwhile.
+class UseTable {
+ public:
+  explicit UseTable(const KernelTable& table);
+  ~UseTable();
+  UseTable(const UseTable&) = delete;
+  UseTable& operator=(const UseTable&) = delete;
+
+ private:
+  const KernelTable* saved_;
+};
+
 }  // namespace chainrule::isa
