@@ -145,7 +145,7 @@ TEST("tensor: memory is aligned, zeroed and shared by copies") {
   CHECK_EQ(reinterpret_cast<std::uintptr_t>(tensor.raw()) % kAlignment, 0);
   CHECK_EQ(tensor.bytes(), 60);
   for (const float x : tensor.data<float>()) CHECK_EQ(x, 0.0F);
-  const Tensor copy = tensor;
+  const Tensor copy = tensor;  // NOLINT(performance-unnecessary-copy-initialization): its test
   const Tensor clone = tensor.clone();
   copy.data<float>()[4] = 2;
   CHECK_EQ(tensor.data<float>()[4], 2.0F);

@@ -108,14 +108,16 @@ TEST("random: below(n) covers [0, n) evenly") {
   const double expected = draws / 7.0;
   for (const int count : counts) CHECK_CLOSE(count, expected, 5 * std::sqrt(expected * 6 / 7));
   CHECK_EQ(random.below(1), 0);
-  constexpr std::uint64_t big = (std::uint64_t{1} << 63) + 1;  // half of all draws are drawn again
-  double sum = 0;
+  // Of the 2^64 words, scaled to this n, every third k would get two and the others one.
+  constexpr std::uint64_t big = std::uint64_t{3} << 62;
+  std::vector<int> thirds(3);
   for (int i = 0; i < draws; ++i) {
     const std::uint64_t k = random.below(big);
     REQUIRE(k < big);
-    sum += static_cast<double>(k) / static_cast<double>(big);
+    ++thirds[k % 3];
   }
-  CHECK_CLOSE(sum / draws, 0.5, 5 * std::sqrt(1.0 / 12 / draws));
+  const double third = draws / 3.0;
+  for (const int count : thirds) CHECK_CLOSE(count, third, 5 * std::sqrt(third * 2 / 3));
   CHECK_THROWS(random.below(0), "[Random::below] n must be positive");
 }
 
