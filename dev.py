@@ -24,6 +24,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+# [build-system] of pyproject.toml and what it calls. Kept in the virtual environment, because a
+# build in an isolated one would compile everything again each time.
+BUILD_TOOLS = ("scikit-build-core>=0.11", "pybind11>=3.0", "cmake>=3.24", "ninja>=1.11")
 
 
 class DevError(Exception):
@@ -84,20 +87,24 @@ class Venv:
         run(self.bin / tool, *arguments, env=self.env)
 
     def pip_install(self, *arguments: str | Path) -> None:
-        run(self.python, "-m", "pip", "install", "--disable-pip-version-check", *arguments)
+        self.run("python", "-m", "pip", "install", "--disable-pip-version-check", *arguments)
+
+    def install_checkout(self, extra: str = "") -> None:
+        self.pip_install("--quiet", *BUILD_TOOLS)
+        self.pip_install("--no-build-isolation", f"{ROOT}{extra}")
 
 
 def demo(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
     print("Compiling the engine; this takes a minute or two the first time.", flush=True)
-    venv.pip_install(ROOT)
+    venv.install_checkout()
     venv.run("chainrule", "demo")
 
 
 def test(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
     print("Compiling the engine and its tests; the first time takes minutes.", flush=True)
-    venv.pip_install(f"{ROOT}[test]")
+    venv.install_checkout("[test]")
     venv.run("cmake", "--preset", "release")
     venv.run("cmake", "--build", "--preset", "release")
     run(ROOT / "build" / "release" / "chainrule_tests")
@@ -142,7 +149,7 @@ def clang_tidy(venv: Venv, since: str | None) -> None:
 
 def lint(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
-    venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt")
+    venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt", *BUILD_TOOLS)
     checks: dict[str, Callable[[], None]] = {
         "clang-format": lambda: venv.run(
             "clang-format", "--dry-run", "-Werror", *files_of("*.cpp", "*.h")
