@@ -1,6 +1,7 @@
 // Which kernel table this process uses.
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "chainrule/error.h"
@@ -69,36 +70,31 @@ const Tables& tables() {
   return made;
 }
 
-const KernelTable& choose() {
-  const char* wanted = std::getenv("CHAINRULE_ISA");
-  if (wanted == nullptr || *wanted == '\0') return tables().all.front();
+}  // namespace
+
+const KernelTable& find_table(std::string_view name) {
+  if (name.empty()) return tables().all.front();
   std::string names;
-  for (const KernelTable& candidate : tables().all) {
-    if (std::string(wanted) == candidate.name) return candidate;
-    names += (names.empty() ? "" : ", ") + std::string(candidate.name);
+  for (const KernelTable& each : tables().all) {
+    if (name == each.name) return each;
+    names += (names.empty() ? "" : ", ") + std::string(each.name);
   }
   bool known = false;
-  for (const Candidate& candidate : kCandidates) known |= std::string(wanted) == candidate.name;
+  for (const Candidate& candidate : kCandidates) known |= name == candidate.name;
   invalid("CHAINRULE_ISA",
           std::string(known ? "this CPU does not run that instruction set"
                             : "unknown instruction set") +
               "; available here: " + names,
-          {{"CHAINRULE_ISA", "'" + std::string(wanted) + "'"}});
+          {{"CHAINRULE_ISA", "'" + std::string(name) + "'"}});
 }
-
-const KernelTable* forced = nullptr;  // by UseTable
-
-}  // namespace
 
 const KernelTable& table() {
-  if (forced != nullptr) return *forced;
-  static const KernelTable& chosen = choose();
+  static const KernelTable& chosen = [&]() -> const KernelTable& {
+    const char* wanted = std::getenv("CHAINRULE_ISA");
+    return find_table(wanted == nullptr ? "" : wanted);
+  }();
   return chosen;
 }
-
-UseTable::UseTable(const KernelTable& table) : saved_(std::exchange(forced, &table)) {}
-
-UseTable::~UseTable() { forced = saved_; }
 
 const KernelTable& reference_table() { return tables().all.back(); }
 

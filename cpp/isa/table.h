@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "chainrule/shape.h"
@@ -115,6 +116,8 @@ const FloatKernels<T>& kernels(const KernelTable& table) {
 /// at first use. Throws InvalidArgument when CHAINRULE_ISA names none, or one that this CPU cannot
 /// run.
 const KernelTable& table();
+/// The table of that name, the best one for ""; throws as table() does.
+const KernelTable& find_table(std::string_view name);
 /// The plain one: the meaning of every other.
 const KernelTable& reference_table();
 /// The tables that this CPU runs, best first; the last is the reference.

@@ -1,0 +1,407 @@
+// Every kernel table against the reference, and the choice of a table.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/philox.h"
+#include "chainrule/random.h"
+#include "isa/table.h"
+#include "test.h"
+
+namespace chainrule {
+namespace {
+
+using Int = std::int64_t;
+
+constexpr const char* kNames[] = {
+#define UNARY(name, ...) #name,
+#define BINARY(name, ...) #name,
+#define TERNARY(name, ...) #name,
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+};
+
+constexpr std::size_t kGuard = 16;
+constexpr Int kLongest = 70;
+
+/// Calls f with a value of the C++ type of a dtype.
+template <class F>
+void with_type(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::float32:
+      return f(0.0F);
+    case DType::float64:
+      return f(0.0);
+    case DType::int32:
+      return f(std::int32_t{});
+    case DType::int64:
+      return f(std::int64_t{});
+    case DType::uint8:
+    case DType::boolean:
+      return f(std::uint8_t{});
+  }
+}
+
+/// n elements with the values that break things first, then numbers of all magnitudes; from an
+/// address that is a multiple of the element size and of nothing else.
+struct Operand {
+  std::vector<std::byte> memory;
+  std::size_t offset;
+  Operand(DType dtype, Int n, std::uint32_t seed)
+      : memory((static_cast<std::size_t>(n) + 1) * size_of(dtype)), offset(size_of(dtype)) {
+    with_type(dtype, [&]<class T>(T) {
+      constexpr bool kFloat = std::numeric_limits<T>::has_infinity;
+      std::vector<T> special = {
+          T(0), T(1), std::numeric_limits<T>::max(), std::numeric_limits<T>::lowest()};
+      if constexpr (kFloat) {
+        const T inf = std::numeric_limits<T>::infinity();
+        special.insert(special.end(),
+                       {-T(0),
+                        inf,
+                        -inf,
+                        std::numeric_limits<T>::quiet_NaN(),
+                        std::numeric_limits<T>::min(),
+                        T(-1),
+                        T(88.7),
+                        T(-87.3),
+                        T(0.5),
+                        T(2.5),
+                        T(-0.5),
+                        T(2147483648.0),
+                        T(-3e9),
+                        T(255.9)});
+      }
+      for (Int i = 0; i < n; ++i) {
+        std::uint32_t counter[4] = {static_cast<std::uint32_t>(i), seed, 0, 0};
+        base::philox_rounds(counter, 3, 4);
+        T value = special[counter[0] % special.size()];
+        if (counter[1] % 3 != 0) {
+          const double unit = counter[2] * 0x1p-31 - 1.0;
+          value = kFloat ? static_cast<T>(std::ldexp(unit, static_cast<int>(counter[3] % 12) - 6))
+                         : static_cast<T>(std::abs(unit) * 100);
+        }
+        if (dtype == DType::boolean) value = static_cast<T>(counter[1] & 1);
+        std::memcpy(at(static_cast<std::size_t>(i) * sizeof(T)), &value, sizeof(T));
+      }
+    });
+  }
+  std::byte* at(std::size_t byte = 0) { return memory.data() + offset + byte; }
+};
+
+/// Two results agree: both NaN, or equal, or, for floats, within `ulps` of the type's precision.
+bool agree(DType dtype, const std::byte* a, const std::byte* b, double ulps) {
+  bool same = false;
+  with_type(dtype, [&]<class T>(T) {
+    T x, y;
+    std::memcpy(&x, a, sizeof(T));
+    std::memcpy(&y, b, sizeof(T));
+    same = x == y || (x != x && y != y);
+    if constexpr (std::numeric_limits<T>::has_infinity) {
+      const T size = std::max(std::abs(y), std::numeric_limits<T>::min());
+      same = same || std::abs(x - y) <=
+                         ulps * static_cast<double>(size) * std::numeric_limits<T>::epsilon();
+    }
+  });
+  return same;
+}
+
+/// Runs fn of a table and of the reference on the same operands, out of place and in place.
+void compare(const std::string& what,
+             isa::ElementwiseFn fn,
+             isa::ElementwiseFn reference,
+             const std::array<DType, 3>& types,
+             DType result) {
+  const std::size_t size = size_of(result);
+  for (Int n = 0; n <= kLongest; ++n) {
+    std::vector<Operand> in;
+    for (int i = 0; i < 3; ++i)
+      in.emplace_back(types[static_cast<std::size_t>(i)], n, 10 * static_cast<unsigned>(n) + i);
+    const std::size_t bytes = static_cast<std::size_t>(n) * size;
+    std::vector<std::byte> expected(bytes + size), out(size + bytes + kGuard, std::byte{0x5a});
+    reference(n, in[0].at(), in[1].at(), in[2].at(), expected.data());
+    fn(n, in[0].at(), in[1].at(), in[2].at(), out.data() + size);
+    bool good = true, guarded = true;
+    for (std::size_t i = 0; i < bytes; i += size) {
+      // 4: each side is within 2 ULP.
+      good &= agree(result, out.data() + size + i, expected.data() + i, 4);
+    }
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      if (i < size || i >= size + bytes) guarded &= out[i] == std::byte{0x5a};
+    }
+    for (int i = 0; i < 3; ++i) {
+      if (size_of(types[static_cast<std::size_t>(i)]) != size) continue;
+      std::vector<Operand> place = in;
+      Operand& target = place[static_cast<std::size_t>(i)];
+      fn(n, place[0].at(), place[1].at(), place[2].at(), target.at());
+      for (std::size_t j = 0; j < bytes; j += size)
+        good &= agree(result, target.at(j), expected.data() + j, 4);
+    }
+    if (!good || !guarded) {
+      test::report({__FILE__, __LINE__, "elementwise"},
+                   what + ", n = " + std::to_string(n) +
+                       (good ? "" : ": differs from the reference") +
+                       (guarded ? "" : ": wrote beside the output"));
+      return;
+    }
+  }
+}
+
+TEST("element-wise functions of every table agree with the reference") {
+  const isa::KernelTable& reference = isa::reference_table();
+  int compared = 0;
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    for (int code = 0; code < isa::kElementwiseCount; ++code) {
+      for (int t = 0; t < kDTypeCount; ++t) {
+        const auto fn = table->elementwise[code][t];
+        CHECK_EQ(fn == nullptr, reference.elementwise[code][t] == nullptr);
+        if (fn == nullptr) continue;
+        const auto dtype = static_cast<DType>(t);
+        const bool condition = code == isa::where_code;
+        const bool predicate = code == isa::isfinite_code || code == isa::isnan_code ||
+                               code == isa::logical_not_code ||
+                               (code >= isa::equal_code && code <= isa::logical_or_code);
+        compare(std::string(table->name) + " " + kNames[code] + " " + std::string(name_of(dtype)),
+                fn,
+                reference.elementwise[code][t],
+                {condition ? DType::boolean : dtype, dtype, dtype},
+                predicate ? DType::boolean : dtype);
+        ++compared;
+      }
+    }
+  }
+  CHECK(compared >= isa::kElementwiseCount * 2);
+}
+
+TEST("every element-wise function takes the types that its line says") {
+  struct Class {
+    bool floating, integer, boolean;
+  };
+  constexpr Class kFloating{true, false, false}, kNumeric{true, true, false},
+      kAny{true, true, true};
+  const Class classes[] = {
+#define UNARY(name, dtypes, ...) dtypes,
+#define BINARY(name, dtypes, ...) dtypes,
+#define TERNARY(name, dtypes, ...) dtypes,
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+  };
+  for (int code = 0; code < isa::kElementwiseCount; ++code) {
+    for (int t = 0; t < kDTypeCount; ++t) {
+      const auto dtype = static_cast<DType>(t);
+      const bool takes = is_floating(dtype)        ? classes[code].floating
+                         : dtype == DType::boolean ? classes[code].boolean
+                                                   : classes[code].integer;
+      CHECK_EQ(isa::reference_table().elementwise[code][t] != nullptr, takes);
+    }
+  }
+}
+
+TEST("casts of every table agree with the reference") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    for (int from = 0; from < kDTypeCount; ++from) {
+      for (int to = 0; to < kDTypeCount; ++to) {
+        const auto source = static_cast<DType>(from);
+        compare(std::string(table->name) + " cast " + std::string(name_of(source)) + " to " +
+                    std::string(name_of(static_cast<DType>(to))),
+                table->cast[from][to],
+                isa::reference_table().cast[from][to],
+                {source, source, source},
+                static_cast<DType>(to));
+      }
+    }
+  }
+}
+
+TEST("casts of floats truncate and saturate, NaN becomes 0") {
+  const float x[] = {1.9F, -1.9F, 3e9F, -3e9F, 256.0F, -1.0F, std::nanf(""), 0.25F};
+  std::int32_t i32[8];
+  std::int64_t i64[8];
+  std::uint8_t u8[8], boolean[8];
+  const auto& row = isa::table().cast[0];
+  row[2](8, x, nullptr, nullptr, i32);
+  row[3](8, x, nullptr, nullptr, i64);
+  row[4](8, x, nullptr, nullptr, u8);
+  row[5](8, x, nullptr, nullptr, boolean);
+  const std::int32_t e32[] = {1, -1, INT32_MAX, INT32_MIN, 256, -1, 0, 0};
+  const std::int64_t e64[] = {1, -1, 3000000000, -3000000000, 256, -1, 0, 0};
+  const std::uint8_t e8[] = {1, 0, 255, 0, 255, 0, 0, 0};
+  for (int i = 0; i < 8; ++i) {
+    CHECK_EQ(i32[i], e32[i]);
+    CHECK_EQ(i64[i], e64[i]);
+    CHECK_EQ(u8[i], e8[i]);
+    CHECK_EQ(boolean[i], 1);
+  }
+}
+
+/// Largest error of a float function over dense arguments, in units in the last place of the exact
+/// result.
+template <class F>
+double worst_ulp(isa::ElementwiseFn fn, float low, float high, const F& exact) {
+  constexpr int kCount = 100000;
+  std::vector<float> x(kCount), y(kCount);
+  for (int i = 0; i < kCount; ++i)
+    x[static_cast<std::size_t>(i)] = low + (high - low) * static_cast<float>(i) / kCount;
+  fn(kCount, x.data(), nullptr, nullptr, y.data());
+  double worst = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double expected = exact(static_cast<double>(x[i]));
+    const auto rounded = static_cast<float>(expected);
+    const double ulp =
+        static_cast<double>(std::nextafter(std::abs(rounded), INFINITY)) - std::abs(rounded);
+    const double error = std::abs(static_cast<double>(y[i]) - expected) / ulp;
+    if (!(error <= worst)) worst = error;
+  }
+  return worst;
+}
+
+TEST("float functions are within 2 ULP") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const auto fn = [&](int code) { return table->elementwise[code][0]; };
+    const auto exp_of = [](double x) { return std::exp(x); };
+    const auto tanh_of = [](double x) { return std::tanh(x); };
+    const auto log_of = [](double x) { return std::log(x); };
+    const auto sigmoid_of = [](double x) { return 1 / (1 + std::exp(-x)); };
+    const auto softplus_of = [](double x) {
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    };
+    CHECK(worst_ulp(fn(isa::exp_code), -87.0F, 88.0F, exp_of) <= 2);
+    CHECK(worst_ulp(fn(isa::exp_code), -1.0F, 1.0F, exp_of) <= 2);
+    CHECK(worst_ulp(fn(isa::tanh_code), -10.0F, 10.0F, tanh_of) <= 2);
+    CHECK(worst_ulp(fn(isa::tanh_code), -1.0F, 1.0F, tanh_of) <= 2);
+    CHECK(worst_ulp(fn(isa::log_code), 1e-6F, 3.0F, log_of) <= 2);
+    CHECK(worst_ulp(fn(isa::log_code), 1.0F, 1e30F, log_of) <= 2);
+    CHECK(worst_ulp(fn(isa::sigmoid_code), -80.0F, 80.0F, sigmoid_of) <=
+          3);  // exp, a sum and a quotient
+    CHECK(worst_ulp(fn(isa::softplus_code), -80.0F, 80.0F, softplus_of) <= 3);  // exp and log
+  }
+}
+
+TEST("functions at infinity, zero and NaN") {
+  const float inf = INFINITY, nan = std::nanf("");
+  const auto apply = [](int code, float x) {
+    float y = 0;
+    isa::table().elementwise[code][0](1, &x, nullptr, nullptr, &y);
+    return y;
+  };
+  CHECK_EQ(apply(isa::exp_code, inf), inf);
+  CHECK_EQ(apply(isa::exp_code, 100.0F), inf);
+  CHECK_EQ(apply(isa::exp_code, -inf), 0.0F);
+  CHECK_EQ(apply(isa::log_code, 0.0F), -inf);
+  CHECK_EQ(apply(isa::log_code, inf), inf);
+  CHECK(std::isnan(apply(isa::log_code, -1.0F)));
+  CHECK_EQ(apply(isa::tanh_code, inf), 1.0F);
+  CHECK_EQ(apply(isa::tanh_code, -inf), -1.0F);
+  CHECK_EQ(apply(isa::sigmoid_code, -inf), 0.0F);
+  CHECK_EQ(apply(isa::sigmoid_code, inf), 1.0F);
+  CHECK_EQ(apply(isa::softplus_code, inf), inf);
+  CHECK_EQ(apply(isa::softplus_code, -inf), 0.0F);
+  CHECK_EQ(apply(isa::round_code, 2.5F), 2.0F);
+  for (int code = isa::negative_code; code <= isa::round_code; ++code)
+    CHECK(std::isnan(apply(code, nan)));
+}
+
+TEST("sum, exp_sum, max and transpose of every table") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    for (const Int n : {1, 2, 31, 32, 33, 70, 2048, 2049, 10001}) {
+      std::vector<float> x(static_cast<std::size_t>(n)), y(x.size());
+      Random random(static_cast<std::uint64_t>(n));
+      double sum = 0, exp_sum = 0, largest = -1e9;
+      for (float& each : x) {
+        each = random.uniform() * 2 - 1;
+        sum += each;
+        exp_sum += std::exp(each - 1.0);
+        largest = std::max<double>(largest, each);
+      }
+      // Pairwise: the error is that of the largest partial sum, a few ULP of sum(|x|).
+      const double tolerance = 4e-7 * static_cast<double>(n);
+      CHECK_CLOSE(table->f32.sum(n, x.data()), sum, tolerance);
+      CHECK_CLOSE(table->f32.exp_sum(n, x.data(), 1.0F, nullptr), exp_sum, tolerance);
+      CHECK_CLOSE(table->f32.exp_sum(n, x.data(), 1.0F, y.data()), exp_sum, tolerance);
+      CHECK_CLOSE(y.back(), std::exp(x.back() - 1.0), 2e-7);
+      CHECK_EQ(table->f32.max(n, x.data()), static_cast<float>(largest));
+      x[x.size() / 2] = std::nanf("");
+      CHECK(std::isnan(table->f32.max(n, x.data())));
+    }
+    const auto transposes = [&]<class T>(T) {
+      for (const Int rows : {1, 3, 8, 16, 17, 37}) {
+        for (const Int cols : {1, 4, 15, 16, 33}) {
+          std::vector<T> x(static_cast<std::size_t>(rows * (cols + 1)));
+          std::vector<T> y(static_cast<std::size_t>(cols * (rows + 2)), T(-1));
+          for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<T>(i);
+          isa::kernels<T>(*table).transpose(rows, cols, x.data(), cols + 1, y.data(), rows + 2);
+          bool good = true;
+          for (Int j = 0; j < cols; ++j) {
+            for (Int i = 0; i < rows + 2; ++i) {
+              const T expected = i < rows ? static_cast<T>(i * (cols + 1) + j) : T(-1);
+              good &= y[static_cast<std::size_t>(j * (rows + 2) + i)] == expected;
+            }
+          }
+          CHECK(good);
+        }
+      }
+    };
+    transposes(0.0F);
+    transposes(0.0);
+  }
+}
+
+TEST("philox of every table is the published one") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    std::uint32_t out[4 * 37];
+    const std::uint64_t first = 0xfffffff0U;  // the low word overflows
+    table->philox(37, 0x123456789abcdefULL, first, 7, 9, out);
+    for (std::uint32_t i = 0; i < 37; ++i) {
+      const std::uint64_t index = first + i;
+      const auto expected =
+          philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 7, 9},
+                 {0x89abcdefU, 0x1234567U});
+      CHECK(std::equal(expected.begin(), expected.end(), out + 4 * i));
+    }
+  }
+}
+
+/// Runs the test "the table in use is the forced one" in a new process under CHAINRULE_ISA.
+int run_forced(const char* isa) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(126);
+    setenv("CHAINRULE_ISA", isa, 1);
+    setenv("CHAINRULE_TEST_FORCED_ISA", isa, 1);
+    execl("/proc/self/exe", "tests", "the table in use is the forced one", nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST("the table in use is the forced one") {
+  const char* forced = std::getenv("CHAINRULE_TEST_FORCED_ISA");
+  if (forced != nullptr) CHECK_EQ(std::string(isa::table().name), forced);
+}
+
+TEST("CHAINRULE_ISA selects, and an unknown name fails") {
+  for (const char* name : isa::available()) CHECK_EQ(run_forced(name), 0);
+  CHECK_EQ(run_forced("mmx"), 1);
+  CHECK_EQ(std::string(isa::find_table("reference").name), "reference");
+  CHECK_EQ(std::string(isa::find_table("").name), isa::available().front());
+  CHECK_THROWS(isa::find_table("mmx"), "[CHAINRULE_ISA] unknown instruction set; available here: ");
+  CHECK_THROWS(isa::find_table("mmx"), "reference. Received: CHAINRULE_ISA='mmx'");
+}
+
+}  // namespace
+}  // namespace chainrule
