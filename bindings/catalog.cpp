@@ -1,0 +1,219 @@
+// Weights, initializers, losses, metrics, optimizers; and the catalog from which Python makes its
+// classes.
+#include <pybind11/stl.h>
+
+#include <string>
+
+#include "bindings/json.h"
+#include "bindings/module.h"
+#include "bindings/numpy.h"
+#include "bindings/objects.h"
+#include "bindings/trace.h"
+#include "chainrule/layers.h"
+#include "chainrule/metrics.h"
+#include "chainrule/optimizers.h"
+
+namespace chainrule::python {
+namespace {
+
+Kind kind_of(const std::string& name) {
+  for (const Kind kind :
+       {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
+    if (name == name_of(kind)) return kind;
+  }
+  throw py::value_error("no such kind: " + name);
+}
+
+py::list describe(const std::string& kind_name) {
+  py::list result;
+  for (const ClassInfo& info : catalog().classes(kind_of(kind_name))) {
+    py::list fields;
+    const std::shared_ptr<Configurable> object = info.make();
+    for (const FieldInfo& field : list_fields(*object)) {
+      fields.append(py::make_tuple(
+          field.name, field.type, field.doc, field.required, to_python(field.default_value)));
+    }
+    result.append(py::make_tuple(info.name, snake_case(info.name), info.aliases, info.doc, fields));
+  }
+  return result;
+}
+
+Made make(const std::string& kind, const py::object& spec) {
+  return {deserialize(kind_of(kind), to_json(spec))};
+}
+
+/// A loss whose call(y_true, y_pred) is written in Python.
+class PythonLoss final : public Loss, public py::trampoline_self_life_support {
+ public:
+  PythonLoss(std::string class_name,
+             const std::string& loss_name,
+             const std::string& loss_reduction)
+      : class_name_(std::move(class_name)) {
+    name = loss_name;
+    reduction = loss_reduction;
+  }
+  [[nodiscard]] std::string class_name() const override { return class_name_; }
+  void fields(Fields& f) override { base_fields(f); }
+  [[nodiscard]] Json config() const override {
+    const py::gil_scoped_acquire gil;
+    return to_json(self().attr("get_config")());
+  }
+  Value values(Value y_true, Value y_pred) override {
+    const py::gil_scoped_acquire gil;
+    const TraceScope scope(y_pred.graph());
+    return to_value(self().attr("call")(symbolic(y_true), symbolic(y_pred)));
+  }
+
+ private:
+  [[nodiscard]] py::object self() const {
+    return py::cast(static_cast<const Loss*>(this), py::return_value_policy::reference);
+  }
+  std::string class_name_;
+};
+
+Value optional_value(py::handle object) { return object.is_none() ? Value() : to_value(object); }
+
+void bind_variable(py::module_& m) {
+  py::class_<Variable, py::smart_holder> variable(
+      m, "Variable", "A weight: named memory that outlives a step.");
+  variable
+      .def_property_readonly("name",
+                             [](const Variable& v) { return v.name.substr(v.name.rfind('/') + 1); })
+      .def_property_readonly("path", [](const Variable& v) { return v.name; })
+      .def_property_readonly("shape",
+                             [](const Variable& v) { return shape_tuple(v.value.shape()); })
+      .def_property_readonly(
+          "dtype", [](const Variable& v) { return std::string(name_of(v.value.dtype())); })
+      .def_property_readonly("ndim", [](const Variable& v) { return v.value.shape().rank(); })
+      .def_readonly("trainable", &Variable::trainable)
+      .def(
+          "numpy", [](const Variable& v) { return copy(v.value); }, "A copy of the values.")
+      .def(
+          "assign",
+          [](const Variable& v, py::handle value) { assign(v.value, value, v.name); },
+          py::arg("value"),
+          "Sets the values; the shape must be equal.")
+      .def(
+          "__array__",
+          [](const Variable& v, const py::object& type, const py::object&) -> py::object {
+            py::array array = copy(v.value);
+            return type.is_none() ? py::object(array) : array.attr("astype")(type);
+          },
+          py::arg("dtype") = py::none(),
+          py::arg("copy") = py::none())
+      .def("__repr__",
+           [](const Variable& v) {
+             return "<Variable '" + v.name + "' " + v.value.type().str() + ">";
+           })
+      .attr("__array_ufunc__") = py::none();
+  // Inside call() a weight computes as the value that it has.
+  const py::dict operators = m.attr("Value").attr("__dict__").attr("copy")();
+  for (const char* name : {"add",
+                           "radd",
+                           "sub",
+                           "rsub",
+                           "mul",
+                           "rmul",
+                           "truediv",
+                           "rtruediv",
+                           "pow",
+                           "rpow",
+                           "matmul",
+                           "rmatmul",
+                           "neg",
+                           "abs",
+                           "lt",
+                           "le",
+                           "gt",
+                           "ge"}) {
+    const std::string method = "__" + std::string(name) + "__";
+    variable.attr(method.c_str()) = operators[method.c_str()];
+  }
+}
+
+void bind_losses(py::module_& m) {
+  py::class_<Loss, PythonLoss, py::smart_holder> loss_class(m, "Loss");
+  bind_configurable(loss_class);
+  loss_class
+      .def(py::init(
+          [](std::string class_name, const std::string& name, const std::string& reduction) {
+            return std::make_unique<PythonLoss>(std::move(class_name), name, reduction);
+          }))
+      .def_readwrite("name", &Loss::name)
+      .def_readonly("reduction", &Loss::reduction)
+      .def("_config", [](const Loss& self) { return to_python(self.Loss::Configurable::config()); })
+      .def("_apply", [](Loss& self, py::handle y_true, py::handle y_pred, py::handle weight) {
+        const Value target = to_value(y_true);
+        return symbolic(self(cast(target, self.target_dtype(target.dtype())),
+                             to_value(y_pred),
+                             optional_value(weight)));
+      });
+  m.def("function_loss", [](const std::string& name, const py::function& function) {
+    return Made{function_loss(name, binary_function(function))};
+  });
+}
+
+void bind_metrics(py::module_& m) {
+  py::class_<Metric, py::smart_holder> metric_class(m, "Metric");
+  bind_configurable(metric_class);
+  metric_class.def_readwrite("name", &Metric::name)
+      .def("_config", [](const Metric& self) { return to_python(self.config()); })
+      .def("_update",
+           [](Metric& self, py::handle y_true, py::handle y_pred, py::handle weight) {
+             self.update(*present_trace("metrics").graph,
+                         to_value(y_true),
+                         to_value(y_pred),
+                         optional_value(weight));
+           })
+      .def("result", &Metric::result, "The value over all batches since reset_state().")
+      .def("reset_state", &Metric::reset, "Forgets all batches.");
+  m.def("function_metric", [](const std::string& name, const py::function& function) {
+    return Made{function_metric(name, binary_function(function))};
+  });
+}
+
+void bind_optimizers(py::module_& m) {
+  py::class_<Optimizer, py::smart_holder> optimizer_class(m, "Optimizer");
+  bind_configurable(optimizer_class);
+  optimizer_class.def_readonly("name", &Optimizer::name)
+      .def("_config", [](const Optimizer& self) { return to_python(self.config()); })
+      .def_property(
+          "learning_rate",
+          [](const Optimizer& self) { return self.rate()->value.data<float>()[0]; },
+          [](const Optimizer& self, double rate) {
+            self.rate()->value.data<float>()[0] = static_cast<float>(rate);
+          },
+          "The present learning rate; may be set between steps.")
+      .def_property_readonly(
+          "iterations",
+          [](const Optimizer& self) { return self.iterations()->value.data<std::int64_t>()[0]; },
+          "The number of updates made.");
+}
+
+void bind_initializers(py::module_& m) {
+  py::class_<Initializer, py::smart_holder> initializer_class(m, "Initializer");
+  bind_configurable(initializer_class);
+  initializer_class.def("_config", [](const Initializer& self) { return to_python(self.config()); })
+      .def("_values", [](const Initializer& self, py::handle shape, const std::string& type) {
+        Random random(next_random_seed());
+        return share(self.values(to_shape(shape, "shape"), dtype_from_name(type), random));
+      });
+}
+
+}  // namespace
+
+void bind_catalog(py::module_& m) {
+  m.attr("classes") = py::dict();
+  py::class_<Made>(m, "Made");
+  m.def(
+      "describe", &describe, "(name, snake case, aliases, doc, fields) of every class of a kind.");
+  m.def("make", &make, "An object of a kind from a name or from {'class_name', 'config'}.");
+  m.def("did_you_mean", &did_you_mean);
+  bind_variable(m);
+  bind_losses(m);
+  bind_metrics(m);
+  bind_optimizers(m);
+  bind_initializers(m);
+}
+
+}  // namespace chainrule::python

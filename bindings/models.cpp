@@ -1,0 +1,328 @@
+// Functions of models. Those that run the engine for long release the GIL; the observer takes it
+// back between two steps, to look for signals and to call Python.
+#include <pybind11/stl.h>
+
+#include <map>
+#include <string>
+
+#include "bindings/json.h"
+#include "bindings/module.h"
+#include "bindings/numpy.h"
+#include "bindings/objects.h"
+#include "chainrule/model.h"
+
+namespace chainrule::python {
+namespace {
+
+using LayerHandle = std::shared_ptr<Layer>;
+
+Model& model_of(const LayerHandle& layer) {
+  auto* model = dynamic_cast<Model*>(layer.get());
+  if (model == nullptr) throw py::type_error("this is no model: " + layer->repr());
+  return *model;
+}
+
+Sequential& sequential_of(const LayerHandle& layer) {
+  auto* model = dynamic_cast<Sequential*>(layer.get());
+  if (model == nullptr) throw py::type_error("this is no Sequential: " + layer->repr());
+  return *model;
+}
+
+template <class Layers>
+py::list wrap_layers(const Layers& layers) {
+  py::list result;
+  for (const auto& layer : layers)
+    result.append(wrap(Kind::layers, static_cast<const LayerHandle&>(layer)));
+  return result;
+}
+
+// --- data ----------------------------------------------------------------------------------------
+
+/// Arrays that are borrowed for the time of a call.
+class Arrays {
+ public:
+  std::vector<ArrayView> views(const py::list& arrays, const std::string& name) {
+    std::vector<ArrayView> result;
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      const std::string what = arrays.size() == 1 ? name : name + "[" + std::to_string(i) + "]";
+      owners_.push_back(borrow(arrays[i], what));
+      result.push_back(owners_.back().view);
+    }
+    return result;
+  }
+  /// (x, y, sample_weight or None)
+  Data data(const py::tuple& parts) {
+    Data result{.x = views(parts[0], "x"), .y = views(parts[1], "y")};
+    if (!parts[2].is_none())
+      result.sample_weight = views(py::list(py::make_tuple(parts[2])), "sample_weight")[0];
+    return result;
+  }
+
+ private:
+  std::vector<Borrowed> owners_;
+};
+
+py::dict to_dict(const Logs& logs) {
+  py::dict result;
+  for (const auto& [name, value] : logs) result[py::str(name)] = value;
+  return result;
+}
+
+// --- observer ------------------------------------------------------------------------------------
+
+/// Forwards a run to a Python object with methods of the same names, or to None; raises what signal
+/// handlers raise (KeyboardInterrupt).
+class Observer final : public RunObserver {
+ public:
+  explicit Observer(const py::object& target)
+      : target_(target), batches_(!target.is_none() && target.attr("wants_batches").cast<bool>()) {}
+
+  void on_epoch_begin(std::int64_t epoch) override { call("on_epoch_begin", epoch); }
+  void on_epoch_end(std::int64_t epoch, const Logs& logs) override {
+    call("on_epoch_end", epoch, logs);
+  }
+  void on_test_begin() override { call("on_test_begin"); }
+  void on_test_end(const Logs& logs) override { call("on_test_end", logs); }
+  [[nodiscard]] bool wants_batches() const override { return batches_; }
+  void on_batch_begin(const Progress& p) override { call("on_batch_begin", phase(p), p.step); }
+  void on_batch_end(const Progress& p, const Logs& logs) override {
+    call("on_batch_end", phase(p), p.step, logs);
+  }
+  void on_progress(const Progress& p, const std::function<Logs()>& logs) override {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (target_.is_none()) return;
+    target_.attr("on_progress")(
+        phase(p), p.step, p.steps, py::cpp_function([&logs] { return to_dict(logs()); }));
+  }
+
+ private:
+  static const char* phase(const Progress& progress) {
+    constexpr const char* names[] = {"train", "test", "predict"};
+    return names[static_cast<int>(progress.phase)];
+  }
+  static py::object convert(const Logs& logs) { return to_dict(logs); }
+  static py::object convert(std::int64_t number) { return py::int_(number); }
+  static py::object convert(const char* text) { return py::str(text); }
+
+  template <class... Arguments>
+  void call(const char* method, const Arguments&... arguments) {
+    const py::gil_scoped_acquire gil;
+    if (!target_.is_none()) target_.attr(method)(convert(arguments)...);
+  }
+
+  const py::object& target_;
+  bool batches_;
+};
+
+// --- running -------------------------------------------------------------------------------------
+
+template <class Function>
+auto without_gil(Function&& function) {
+  const py::gil_scoped_release released;
+  return function();
+}
+
+void fit(const LayerHandle& layer,
+         const py::tuple& data,
+         const py::dict& settings,
+         const py::object& observer) {
+  Model& model = model_of(layer);
+  Arrays arrays;
+  Observer listener(observer);
+  FitOptions options;
+  options.batch_size = settings["batch_size"].cast<std::int64_t>();
+  options.epochs = settings["epochs"].cast<std::int64_t>();
+  options.initial_epoch = settings["initial_epoch"].cast<std::int64_t>();
+  options.shuffle = settings["shuffle"].cast<bool>();
+  options.validation_split = settings["validation_split"].cast<double>();
+  options.validation_batch_size = settings["validation_batch_size"].cast<std::int64_t>();
+  options.validation_freq = settings["validation_freq"].cast<std::int64_t>();
+  options.class_weight = settings["class_weight"].cast<std::map<std::int64_t, double>>();
+  if (!settings["validation_data"].is_none())
+    options.validation_data = arrays.data(settings["validation_data"]);
+  options.observer = &listener;
+  const Data training = arrays.data(data);
+  without_gil([&] { return model.fit(training, options); });
+}
+
+py::dict evaluate(const LayerHandle& layer,
+                  const py::tuple& data,
+                  std::int64_t batch_size,
+                  const py::object& observer) {
+  Arrays arrays;
+  Observer listener(observer);
+  const Data test = arrays.data(data);
+  return to_dict(
+      without_gil([&] { return model_of(layer).evaluate(test, batch_size, &listener); }));
+}
+
+py::list shared(const std::vector<Tensor>& tensors) {
+  py::list result;
+  for (const Tensor& tensor : tensors) result.append(share(tensor));
+  return result;
+}
+
+py::list predict(const LayerHandle& layer,
+                 const py::list& x,
+                 std::int64_t batch_size,
+                 const py::object& observer) {
+  Arrays arrays;
+  Observer listener(observer);
+  const std::vector<ArrayView> views = arrays.views(x, "x");
+  return shared(without_gil([&] { return model_of(layer).predict(views, batch_size, &listener); }));
+}
+
+py::list predict_on_batch(const LayerHandle& layer, const py::list& x) {
+  Arrays arrays;
+  const std::vector<ArrayView> views = arrays.views(x, "x");
+  return shared(without_gil([&] { return model_of(layer).predict_on_batch(views); }));
+}
+
+py::dict train_on_batch(const LayerHandle& layer,
+                        const py::tuple& data,
+                        const std::map<std::int64_t, double>& weights) {
+  Arrays arrays;
+  const Data batch = arrays.data(data);
+  return to_dict(without_gil([&] { return model_of(layer).train_on_batch(batch, weights); }));
+}
+
+py::dict test_on_batch(const LayerHandle& layer, const py::tuple& data) {
+  Arrays arrays;
+  const Data batch = arrays.data(data);
+  return to_dict(without_gil([&] { return model_of(layer).test_on_batch(batch); }));
+}
+
+// --- compile, files ------------------------------------------------------------------------------
+
+/// A metric by name or as an object.
+MetricSpec metric_spec(py::handle spec) {
+  if (py::isinstance<py::str>(spec)) return spec.cast<std::string>();
+  return spec.cast<MetricPtr>();
+}
+
+void compile(const LayerHandle& layer,
+             const OptimizerPtr& optimizer,
+             const py::list& losses,
+             const py::list& metrics,
+             const std::vector<double>& loss_weights,
+             bool raise_nonfinite) {
+  CompileOptions options{
+      .optimizer = optimizer, .loss = {}, .metrics = {}, .loss_weights = loss_weights};
+  for (const py::handle spec : losses)
+    options.loss.emplace_back(spec.is_none() ? LossPtr() : spec.cast<LossPtr>());
+  for (const py::handle of_output : metrics) {
+    std::vector<MetricSpec>& specs = options.metrics.emplace_back();
+    for (const py::handle spec : of_output) specs.push_back(metric_spec(spec));
+  }
+  options.raise_nonfinite = raise_nonfinite;
+  model_of(layer).compile(std::move(options));
+}
+
+/// Asks Python for objects that the catalog does not know; it answers with None if it does not know
+/// them, either.
+ObjectFactory factory(const py::object& make) {
+  return [make](Kind kind, const Json& spec) -> std::shared_ptr<Configurable> {
+    const py::object object = make(std::string(name_of(kind)), to_python(spec));
+    if (object.is_none()) return nullptr;
+    switch (kind) {
+      case Kind::layers:
+        return object.cast<LayerHandle>();
+      case Kind::losses:
+        return object.cast<LossPtr>();
+      case Kind::metrics:
+        return object.cast<MetricPtr>();
+      case Kind::optimizers:
+        return object.cast<OptimizerPtr>();
+      case Kind::initializers:
+        return object.cast<InitializerPtr>();
+    }
+    return nullptr;
+  };
+}
+
+py::object model_object(const std::shared_ptr<Model>& model) {
+  return wrap<Layer>(Kind::layers, model);
+}
+
+py::list types(const Symbols& symbols) {
+  py::list result;
+  for (const Symbol& symbol : symbols) result.append(symbol);
+  return result;
+}
+
+py::list copies(const std::vector<Tensor>& tensors) {
+  py::list result;
+  for (const Tensor& tensor : tensors) result.append(share(tensor));
+  return result;
+}
+
+void set_weights(const LayerHandle& layer, const py::list& arrays) {
+  std::vector<Tensor> values;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    values.push_back(to_tensor(arrays[i], "set_weights, array " + std::to_string(i)));
+  }
+  model_of(layer).set_weights(values);
+}
+
+void bind_structure(py::module_& m) {
+  m.def("make_functional",
+        [](const Symbols& inputs, const Symbols& outputs, const std::string& name) {
+          return Made{std::make_shared<Model>(inputs, outputs, name)};
+        });
+  m.def("make_sequential", [](const std::string& name) {
+    return Made{std::make_shared<Sequential>(std::vector<LayerPtr>{}, name)};
+  });
+  m.def("sequential_add", [](const LayerHandle& model, const LayerHandle& layer) {
+    sequential_of(model).add(layer);
+  });
+  m.def("sequential_pop", [](const LayerHandle& model) { sequential_of(model).pop(); });
+  m.def("model_layers", [](const LayerHandle& layer) {
+    if (auto* chain = dynamic_cast<Sequential*>(layer.get())) return wrap_layers(chain->chain());
+    return wrap_layers(model_of(layer).layers());
+  });
+  m.def("model_inputs", [](const LayerHandle& layer) { return types(model_of(layer).inputs()); });
+  m.def("model_outputs", [](const LayerHandle& layer) { return types(model_of(layer).outputs()); });
+  m.def("input_names", [](const LayerHandle& layer) { return model_of(layer).input_names(); });
+  m.def("output_names", [](const LayerHandle& layer) { return model_of(layer).output_names(); });
+  m.def("summary",
+        [](const LayerHandle& layer, int width) { return model_of(layer).summary(width); });
+  m.def("get_weights",
+        [](const LayerHandle& layer) { return copies(model_of(layer).get_weights()); });
+  m.def("set_weights", &set_weights);
+  m.def("require_shape", [](const LayerHandle& layer, const std::string& where) {
+    model_of(layer).require_shape(where);
+  });
+}
+
+}  // namespace
+
+void bind_models(py::module_& m) {
+  bind_structure(m);
+  m.def("compile", &compile);
+  m.def("compiled", [](const LayerHandle& layer) { return model_of(layer).compiled(); });
+  m.def("optimizer_of", [](const LayerHandle& layer) {
+    return wrap(Kind::optimizers, model_of(layer).compile_options().optimizer);
+  });
+  m.def("fit", &fit);
+  m.def("evaluate", &evaluate);
+  m.def("predict", &predict);
+  m.def("train_on_batch", &train_on_batch);
+  m.def("test_on_batch", &test_on_batch);
+  m.def("predict_on_batch", &predict_on_batch);
+  m.def("reset_metrics", [](const LayerHandle& layer) { model_of(layer).reset_metrics(); });
+  m.def("get_stop_training",
+        [](const LayerHandle& layer) { return model_of(layer).stop_training; });
+  m.def("set_stop_training",
+        [](const LayerHandle& layer, bool stop) { model_of(layer).stop_training = stop; });
+  m.def("save",
+        [](const LayerHandle& layer, const std::string& path) { model_of(layer).save(path); });
+  m.def("load_model", [](const std::string& path, const py::object& make, bool compile) {
+    return model_object(load_model(path, factory(make), compile));
+  });
+  m.def("model_from_config", [](const py::dict& spec, const py::object& make) {
+    return model_object(model_from_config(to_json(spec), factory(make)));
+  });
+}
+
+}  // namespace chainrule::python

@@ -1,0 +1,52 @@
+#include "bindings/module.h"
+
+#include "bindings/json.h"
+#include "chainrule/initializers.h"
+#include "isa/table.h"
+#include "parallel/parallel_for.h"
+
+namespace chainrule::python {
+namespace {
+
+std::string compiler() {
+#if defined(__clang__)
+  return "Clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "GCC " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
+
+py::dict info() {
+  py::dict result;
+  result["version"] = CHAINRULE_VERSION;
+  result["instruction_set"] = isa::table().name;
+  py::list available;
+  for (const char* name : isa::available()) available.append(name);
+  result["instruction_sets"] = available;
+  result["threads"] = default_threads();
+  result["compiler"] = compiler();
+#if defined(NDEBUG)
+  result["build"] = "release";
+#else
+  result["build"] = "debug";
+#endif
+  return result;
+}
+
+}  // namespace
+}  // namespace chainrule::python
+
+PYBIND11_MODULE(_core, m) {
+  using namespace chainrule::python;  // NOLINT(google-build-using-namespace)
+  m.doc() = "The engine of Chainrule. Use the package chainrule.";
+  m.attr("__version__") = CHAINRULE_VERSION;
+  bind_ops(m);
+  bind_catalog(m);
+  bind_layers(m);
+  bind_models(m);
+  bind_eager(m);
+  m.def("info", &info);
+  m.def("set_random_seed", &chainrule::set_random_seed);
+}

@@ -1,0 +1,44 @@
+// NumPy arrays at the border: the only room that knows them.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string_view>
+#include <vector>
+
+#include "chainrule/losses.h"
+#include "chainrule/tensor.h"
+
+namespace chainrule::python {
+
+namespace py = pybind11;
+
+/// A view of an array's memory, and what keeps that memory alive.
+struct Borrowed {
+  py::array owner;
+  ArrayView view;
+};
+
+/// Borrows anything numpy.asarray takes. Memory is shared when the element type is one of DType's
+/// and each sample (all but the first axis) is contiguous; else the array is converted once. Throws
+/// InvalidArgument for arrays of objects, complex numbers, texts or times; `what` names the
+/// argument.
+Borrowed borrow(py::handle source, std::string_view what);
+
+/// A tensor with a copy of the elements.
+Tensor to_tensor(py::handle source, std::string_view what);
+
+/// An array that shares the tensor's memory and keeps it alive.
+py::array share(const Tensor& tensor);
+/// An array with memory of its own.
+py::array copy(const Tensor& tensor);
+
+/// Copies the elements of an array of the same shape into the tensor, converting them.
+void assign(const Tensor& tensor, py::handle source, std::string_view what);
+
+/// `(None, 10)` for a shape whose first axis is unknown, and the reverse.
+py::tuple shape_tuple(const Shape& shape);
+Shape to_shape(py::handle lengths, std::string_view what);
+
+}  // namespace chainrule::python

@@ -1,0 +1,138 @@
+#include "bindings/trace.h"
+
+#include <string>
+
+#include "bindings/numpy.h"
+
+namespace chainrule::python {
+namespace {
+
+thread_local std::shared_ptr<Trace> present;  // NOLINT: one per thread, as graphs are
+
+/// Keeps a Python object for C++, which may let it go without the GIL, or after the interpreter.
+std::shared_ptr<py::object> keep(const py::object& object) {
+  return {new py::object(object), [](py::object* p) {
+            if (Py_IsInitialized() == 0) return;
+            const py::gil_scoped_acquire gil;
+            delete p;
+          }};
+}
+
+Value call_function(const py::object& function, const std::vector<Value>& arguments) {
+  const TraceScope scope(arguments[0].graph());
+  py::tuple tuple(arguments.size());
+  for (std::size_t i = 0; i < arguments.size(); ++i) tuple[i] = py::cast(symbolic(arguments[i]));
+  return to_value(function(*tuple));
+}
+
+std::string type_name(py::handle object) {
+  return py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>();
+}
+
+}  // namespace
+
+const Value& SymbolicValue::value() const {
+  if (!trace->alive) {
+    fail("Value", "a symbolic value is of use only inside the call() or function it was made in");
+  }
+  return handle;
+}
+
+TraceScope::TraceScope(Graph& graph, CallContext* context) : saved_(present) {
+  if (present && present->graph == &graph) {
+    saved_context_ = present->context;
+    if (context != nullptr) present->context = context;
+  } else {
+    present = std::make_shared<Trace>(Trace{&graph, context, true});
+  }
+}
+
+TraceScope::~TraceScope() {
+  if (present == saved_) {
+    present->context = saved_context_;
+  } else {
+    present->alive = false;
+    present = saved_;
+  }
+}
+
+bool tracing() { return present != nullptr; }
+
+Trace& present_trace(std::string_view where) {
+  if (!present) {
+    fail(where,
+         "symbolic values exist only inside a layer's call(), or a loss, metric or activation "
+         "function");
+  }
+  return *present;
+}
+
+CallContext& present_context(std::string_view where) {
+  Trace& trace = present_trace(where);
+  if (trace.context == nullptr)
+    fail(where, "layers can only be called inside the call() of a layer");
+  return *trace.context;
+}
+
+SymbolicValue symbolic(const Value& value) {
+  present_trace("Value");
+  return {value, present};
+}
+
+std::vector<SymbolicValue> symbolic(const std::vector<Value>& values) {
+  std::vector<SymbolicValue> result;
+  for (const Value& value : values) result.push_back(symbolic(value));
+  return result;
+}
+
+Value to_value(py::handle object) {
+  Trace& trace = present_trace("Value");
+  if (py::isinstance<SymbolicValue>(object)) {
+    const Value& value = object.cast<SymbolicValue&>().value();
+    if (&value.graph() != trace.graph) fail("Value", "a symbolic value belongs to another graph");
+    return value;
+  }
+  if (py::isinstance<Variable>(object)) return trace.graph->read(object.cast<VariablePtr>());
+  if (py::isinstance<Symbol>(object)) {
+    invalid("Value",
+            "the output of a layer in a functional model cannot be used here: pass it to the layer "
+            "as an input");
+  }
+  if (object.is_none() || py::isinstance<py::str>(object)) {
+    invalid("Value",
+            "a symbolic value, a weight, a number or an array is needed",
+            {{"type", type_name(object)}});
+  }
+  return trace.graph->constant(to_tensor(object, "Value"));
+}
+
+std::vector<Value> to_values(py::handle objects) {
+  std::vector<Value> result;
+  if (!py::isinstance<py::list>(objects) && !py::isinstance<py::tuple>(objects))
+    return {to_value(objects)};
+  for (const py::handle object : objects) result.push_back(to_value(object));
+  return result;
+}
+
+Operand to_operand(py::handle object) {
+  if (py::isinstance<py::float_>(object) || py::isinstance<py::int_>(object)) {
+    return object.cast<double>();
+  }
+  return to_value(object);
+}
+
+std::function<Value(Value, Value)> binary_function(const py::function& function) {
+  return [kept = keep(function)](Value a, Value b) {
+    const py::gil_scoped_acquire gil;
+    return call_function(*kept, {a, b});
+  };
+}
+
+std::function<Value(Value)> unary_function(const py::function& function) {
+  return [kept = keep(function)](Value x) {
+    const py::gil_scoped_acquire gil;
+    return call_function(*kept, {x});
+  };
+}
+
+}  // namespace chainrule::python

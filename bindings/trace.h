@@ -1,0 +1,69 @@
+// Symbolic values in Python: what a layer's call(), a custom loss or an op of chainrule.ops sees
+// while a graph is being built.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "chainrule/graph.h"
+#include "chainrule/layers.h"
+
+namespace chainrule::python {
+
+namespace py = pybind11;
+
+/// A graph under construction, as Python sees it. Values of it that Python keeps are refused
+/// afterwards.
+struct Trace {
+  Graph* graph = nullptr;
+  CallContext* context = nullptr;  ///< null outside of layers
+  bool alive = true;
+};
+
+/// A Value that knows whether its graph still exists.
+struct SymbolicValue {
+  Value handle;
+  std::shared_ptr<Trace> trace;
+  /// Throws RuntimeError when the trace has ended.
+  [[nodiscard]] const Value& value() const;
+};
+
+/// Makes a graph the present one of this thread while it lives. Nested scopes of one graph are one
+/// trace.
+class TraceScope {
+ public:
+  explicit TraceScope(Graph& graph, CallContext* context = nullptr);
+  ~TraceScope();
+  TraceScope(const TraceScope&) = delete;
+  TraceScope& operator=(const TraceScope&) = delete;
+
+ private:
+  std::shared_ptr<Trace> saved_;
+  CallContext* saved_context_ = nullptr;
+};
+
+bool tracing();
+/// The present trace; throws RuntimeError in the name of `where` when there is none.
+Trace& present_trace(std::string_view where);
+/// The context of the layer that is being called; throws RuntimeError outside of layers.
+CallContext& present_context(std::string_view where);
+
+SymbolicValue symbolic(const Value& value);
+std::vector<SymbolicValue> symbolic(const std::vector<Value>& values);
+
+/// The Value that an object means in the present graph: a symbolic value, a weight, a number or an
+/// array.
+Value to_value(py::handle object);
+std::vector<Value> to_values(py::handle objects);
+/// The same, where a number takes the dtype of the other operand.
+Operand to_operand(py::handle object);
+
+/// A function of symbolic values, (y_true, y_pred) -> value, as C++ calls it: takes the GIL.
+std::function<Value(Value, Value)> binary_function(const py::function& function);
+std::function<Value(Value)> unary_function(const py::function& function);
+
+}  // namespace chainrule::python
