@@ -70,6 +70,8 @@ const Tables& tables() {
   return made;
 }
 
+const KernelTable* forced = nullptr;  // by UseTable
+
 }  // namespace
 
 const KernelTable& find_table(std::string_view name) {
@@ -89,12 +91,17 @@ const KernelTable& find_table(std::string_view name) {
 }
 
 const KernelTable& table() {
+  if (forced != nullptr) return *forced;
   static const KernelTable& chosen = [&]() -> const KernelTable& {
     const char* wanted = std::getenv("CHAINRULE_ISA");
     return find_table(wanted == nullptr ? "" : wanted);
   }();
   return chosen;
 }
+
+UseTable::UseTable(const KernelTable& table) : saved_(std::exchange(forced, &table)) {}
+
+UseTable::~UseTable() { forced = saved_; }
 
 const KernelTable& reference_table() { return tables().all.back(); }
 
