@@ -1,4 +1,4 @@
-"""PyTorch: nn.Sequential and Adam, eager or with --compile (forward and loss compiled together)."""
+"""PyTorch: nn.Sequential and fused Adam (its fastest), eager or with forward and loss compiled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def build(workload: Workload) -> nn.Sequential:
 def steps(workload: Workload) -> tuple[list[float], float]:
     model = build(workload)
     loss_function = nn.MSELoss() if workload.loss == "mse" else nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, eps=EPSILON)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, eps=EPSILON, fused=True)
     x, y = data(workload, DISTINCT_BATCHES)
     targets = torch.from_numpy(y if workload.loss == "mse" else y.astype("int64"))
     batches = list(
