@@ -7,15 +7,17 @@
 
 namespace chainrule {
 
-/// `x` with trailing axes of length 1 added or removed until its rank is `rank`, as far as that is possible.
+/// `x` with trailing axes of length 1 added or removed until its rank is `rank`, as far as that is
+/// possible.
 inline Value with_rank(Value x, int rank) {
   while (x.shape().rank() < rank) x = expand_dims(x, -1);
   while (x.shape().rank() > rank && x.shape().back() == 1) x = squeeze(x, -1);
   return x;
 }
 
-/// `weight` in the dtype and rank of `values`, so that it broadcasts to them: (batch,) weights a sample,
-/// (batch, steps) each of its steps. Throws InvalidArgument, in the name of `where`, when it does not fit.
+/// `weight` in the dtype and rank of `values`, so that it broadcasts to them: (batch,) weights a
+/// sample, (batch, steps) each of its steps. Throws InvalidArgument, in the name of `where`, when
+/// it does not fit.
 inline Value align_weight(Value weight, Value values, std::string_view where) {
   const Value aligned = with_rank(weight, values.shape().rank());
   const Shape& shape = aligned.shape();
@@ -24,9 +26,10 @@ inline Value align_weight(Value weight, Value values, std::string_view where) {
     fits = shape[axis] == values.shape()[axis] || (shape[axis] == 1 && axis > 0);
   }
   if (!fits) {
-    invalid(where,
-            "sample_weight must hold one weight for each sample, or for each position of each sample",
-            {{"sample_weight", weight.shape().str()}, {"values", values.shape().str()}});
+    invalid(
+        where,
+        "sample_weight must hold one weight for each sample, or for each position of each sample",
+        {{"sample_weight", weight.shape().str()}, {"values", values.shape().str()}});
   }
   return cast(aligned, values.dtype());
 }

@@ -15,7 +15,8 @@ class Metric : public Configurable {
  public:
   std::string name;
 
-  /// Appends nodes that add one batch to the state (Graph::assign). `sample_weight` (batch,) may be none.
+  /// Appends nodes that add one batch to the state (Graph::assign). `sample_weight` (batch,) or (batch, steps...)
+  /// may be none.
   virtual void update(Graph& graph, Value y_true, Value y_pred, Value sample_weight) = 0;
   /// The quantity over all batches since reset(); 0 when there were none.
   [[nodiscard]] virtual double result() const = 0;
@@ -44,10 +45,12 @@ class MeanMetric : public Metric {
   void update_mean(Graph& graph, Value value, Value weight);
 
  private:
+  void add_to(Graph& graph, Value total, Value count);
   VariablePtr total_, count_;
 };
 
-/// By name ("mae") or configuration; not "accuracy", which depends on shapes: see accuracy().
+/// By name ("mae"), which becomes the metric's name, or configuration; not "accuracy", which depends on shapes:
+/// see accuracy().
 MetricPtr metric(const Json& spec);
 /// What "accuracy" (or "acc") means for these shapes, as Keras chooses: BinaryAccuracy for one output a sample,
 /// SparseCategoricalAccuracy for integer labels, else CategoricalAccuracy; always named "accuracy".

@@ -1,0 +1,128 @@
+#include "chainrule/losses.h"
+
+#include <algorithm>
+
+#include "chainrule/ops.h"
+#include "nn/sample_weight.h"
+
+namespace chainrule {
+namespace {
+
+/// One of Keras's names; its None is "none".
+struct Reduction {
+  std::string name;
+};
+
+void check_reduction(const std::string& name) {
+  static const std::vector<std::string> names = {
+      "sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"};
+  if (std::find(names.begin(), names.end(), name) != names.end()) return;
+  invalid("reduction",
+          "the reduction must be 'sum_over_batch_size', 'sum', 'mean', 'mean_with_sample_weight' "
+          "or 'none'" +
+              did_you_mean(name, names),
+          {{"reduction", "'" + name + "'"}});
+}
+
+}  // namespace
+
+template <>
+struct FieldType<Reduction> {
+  static std::string name() { return "str | None"; }
+  static Json write(const Reduction& v) { return v.name; }
+  static Reduction read(const Json& v) {
+    if (v.is_null()) return {"none"};
+    check_reduction(v.as_string());
+    return {v.as_string()};
+  }
+};
+
+namespace {
+
+class FunctionLoss final : public Loss {
+ public:
+  explicit FunctionLoss(std::function<Value(Value, Value)> function)
+      : function_(std::move(function)) {}
+  [[nodiscard]] std::string class_name() const override { return name; }
+  void fields(Fields& f) override { base_fields(f); }
+  [[nodiscard]] bool any_target_shape() const override { return true; }
+  [[nodiscard]] DType target_dtype(DType given) const override {
+    return given == DType::int32 || given == DType::int64 ? given : DType::float32;
+  }
+
+  Value values(Value y_true, Value y_pred) override {
+    const Value target = with_rank(y_true, y_pred.shape().rank());
+    return function_(target.shape() == y_pred.shape() ? target : y_true, y_pred);
+  }
+
+ private:
+  std::function<Value(Value, Value)> function_;
+};
+
+}  // namespace
+
+void Loss::base_fields(Fields& f) {
+  Reduction shown{reduction};
+  f("reduction",
+    shown,
+    "How values become the loss: 'sum_over_batch_size' or 'mean' divide their sum by their number, "
+    "'mean_with_sample_weight' by the sum of the weights, 'sum' by nothing; 'none' or None leaves "
+    "them.");
+  reduction = shown.name;
+  f("name", name, "Name of the loss.");
+}
+
+Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight) {
+  check_reduction(reduction);
+  if (!any_target_shape()) {
+    y_true = match_targets(y_true, target_shape(y_pred.shape()), class_name());
+  }
+  Value loss = values(y_true, y_pred);
+  const Value counted = mask(y_true);
+  Value weight;
+  if (sample_weight.defined()) weight = align_weight(sample_weight, loss, class_name());
+  if (counted.defined()) {
+    const Value ones = cast(counted, loss.dtype());
+    weight = weight.defined() ? weight * ones : ones;
+  }
+  if (weight.defined()) loss = loss * weight;
+  if (reduction == "none") return loss;
+
+  const auto size = static_cast<double>(std::max<std::int64_t>(loss.shape().size(), 1));
+  const Value total = sum(loss);
+  if (reduction == "sum") return total;
+  // As in Keras, nothing to average over gives 0, not NaN.
+  const auto divide_by = [&](Value count) { return total / where(equal(count, 0.0), 1.0, count); };
+  if (reduction == "mean_with_sample_weight" && weight.defined()) {
+    return divide_by(sum(broadcast_to(weight, loss.shape())));
+  }
+  if (counted.defined()) return divide_by(sum(cast(counted, loss.dtype())));
+  return total / size;
+}
+
+LossPtr loss(const Json& spec) {
+  return std::static_pointer_cast<Loss>(deserialize(Kind::losses, spec));
+}
+
+LossPtr function_loss(const std::string& name, std::function<Value(Value, Value)> function) {
+  if (!function) invalid("function_loss", "a function is needed", {{"name", "'" + name + "'"}});
+  auto result = std::make_shared<FunctionLoss>(std::move(function));
+  result->name = name;
+  return result;
+}
+
+Value match_targets(Value y_true, const Shape& expected, std::string_view where) {
+  const Value matched = with_rank(y_true, expected.rank());
+  if (matched.shape() != expected) {
+    invalid(where,
+            "the targets must have shape " + expected.str() + " to match the predictions",
+            {{"y_true", y_true.shape().str()}});
+  }
+  return matched;
+}
+
+Value match_targets(Value y_true, Value y_pred, std::string_view where) {
+  return cast(match_targets(y_true, y_pred.shape(), where), y_pred.dtype());
+}
+
+}  // namespace chainrule

@@ -1,0 +1,65 @@
+// BinaryCrossentropy: -y log p - (1 - y) log(1 - p), the mean over an axis.
+
+#include "chainrule/losses.h"
+#include "nn/catalog.h"
+#include "nn/losses/crossentropy.h"
+
+namespace chainrule {
+namespace {
+
+class BinaryCrossentropy final : public Loss {
+ public:
+  bool from_logits = false;
+  double label_smoothing = 0.0;
+  std::int64_t axis = -1;
+
+  BinaryCrossentropy() { name = "binary_crossentropy"; }
+  [[nodiscard]] std::string class_name() const override { return "BinaryCrossentropy"; }
+
+  void fields(Fields& f) override {
+    f("from_logits", from_logits, "Whether predictions are logits; else they are probabilities.");
+    f("label_smoothing",
+      label_smoothing,
+      "Moves targets towards 1/2: y (1 - label_smoothing) + label_smoothing / 2.",
+      closed_unit_interval);
+    f("axis", axis, "Axis over which the mean is taken.");
+    base_fields(f);
+  }
+
+  Value values(Value y_true, Value y_pred) override {
+    Value y = match_targets(y_true, y_pred, class_name());
+    if (label_smoothing != 0.0) y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing;
+    return mean(of_elements(y, y_pred), {normalize_axis(axis, y.shape().rank(), class_name())});
+  }
+
+ private:
+  [[nodiscard]] Value of_elements(Value y, Value y_pred) const {
+    const Value logits = from_logits ? y_pred : logits_of(y_pred, "sigmoid");
+    // -y log p - (1 - y) log(1 - p) with p = sigmoid(x); its gradient is sigmoid(x) - y.
+    if (logits.defined()) return softplus(logits) - y * logits;
+    const Value p = clip(y_pred, kProbabilityEpsilon, 1.0 - kProbabilityEpsilon);
+    return -(y * log(p) + (1.0 - y) * log(1.0 - p));
+  }
+};
+
+}  // namespace
+
+LossPtr losses::BinaryCrossentropy(bool from_logits, double label_smoothing) {
+  return loss(Json::object(
+      {{"class_name", "BinaryCrossentropy"},
+       {"config",
+        Json::object({{"from_logits", from_logits}, {"label_smoothing", label_smoothing}})}}));
+}
+
+void register_binary_crossentropy(Catalog& catalog);
+void register_binary_crossentropy(Catalog& catalog) {
+  add<BinaryCrossentropy>(
+      catalog,
+      Kind::losses,
+      "BinaryCrossentropy",
+      "The cross-entropy of independent yes-no targets (0 to 1), the mean over the last axis.\n\n"
+      "Shapes: targets and predictions `(batch, ..., n)`.",
+      {"bce", "BCE"});
+}
+
+}  // namespace chainrule

@@ -1,0 +1,31 @@
+// What the three cross-entropies share.
+#pragma once
+
+#include <string_view>
+
+#include "chainrule/ops.h"
+#include "graph/op.h"
+
+namespace chainrule {
+
+/// Probabilities are kept this far from 0 and 1 before the logarithm: Keras's epsilon.
+constexpr double kProbabilityEpsilon = 1e-7;
+
+/// The logits of predictions that are `op` (softmax, along the last axis, or sigmoid) of them; else
+/// none. A loss on them is exact where probabilities have rounded to 0 or 1. Keras does so with its
+/// TensorFlow backend.
+inline Value logits_of(Value y_pred, std::string_view op) {
+  const Node& node = y_pred.node();
+  if (node.op->name != op) return {};
+  if (op == "softmax" && node.attrs.get<std::int64_t>("axis") != y_pred.shape().rank() - 1)
+    return {};
+  return node.inputs[0];
+}
+
+/// log of predictions that are scaled to sum to 1 along `axis` and kept away from 0 and 1.
+inline Value log_probabilities(Value y_pred, std::int64_t axis) {
+  const Value p = y_pred / sum(y_pred, {axis}, true);
+  return log(clip(p, kProbabilityEpsilon, 1.0 - kProbabilityEpsilon));
+}
+
+}  // namespace chainrule

@@ -1,0 +1,154 @@
+// SparseCategoricalCrossentropy: -log p[label].
+
+#include <cmath>
+#include <cstring>
+
+#include "chainrule/losses.h"
+#include "nn/catalog.h"
+#include "nn/losses/crossentropy.h"
+#include "nn/sample_weight.h"
+
+namespace chainrule {
+namespace {
+
+/// Element `i` of an array as a double, which is exact for every label.
+double element(const std::byte* data, DType dtype, std::int64_t i) {
+  const auto read = [&]<class T>(T) {
+    T value;
+    std::memcpy(&value, data + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
+    return static_cast<double>(value);
+  };
+  switch (dtype) {
+    case DType::float32:
+      return read(float{});
+    case DType::float64:
+      return read(double{});
+    case DType::int32:
+      return read(std::int32_t{});
+    case DType::int64:
+      return read(std::int64_t{});
+    case DType::uint8:
+    case DType::boolean:
+      return read(std::uint8_t{});
+  }
+  fail("SparseCategoricalCrossentropy", "unknown dtype of labels");
+}
+
+std::string number_text(double value) {
+  return value == std::floor(value) && std::abs(value) < 1e15
+             ? std::to_string(static_cast<std::int64_t>(value))
+             : Json(value).dump();
+}
+
+class SparseCategoricalCrossentropy final : public Loss {
+ public:
+  bool from_logits = false;
+  std::optional<std::int64_t> ignore_class;
+  std::int64_t axis = -1;
+
+  SparseCategoricalCrossentropy() { name = "sparse_categorical_crossentropy"; }
+  [[nodiscard]] std::string class_name() const override { return "SparseCategoricalCrossentropy"; }
+
+  void fields(Fields& f) override {
+    f("from_logits", from_logits, "Whether predictions are logits; else they are probabilities.");
+    f("ignore_class",
+      ignore_class,
+      "A label, of a class or any other number, whose positions count neither in the loss nor in "
+      "its average.");
+    f("axis", axis, "Axis of the classes in the predictions.");
+    base_fields(f);
+  }
+
+  [[nodiscard]] DType target_dtype(DType given) const override {
+    return given == DType::int64 ? DType::int64 : DType::int32;
+  }
+
+  [[nodiscard]] Shape target_shape(const Shape& y_pred) const override {
+    return y_pred.removed(normalize_axis(axis, y_pred.rank(), class_name()));
+  }
+
+  void check_targets(const ArrayView& y_true, const Shape& y_pred) const override {
+    const std::int64_t samples = y_true.shape.rank() == 0 ? 1 : y_true.shape[0];
+    const std::int64_t length = y_true.shape.slice(1).size();
+    const std::int64_t stride = y_true.sample_stride < 0
+                                    ? length * static_cast<std::int64_t>(size_of(y_true.dtype))
+                                    : y_true.sample_stride;
+    const std::int64_t classes = y_pred[normalize_axis(axis, y_pred.rank(), class_name())];
+    for (std::int64_t sample = 0; sample < samples; ++sample) {
+      const std::byte* data = static_cast<const std::byte*>(y_true.data) + sample * stride;
+      for (std::int64_t i = 0; i < length; ++i) {
+        const double label = element(data, y_true.dtype, i);
+        if (label >= 0 && label < static_cast<double>(classes) && label == std::floor(label))
+          continue;
+        if (ignore_class && label == static_cast<double>(*ignore_class)) continue;
+        const std::string index =
+            std::to_string(sample) + (length > 1 ? ", " + std::to_string(i) : "");
+        invalid(class_name(),
+                "labels must be integers from 0 to " + std::to_string(classes - 1) + " for " +
+                    std::to_string(classes) + " classes",
+                {{"label",
+                  std::isfinite(label) ? number_text(label)
+                  : std::isnan(label)  ? "nan"
+                                       : "inf"},
+                 {"index", index}});
+      }
+    }
+  }
+
+  Value values(Value y_true, Value y_pred) override {
+    const int rank = y_pred.shape().rank();
+    const int at = normalize_axis(axis, rank, class_name());
+    Value labels = as_labels(match_targets(y_true, target_shape(y_pred.shape()), class_name()));
+    const Value counted = mask(labels);
+    if (counted.defined()) labels = where(counted, labels, 0.0);
+    if (at != rank - 1) y_pred = transpose(y_pred, classes_last(rank, at));
+
+    const Value logits = from_logits ? y_pred : logits_of(y_pred, "softmax");
+    Value loss;
+    if (logits.defined()) {
+      loss = sparse_softmax_cross_entropy(logits, labels);
+    } else {
+      // A label out of range has an empty row, and the division makes it NaN, as the fused op does.
+      const Value target = one_hot(labels, y_pred.shape().back(), y_pred.dtype());
+      loss = -sum(target * log_probabilities(y_pred, -1), {-1}) / sum(target, {-1});
+    }
+    return counted.defined() ? where(counted, loss, 0.0) : loss;
+  }
+
+ protected:
+  Value mask(Value y_true) override {
+    if (!ignore_class) return {};
+    return not_equal(as_labels(y_true), static_cast<double>(*ignore_class));
+  }
+
+ private:
+  static Value as_labels(Value y) { return y.dtype() == DType::int64 ? y : cast(y, DType::int32); }
+
+  static Axes classes_last(int rank, int at) {
+    Axes axes;
+    for (int i = 0; i < rank; ++i) {
+      if (i != at) axes.push_back(i);
+    }
+    axes.push_back(at);
+    return axes;
+  }
+};
+
+}  // namespace
+
+LossPtr losses::SparseCategoricalCrossentropy(bool from_logits) {
+  return loss(Json::object({{"class_name", "SparseCategoricalCrossentropy"},
+                            {"config", Json::object({{"from_logits", from_logits}})}}));
+}
+
+void register_sparse_categorical_crossentropy(Catalog& catalog);
+void register_sparse_categorical_crossentropy(Catalog& catalog) {
+  add<SparseCategoricalCrossentropy>(
+      catalog,
+      Kind::losses,
+      "SparseCategoricalCrossentropy",
+      "The cross-entropy of class targets given as integer labels from 0.\n\n"
+      "Shapes: predictions `(batch, ..., classes)`, targets `(batch, ...)` or `(batch, ..., 1)`.");
+}
+
+}  // namespace chainrule

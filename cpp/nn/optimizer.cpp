@@ -1,0 +1,130 @@
+// The base of all optimizers: clipping, weight decay, slots and counters. The rules are in
+// nn/optimizers.
+
+#include <cmath>
+
+#include "chainrule/ops.h"
+#include "chainrule/optimizers.h"
+
+namespace chainrule {
+namespace {
+
+VariablePtr scalar_variable(const char* name, DType dtype) {
+  auto variable = std::make_shared<Variable>();
+  variable->name = name;
+  variable->value = Tensor({}, dtype);
+  variable->trainable = false;
+  return variable;
+}
+
+Value norm(Value x) { return sqrt(sum(square(x))); }
+
+/// x, scaled down to a norm of at most `limit`. NaN or infinity in x makes all of it NaN.
+Value clip_norm(Value x, double limit) { return x * (limit / maximum(norm(x), limit)); }
+
+}  // namespace
+
+Optimizer::Optimizer()
+    : iterations_(scalar_variable("iterations", DType::int64)),
+      rate_(scalar_variable("learning_rate", DType::float32)) {}
+
+void Optimizer::base_fields(Fields& f) {
+  f("weight_decay",
+    weight_decay,
+    "Fraction of each parameter, times the learning rate, that is taken away before every update.",
+    not_negative);
+  f("clipnorm",
+    clipnorm,
+    "Gradients of each weight are scaled down to at most this norm.",
+    positive);
+  f("clipvalue",
+    clipvalue,
+    "Elements of gradients are cut at plus and minus this value.",
+    positive);
+  f("global_clipnorm",
+    global_clipnorm,
+    "Gradients of all weights are scaled down together to at most this norm.",
+    positive);
+  f("name", name, "Name of the optimizer.");
+}
+
+void Optimizer::validate() {
+  const int given = (clipnorm ? 1 : 0) + (clipvalue ? 1 : 0) + (global_clipnorm ? 1 : 0);
+  if (given > 1) {
+    const auto text = [](const std::optional<double>& x) {
+      return FieldType<std::optional<double>>::write(x).dump();
+    };
+    invalid(class_name(),
+            "only one of clipnorm, clipvalue and global_clipnorm can be given",
+            {{"clipnorm", text(clipnorm)},
+             {"clipvalue", text(clipvalue)},
+             {"global_clipnorm", text(global_clipnorm)}});
+  }
+  if (name.empty()) name = snake_case(class_name());
+  rate_->value.data<float>()[0] = static_cast<float>(learning_rate);
+}
+
+void Optimizer::make_slots(std::int64_t size) {
+  const std::vector<std::string> names = slot_names();
+  for (const VariablePtr& slot : slots_) {
+    if (slot->value.size() != size) {
+      invalid(class_name(),
+              "an optimizer stays with the parameters it was first used for; make a new one for "
+              "another model",
+              {{"parameters", std::to_string(size)},
+               {"first parameters", std::to_string(slot->value.size())}});
+    }
+  }
+  if (!slots_.empty()) return;
+  for (const std::string& slot_name : names) {
+    auto slot = std::make_shared<Variable>();
+    slot->name = slot_name;
+    slot->value = Tensor({size}, DType::float32);
+    slot->trainable = false;
+    slots_.push_back(slot);
+  }
+}
+
+void Optimizer::apply(Graph& graph,
+                      const VariablePtr& parameters,
+                      const std::vector<Value>& gradients,
+                      const std::vector<std::int64_t>& offsets) {
+  const TensorType& type = parameters->value.type();
+  if (type.shape.rank() != 1 || type.dtype != DType::float32) {
+    invalid(class_name(),
+            "parameters must be one float32 array of rank 1",
+            {{"parameters", type.str()}});
+  }
+  make_slots(type.shape.size());
+
+  std::vector<Value> clipped = gradients;
+  if (clipnorm) {
+    for (Value& gradient : clipped) gradient = clip_norm(gradient, *clipnorm);
+  }
+  Value gradient = pack(clipped, offsets, type.shape.size());
+  if (global_clipnorm) gradient = clip_norm(gradient, *global_clipnorm);
+  if (clipvalue) gradient = clip(gradient, -*clipvalue, *clipvalue);
+
+  const Value rate = graph.read(rate_);
+  Value parameter = graph.read(parameters);
+  if (weight_decay && *weight_decay > 0.0)
+    parameter = parameter - parameter * (rate * *weight_decay);
+
+  const Value iteration = graph.read(iterations_) + 1.0;
+  Update update{.graph = graph,
+                .parameter = parameter,
+                .gradient = gradient,
+                .rate = rate,
+                .step = cast(iteration, DType::float32),
+                .slots = {}};
+  for (const VariablePtr& slot : slots_) update.slots.push_back(graph.read(slot));
+  graph.assign(parameters, step(update));
+  for (std::size_t i = 0; i < slots_.size(); ++i) graph.assign(slots_[i], update.slots[i]);
+  graph.assign(iterations_, iteration);
+}
+
+OptimizerPtr optimizer(const Json& spec) {
+  return std::static_pointer_cast<Optimizer>(deserialize(Kind::optimizers, spec));
+}
+
+}  // namespace chainrule

@@ -1,0 +1,77 @@
+// Adam (Kingma & Ba, "Adam: A Method for Stochastic Optimization", 2015), and AMSGrad (Reddi, Kale
+// & Kumar, "On the Convergence of Adam and Beyond", 2018).
+
+#include "chainrule/ops.h"
+#include "chainrule/optimizers.h"
+#include "nn/catalog.h"
+
+namespace chainrule {
+namespace {
+
+class Adam final : public Optimizer {
+ public:
+  double beta_1 = 0.9, beta_2 = 0.999;
+  double epsilon = 1e-7;
+  bool amsgrad = false;
+
+  Adam() { name = "adam"; }
+  [[nodiscard]] std::string class_name() const override { return "Adam"; }
+
+  void fields(Fields& f) override {
+    f("learning_rate", learning_rate, "Bound of a step, roughly.", not_negative);
+    f("beta_1", beta_1, "Decay of the running mean of gradients.", unit_interval);
+    f("beta_2", beta_2, "Decay of the running mean of squared gradients.", unit_interval);
+    f("epsilon",
+      epsilon,
+      "Added to the root of the second moment; the paper's 'epsilon hat'.",
+      not_negative);
+    f("amsgrad", amsgrad, "Whether to divide by the largest second moment so far.");
+    base_fields(f);
+  }
+
+ protected:
+  [[nodiscard]] std::vector<std::string> slot_names() const override {
+    if (amsgrad) return {"momentum", "velocity", "velocity_hat"};
+    return {"momentum", "velocity"};
+  }
+
+  // m = beta_1 m + (1 - beta_1) g,  v = beta_2 v + (1 - beta_2) g^2, both from zero; the correction
+  // of that bias is in alpha. w = w - alpha m / (sqrt(v) + epsilon)
+  Value step(Update& u) const override {
+    const auto power_of_step = [&](double beta) {
+      return power(u.graph.scalar(beta, DType::float32), u.step);
+    };
+    const Value alpha = u.rate * sqrt(1.0 - power_of_step(beta_2)) / (1.0 - power_of_step(beta_1));
+    Value& m = u.slots[0];
+    Value& v = u.slots[1];
+    m = m + (u.gradient - m) * (1.0 - beta_1);
+    v = v + (square(u.gradient) - v) * (1.0 - beta_2);
+    if (amsgrad) u.slots[2] = maximum(u.slots[2], v);
+    return u.parameter - m * alpha / (sqrt(amsgrad ? u.slots[2] : v) + epsilon);
+  }
+};
+
+}  // namespace
+
+OptimizerPtr optimizers::Adam(AdamOptions options) {
+  return optimizer(Json::object({{"class_name", "Adam"},
+                                 {"config",
+                                  Json::object({{"learning_rate", options.learning_rate},
+                                                {"beta_1", options.beta_1},
+                                                {"beta_2", options.beta_2},
+                                                {"epsilon", options.epsilon},
+                                                {"amsgrad", options.amsgrad}})}}));
+}
+
+void register_adam(Catalog& catalog);
+void register_adam(Catalog& catalog) {
+  add<Adam>(catalog,
+            Kind::optimizers,
+            "Adam",
+            "Steps by running means of the gradient and of its square (Kingma & Ba 2015).\n\n"
+            "`w = w - alpha * m / (sqrt(v) + epsilon)` with `alpha = learning_rate * sqrt(1 - "
+            "beta_2**t) / (1 - "
+            "beta_1**t)`.");
+}
+
+}  // namespace chainrule
