@@ -11,7 +11,7 @@
 #include <set>
 
 #include "chainrule/model.h"
-#include "io/safetensors.h"
+#include "chainrule/safetensors.h"
 #include "train/trainer.h"
 
 namespace chainrule {

@@ -1,4 +1,4 @@
-#include "io/safetensors.h"
+#include "chainrule/safetensors.h"
 
 #include <algorithm>
 #include <array>

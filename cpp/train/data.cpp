@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
-#include "isa/table.h"
-#include "parallel/parallel_for.h"
+#include "kernels/batch.h"
 
 namespace chainrule {
 namespace {
@@ -28,13 +26,14 @@ std::int64_t sample_size(const ArrayView& array) {
   return array.shape.slice(1).size();
 }
 
-const std::byte* sample(const ArrayView& array, std::int64_t i) {
+std::int64_t sample_stride(const ArrayView& array) {
   const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
-  return static_cast<const std::byte*>(array.data) + i * (array.sample_stride < 0 ? dense : array.sample_stride);
+  return array.sample_stride < 0 ? dense : array.sample_stride;
 }
 
-/// Samples of about this many bytes are worth another thread.
-constexpr std::int64_t kGrainBytes = 1 << 16;
+const std::byte* sample(const ArrayView& array, std::int64_t i) {
+  return static_cast<const std::byte*>(array.data) + i * sample_stride(array);
+}
 
 /// Equal lengths, unknown ones matching any.
 bool matches(const Shape& given, const Shape& expected) {
@@ -91,26 +90,8 @@ void gather_samples(const Exec& exec,
                     std::int64_t first,
                     std::int64_t count,
                     const Tensor& batch) {
-  const std::int64_t n = sample_size(source);
-  const auto bytes = static_cast<std::size_t>(n) * size_of(batch.dtype());
-  std::byte* out = batch.raw();
-  const auto index = [=](std::int64_t i) { return order == nullptr ? first + i : order[i]; };
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrainBytes / std::max<std::int64_t>(1, static_cast<std::int64_t>(bytes)));
-  if (source.dtype == batch.dtype()) {
-    parallel_for(exec, count, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        std::memcpy(out + static_cast<std::size_t>(i) * bytes, sample(source, index(i)), bytes);
-      }
-    });
-    return;
-  }
-  const isa::ElementwiseFn cast =
-      isa::table().cast[static_cast<int>(source.dtype)][static_cast<int>(batch.dtype())];
-  parallel_for(exec, count, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      cast(n, sample(source, index(i)), nullptr, nullptr, out + static_cast<std::size_t>(i) * bytes);
-    }
-  });
+  const kernels::Samples samples{source.data, source.dtype, sample_size(source), sample_stride(source)};
+  kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, order, first, count);
 }
 
 std::int64_t count_samples(const Data& data, std::string_view where) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "chainrule/json.h"
-#include "io/safetensors.h"
+#include "chainrule/safetensors.h"
 #include "temporary_directory.h"
 #include "test.h"
 

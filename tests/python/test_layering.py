@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "nn": {"base", "graph", "ops"},
 }
 # Both make and need models: a checkpoint holds a training state, its reader builds the model.
-MAY_INCLUDE["train"] = MAY_INCLUDE["nn"] | {"parallel", "transform", "runtime", "nn", "io"}
+MAY_INCLUDE["train"] = MAY_INCLUDE["nn"] | {"parallel", "kernels", "transform", "runtime", "nn", "io"}
 MAY_INCLUDE["io"] = (MAY_INCLUDE["train"] | {"train"}) - {"io"}
 MAY_INCLUDE["bindings"] = set(MAY_INCLUDE)
 MAY_INCLUDE["everything"] = set(MAY_INCLUDE)  # chainrule.h
@@ -39,6 +39,7 @@ PUBLIC_HEADERS = {
     "runtime": "program.h",
     "nn": "config.h initializers.h layers.h losses.h metrics.h optimizers.h",
     "train": "model.h",
+    "io": "safetensors.h",
     "everything": "chainrule.h",
 }
 ROOM_OF_PUBLIC = {name: room for room, names in PUBLIC_HEADERS.items() for name in names.split()}
