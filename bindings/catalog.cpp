@@ -58,6 +58,11 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
     const py::gil_scoped_acquire gil;
     return to_json(self().attr("get_config")());
   }
+  [[nodiscard]] bool any_target_shape() const override { return true; }
+  /// Labels stay integers.
+  [[nodiscard]] DType target_dtype(DType given) const override {
+    return given == DType::int32 || given == DType::int64 ? given : DType::float32;
+  }
   Value values(Value y_true, Value y_pred) override {
     const py::gil_scoped_acquire gil;
     const TraceScope scope(y_pred.graph());
@@ -204,10 +209,12 @@ void bind_initializers(py::module_& m) {
 
 void bind_catalog(py::module_& m) {
   m.attr("classes") = py::dict();
-  py::class_<Made>(m, "Made");
+  py::class_<Made>(m, "Made").def_property_readonly(
+      "class_name", [](const Made& made) { return made.object->class_name(); });
   m.def(
       "describe", &describe, "(name, snake case, aliases, doc, fields) of every class of a kind.");
   m.def("make", &make, "An object of a kind from a name or from {'class_name', 'config'}.");
+  m.def("snake_case", [](const std::string& name) { return snake_case(name); });
   m.def("did_you_mean", &did_you_mean);
   bind_variable(m);
   bind_losses(m);

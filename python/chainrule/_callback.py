@@ -1,0 +1,80 @@
+"""The base of all callbacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Callback:
+    """The base of all callbacks: override the hooks you need.
+
+    `self.model` is the model and `self.params` holds "epochs", "steps" and "verbose". The engine returns to Python
+    after each batch only if a hook of batches is overridden. An exception ends the run.
+
+    Example:
+
+    >>> class Say(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         print(epoch, logs["loss"])
+    """
+
+    model: Any = None
+    params: dict[str, Any] = {}  # noqa: RUF012
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called at the begin of a run."""
+        self.params = params
+
+    def set_model(self, model: Any) -> None:
+        """Called at the begin of a run."""
+        self.model = model
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """fit() begins."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """fit() has ended; logs are those of the last epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """An epoch begins; the first is 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """An epoch has ended; logs hold its values, those of validation with "val_" before the name."""
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """An evaluation or validation begins."""
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """An evaluation or validation has ended."""
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        """predict() begins."""
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        """predict() has ended."""
+
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """The same as on_train_batch_begin."""
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """The same as on_train_batch_end."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """A batch of training begins."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """A batch of training has ended; logs are the running values of the epoch."""
+        self.on_batch_end(batch, logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """A batch of an evaluation begins."""
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """A batch of an evaluation has ended."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """A batch of predict() begins."""
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """A batch of predict() has ended."""

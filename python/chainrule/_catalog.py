@@ -1,0 +1,188 @@
+"""Python classes for the classes of the C++ catalog: made from their lists of fields."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import _core
+
+Field = tuple[str, str, str, bool, Any]  # name, type, doc, required, default
+
+# Set by the modules that know how: types of fields whose values are more than plain data.
+converters: dict[str, Callable[[Any], Any]] = {}
+getters: dict[str, Callable[[Any], Any]] = {}
+# Classes and functions of the caller's own that files may name: utils.register_keras_serializable.
+registered: dict[str, Any] = {}
+
+
+def plain(value: Any, field_type: str) -> Any:
+    """A value for a field as the catalog reads it."""
+    if field_type in converters:
+        return converters[field_type](value)
+    if isinstance(value, (type, np.dtype)):
+        return np.dtype(value).name
+    return value
+
+
+def arguments(cls: type, fields: list[Field], args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that a call of the constructor means. C++ names unknown and missing arguments."""
+    if len(args) > len(fields):
+        raise TypeError(
+            f"[{cls.__name__}] at most {len(fields)} arguments are taken. Received: {len(args)} arguments"
+        )
+    config = dict(given)
+    for field, value in zip(fields, args, strict=False):
+        if field[0] in config:
+            raise TypeError(f"[{cls.__name__}] the argument '{field[0]}' was given twice")
+        config[field[0]] = value
+    types = {field[0]: field[1] for field in fields}
+    if config.get("name", "") is None:
+        del config["name"]  # the automatic one
+    return {key: plain(value, types.get(key, "")) for key, value in config.items()}
+
+
+def shown_default(default: Any) -> Any:
+    """A default as a person would write it: 'glorot_uniform', not its configuration."""
+    if isinstance(default, dict) and "class_name" in default:
+        name = default["class_name"]
+        return next((snake for full, snake, *_ in _core.describe("initializers") if full == name), name)
+    return tuple(default) if isinstance(default, list) else default
+
+
+def parameters(fields: list[Field]) -> list[inspect.Parameter]:
+    """The constructor's parameters; the first is self."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    result = [inspect.Parameter("self", kind)]
+    for name, field_type, _, required, default in fields:
+        value = None if name == "name" else shown_default(default)
+        annotation = "str | None" if name == "name" else field_type
+        result.append(
+            inspect.Parameter(
+                name, kind, default=inspect.Parameter.empty if required else value, annotation=annotation
+            )
+        )
+    return result
+
+
+def docstring(doc: str, fields: list[Field]) -> str:
+    lines = [doc.strip(), "", "Args:"]
+    for parameter, (name, _, text, required, _) in zip(parameters(fields)[1:], fields, strict=True):
+        default = "" if required else f" Default: {parameter.default!r}."
+        lines.append(f"    {name}: {text}{default}")
+    lines += ["", "Raises:", "    ValueError: for unknown arguments and values that break a rule."]
+    return "\n".join(lines)
+
+
+def _property(field: Field) -> property:
+    name, field_type, doc, _, _ = field
+    get = getters.get(field_type, lambda value: value)
+    return property(lambda self: get(self._config()[name]), doc=doc)
+
+
+def make_class(kind: str, base: Any, described: tuple[str, str, list[str], str, list[Field]]) -> Any:
+    """A subclass of `base` for one class of the catalog."""
+    name, _, _, doc, fields = described
+    core = base.__mro__[1]
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        config = arguments(cls, fields, args, kwargs)
+        core.__init__(self, _core.make(kind, {"class_name": name, "config": config}))
+
+    __init__.__signature__ = inspect.Signature(parameters(fields))  # type: ignore[attr-defined]
+    members: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": f"chainrule.{kind}",
+        "__doc__": docstring(doc, fields),
+        "__init__": __init__,
+        "_catalog_class": True,
+    }
+    for field in fields:
+        if not hasattr(base, field[0]):
+            members[field[0]] = _property(field)
+    cls = type(base)(name, (base,), members)
+    _core.classes[f"{kind}.{name}"] = cls
+    return cls
+
+
+def make_classes(kind: str, base: Any, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Classes of a kind by name; `base` is entered as the class of all others (and of `names`)."""
+    for name in ("", *names):
+        _core.classes[f"{kind}.{name}"] = base
+    return {described[0]: make_class(kind, base, described) for described in _core.describe(kind)}
+
+
+class Described:
+    """What the bases of all kinds share: mixed in as functions, since their C++ bases fix the layout."""
+
+    @staticmethod
+    def refuse_subclass(cls: type, advice: str) -> None:
+        """For __init_subclass__: classes of the catalog are complete."""
+        parent = next((p for p in cls.__mro__[1:] if "_catalog_class" in p.__dict__), None)
+        if parent is not None and "_catalog_class" not in cls.__dict__:
+            raise TypeError(f"[{cls.__name__}] {parent.__name__} cannot be derived from: {advice}")
+
+
+def get(kind: str, base: type, identifier: Any) -> Any:
+    """An object from a name, a configuration, or itself."""
+    if identifier is None or isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        raise ValueError(
+            f"[{kind}] an object is needed, not a class: write {identifier.__name__}(). "
+            f"Received: {identifier!r}"
+        )
+    if isinstance(identifier, (str, dict)):
+        made = _core.make(kind, identifier)
+        return wrap(kind, base, made, identifier)
+    raise ValueError(
+        f"[{kind}] a name, a configuration or an object of chainrule.{kind} is needed. Received: {identifier!r}"
+    )
+
+
+def wrap(kind: str, base: Any, made: Any, identifier: Any) -> Any:
+    """The Python object for a new C++ object."""
+    cls = _core.classes.get(f"{kind}.{made.class_name}", base)
+    self = cls.__new__(cls)
+    base.__mro__[1].__init__(self, made)
+    return self
+
+
+def serialize(thing: Any) -> dict[str, Any]:
+    return {"class_name": thing._class_name, "config": thing.get_config()}
+
+
+def unknown(kind: str, class_name: str) -> bool:
+    """Whether the catalog lacks a class."""
+    return all(
+        class_name not in (name, snake, *aliases) for name, snake, aliases, *_ in _core.describe(kind)
+    )
+
+
+def factory(custom_objects: dict[str, Any] | None, where: str) -> Callable[[str, dict[str, Any]], Any]:
+    """What makes objects of the caller's own classes when a model is loaded."""
+    custom = {**registered, **(custom_objects or {})}
+
+    def make(kind: str, spec: dict[str, Any]) -> Any:
+        name, config = spec["class_name"], spec.get("config") or {}
+        if name in custom:
+            return from_custom(kind, custom[name], config)
+        if unknown(kind, name):
+            raise ValueError(
+                f"[{where}] '{name}' is not one of chainrule.{kind}: pass it as "
+                f"custom_objects={{'{name}': ...}}. Received: class_name='{name}'"
+            )
+        return None
+
+    return make
+
+
+def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:
+    if isinstance(thing, type):
+        return thing.from_config(config)  # type: ignore[attr-defined]
+    base = _core.classes[f"{kind}."]
+    made = _core.function_loss if kind == "losses" else _core.function_metric
+    return wrap(kind, base, made(config.get("name", thing.__name__), thing), thing)

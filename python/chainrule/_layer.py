@@ -1,0 +1,255 @@
+"""The base of all layers, and Input."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import _catalog, _core, initializers
+
+Symbol = _core.Symbol
+BASE_ARGUMENTS = {"self", "name", "trainable", "dtype", "kwargs"}
+
+
+def flatten(inputs: Any) -> list[Any]:
+    """One or several inputs as a list."""
+    return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+
+def one_or_list(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else list(values)
+
+
+class Layer(_core.Layer):
+    """The base of all layers. Derive from it to write your own.
+
+    `build(input_shape)` makes weights with add_weight(); `call(inputs)` computes with operators and the functions of
+    chainrule.ops. call() is traced: it runs when the layer is applied and when a model is compiled for a batch size,
+    never in a training step, so what it does besides computing is done only then.
+
+    Args:
+        name: Name of the layer, unique in a model; None makes one from the class name.
+        trainable: Whether training changes the weights.
+        dtype: Only "float32".
+
+    Example:
+
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+    ...
+    ...     def call(self, inputs):
+    ...         return inputs * self.scale
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None, **kwargs: Any):
+        cls = type(self).__name__
+        if kwargs:
+            raise TypeError(f"[{cls}] Layer takes name, trainable and dtype. Received: {', '.join(kwargs)}")
+        if dtype is not None and np.dtype(dtype).name != "float32":
+            raise ValueError(f"[{cls}] layers compute in float32. Received: dtype={dtype!r}")
+        super().__init__(cls, name or "", trainable)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _catalog.Described.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
+
+    # --- to be overridden ---
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights.
+
+        Args:
+            input_shape: The shape of the input, None where unknown; a list of shapes for several inputs.
+        """
+
+    def call(self, inputs: Any) -> Any:
+        """Computes the outputs from symbolic inputs. May take `training`, too."""
+        raise NotImplementedError(f"[{type(self).__name__}] write call(self, inputs)")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments. Extend it when your __init__ takes more: saving needs it."""
+        if "_catalog_class" not in type(self).__dict__ and type(self).get_config is Layer.get_config:
+            taken = set(inspect.signature(type(self).__init__).parameters) - BASE_ARGUMENTS
+            if taken:
+                raise NotImplementedError(
+                    f"[{type(self).__name__}] write get_config(), which returns the arguments of __init__, to save "
+                    f"or copy the layer. Missing: {', '.join(sorted(taken))}"
+                )
+        return self._config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The reverse of get_config()."""
+        return cls(**config)
+
+    # --- to be used ---
+
+    def add_weight(
+        self,
+        shape: Any = (),
+        initializer: Any = None,
+        dtype: Any = "float32",
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> Any:
+        """Makes a weight of this layer.
+
+        Args:
+            shape: A tuple of lengths.
+            initializer: An initializer or its name; None is "glorot_uniform".
+            dtype: "float32", the type of all weights that training changes.
+            trainable: Whether training changes it.
+            name: Its name in the layer.
+
+        Returns:
+            The weight, which call() uses like a symbolic value.
+        """
+        return self._add_weight(
+            name or f"weight_{len(self.weights)}",
+            shape,
+            initializers.get(initializer),
+            trainable,
+            np.dtype(dtype or "float32").name,
+        )
+
+    def add_loss(self, loss: Any) -> None:
+        """In call(): adds a scalar to the loss of the model."""
+        _core.add_loss(loss)
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """Applies the layer: to symbols of a functional model, to symbolic values in call(), or to arrays.
+
+        Args:
+            inputs: One input or a list of them.
+            training: Whether to compute as in training (dropout...); None: as the caller does.
+
+        Returns:
+            One output or a list, of the kind of the inputs.
+        """
+        flat = flatten(inputs)
+        if any(isinstance(x, Symbol) for x in flat):
+            return self._apply_to_symbols(flat, training)
+        if _core.tracing():
+            return one_or_list(self._call_inside(flat, training))
+        if not self.built:
+            self._build([(None, *np.shape(x)[1:]) for x in flat])
+        outputs = _core.run(lambda *values: self._call_inside(list(values), None), flat, bool(training))
+        return one_or_list(outputs)
+
+    def _apply_to_symbols(self, flat: list[Any], training: bool | None) -> Any:
+        stranger = next((x for x in flat if not isinstance(x, Symbol)), None)
+        if stranger is not None:
+            raise ValueError(
+                f"[{type(self).__name__}] all inputs must be outputs of layers or of Input. "
+                f"Received: {type(stranger).__name__}, layer='{self.name}'"
+            )
+        if training is not None:
+            raise ValueError(
+                f"[{type(self).__name__}] a layer of a functional model trains when the model does: leave out "
+                f"training. Received: training={training}, layer='{self.name}'"
+            )
+        return one_or_list(self._apply(flat))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the output for a shape of the input (None where unknown)."""
+        several = isinstance(input_shape, list)
+        return one_or_list(self._output_shapes(input_shape if several else [input_shape]))
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Copies of all weights."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all weights; their shapes are checked before any is changed."""
+        own = self.weights
+        arrays = [np.asarray(w) for w in weights]
+        if [a.shape for a in arrays] != [w.shape for w in own]:
+            raise ValueError(
+                f"[set_weights] the arrays must have the shapes {[w.shape for w in own]}. "
+                f"Received: {[a.shape for a in arrays]}, layer='{self.name}'"
+            )
+        for weight, array in zip(own, arrays, strict=True):
+            weight.assign(array)
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The weights that training does not change."""
+        trainable = {id(w) for w in self.trainable_weights}
+        return [w for w in self.weights if id(w) not in trainable]
+
+    @property
+    def variables(self) -> list[Any]:
+        """All weights."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The weights that training changes."""
+        return self.trainable_weights
+
+    # --- machinery ---
+
+    def _trace(self, values: list[Any], training: bool) -> Any:
+        """call() as the engine calls it."""
+        arguments = inspect.signature(self.call).parameters
+        given = {"training": training} if "training" in arguments else {}
+        outputs = self.call(one_or_list(values), **given)
+        if outputs is None:
+            raise ValueError(f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'")
+        return outputs
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        items = value.values() if isinstance(value, dict) else flatten(value)
+        for item in items:
+            if isinstance(item, Layer):
+                self._track(item)
+
+    def __getattr__(self, name: str) -> Any:
+        """Weights by name: dense.kernel."""
+        if not name.startswith("_"):
+            for weight in self.weights:
+                if weight.name == name:
+                    return weight
+        raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
+
+
+def Input(
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = "float32",
+    name: str | None = None,
+) -> Any:
+    """A tensor that the caller of a model provides.
+
+    Args:
+        shape: Shape of one sample; None for unknown lengths.
+        batch_size: Not fixed in Chainrule: must be None.
+        dtype: Element type in which the model reads it.
+        name: Name of the input.
+
+    Returns:
+        A symbol to apply layers to.
+
+    Example:
+
+    >>> Input((28, 28)).shape
+    (None, 28, 28)
+    """
+    if shape is None:
+        raise ValueError("[Input] the shape of a sample is required: Input((784,))")
+    if batch_size is not None:
+        raise ValueError(
+            f"[Input] the batch size is not part of a model: leave it out. Received: batch_size={batch_size}"
+        )
+    lengths = [shape] if isinstance(shape, int) else list(shape)
+    layer = _core.classes["layers.InputLayer"](
+        shape=[-1 if n is None else n for n in lengths], dtype=np.dtype(dtype or "float32").name, name=name
+    )
+    return _core.input_symbol(layer)

@@ -1,0 +1,75 @@
+"""What listens to a fit, an evaluation or a prediction: hands each event to the callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chainrule import callbacks as cb
+
+
+class Run:
+    """The observer that the engine calls, by name, between steps."""
+
+    def __init__(self, model: Any, callbacks: Any, params: dict[str, Any], display: Any = None) -> None:
+        given = [] if callbacks is None else callbacks
+        self.callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
+        for callback in self.callbacks:
+            if not isinstance(callback, cb.Callback):
+                raise ValueError(
+                    f"[callbacks] objects of classes derived from callbacks.Callback are needed. Received: {callback!r}"
+                )
+        if display is not None and not any(isinstance(c, cb.ProgbarLogger) for c in self.callbacks):
+            self.callbacks.insert(0, display)  # its line ends before others print
+        for callback in self.callbacks:
+            callback.set_params(params)
+            callback.set_model(model)
+        self.wants_batches = any(_overrides_batches(c) for c in self.callbacks)
+        self.displays = [c for c in self.callbacks if isinstance(c, cb.ProgbarLogger)]
+
+    def __bool__(self) -> bool:
+        return bool(self.callbacks)
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments)
+
+    def close(self) -> None:
+        """Ends the line of a progress bar, whatever happened."""
+        for display in self.displays:
+            display.close()
+
+    # --- called by the engine ---
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        self.call("on_epoch_begin", epoch, {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.call("on_epoch_end", epoch, logs)
+
+    def on_test_begin(self) -> None:
+        self.call("on_test_begin", {})
+
+    def on_test_end(self, logs: dict[str, float]) -> None:
+        self.call("on_test_end", logs)
+
+    def on_batch_begin(self, phase: str, step: int) -> None:
+        self.call(f"on_{phase}_batch_begin", step, {})
+
+    def on_batch_end(self, phase: str, step: int, logs: dict[str, float]) -> None:
+        self.call(f"on_{phase}_batch_end", step, logs)
+
+    def on_progress(self, phase: str, step: int, steps: int, logs: Callable[[], dict[str, float]]) -> None:
+        for display in self.displays:
+            display.on_progress(phase, step, steps, logs)
+
+
+_BATCH_HOOKS = [f"on_{phase}_batch_{moment}" for phase in ("train", "test", "predict") for moment in ("begin", "end")]
+
+
+def _overrides_batches(callback: Any) -> bool:
+    hooks = [*_BATCH_HOOKS, "on_batch_begin", "on_batch_end"]
+    cls = type(callback)
+    return any(
+        getattr(cls, hook) is not getattr(cb.Callback, hook) or hook in callback.__dict__ for hook in hooks
+    )

@@ -1,0 +1,159 @@
+"""Activations: functions of symbolic values or arrays, and the names that layers take for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chainrule import _catalog, _core, ops
+from chainrule.ops import eager
+
+_a = _core.activations
+_names: dict[Any, str] = {}  # function -> the name by which layers know it
+_functions: dict[str, Any] = {}
+
+
+def _activation(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Enters an activation under its name."""
+    wrapped = eager(function)
+    _names[wrapped] = function.__name__
+    _functions[function.__name__] = wrapped
+    return wrapped
+
+
+@_activation
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
+    return _a.celu(x, alpha)
+
+
+@_activation
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x for x > 0, else alpha (exp(x) - 1)."""
+    return _a.elu(x, alpha)
+
+
+@_activation
+def gelu(x: Any, approximate: bool = False) -> Any:
+    """x times the standard normal distribution function of x; `approximate` uses tanh."""
+    return _a.gelu(x, approximate)
+
+
+@_activation
+def glu(x: Any, axis: int = -1) -> Any:
+    """a sigmoid(b) for the halves a, b of x along an axis."""
+    return _a.glu(x, axis)
+
+
+@_activation
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """x where |x| > threshold, else 0."""
+    return _a.hard_shrink(x, threshold)
+
+
+@_activation
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """x for x > 0, else negative_slope x."""
+    return _a.leaky_relu(x, negative_slope)
+
+
+@_activation
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)) along an axis."""
+    return _core.ops.log_softmax(x, axis)
+
+
+@_activation
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+    """max(x, 0); with a slope below `threshold` and a largest value."""
+    return _a.relu(x, negative_slope, max_value, threshold)
+
+
+@_activation
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """x moved towards 0 by `threshold`."""
+    return _a.soft_shrink(x, threshold)
+
+
+@_activation
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis."""
+    return _core.ops.softmax(x, axis)
+
+
+@_activation
+def squareplus(x: Any, b: float = 4.0) -> Any:
+    """(x + sqrt(x^2 + b)) / 2."""
+    return _a.squareplus(x, b)
+
+
+def threshold(x: Any, threshold: float, default_value: float) -> Any:
+    """x where x > threshold, else default_value."""
+    return _threshold(x, threshold, default_value)
+
+
+_threshold = eager(lambda x, limit, value: _a.threshold(x, limit, value))
+
+
+def _plain(name: str) -> Callable[..., Any]:
+    def function(x: Any) -> Any:
+        return _core.activation(name, x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The activation '{name}'."
+    return _activation(function)
+
+
+for _name in _core.activation_names():
+    if _name not in _functions and _name != "threshold":
+        globals()[_name] = _plain(_name)
+
+
+def get(identifier: Any) -> Any:
+    """A function from a name; None is linear; functions are returned as they are."""
+    if identifier is None:
+        return _functions["linear"]
+    if callable(identifier):
+        return identifier
+    if isinstance(identifier, str) and identifier in _functions:
+        return _functions[identifier]
+    names = sorted(_functions)
+    raise ValueError(
+        f"[activations] there is no '{identifier}' here{_core.did_you_mean(str(identifier), names)} "
+        f"Received: name={identifier!r}"
+    )
+
+
+def serialize(activation: Any) -> str:
+    """The name by which a layer knows a function; a function of your own is entered under its own name."""
+    if activation is None:
+        return "linear"
+    if isinstance(activation, str):
+        return activation
+    if activation in _names:
+        return _names[activation]
+    name = getattr(activation, "__name__", "<lambda>")
+    if not callable(activation) or isinstance(activation, type) or name == "<lambda>":
+        raise ValueError(
+            "[activations] an activation is a name or a function with a name, so that models can be saved: use def, "
+            f"or write a layers.Layer. Received: {activation!r}"
+        )
+    known = _functions.get(name)
+    if known is not None and getattr(ops, name, None) is activation:
+        return name
+    if known is not None and known not in _custom.values():
+        raise ValueError(f"[activations] give your function another name: '{name}' is taken")
+    _core.register_activation(name, activation)
+    _functions[name] = activation
+    _custom[name] = activation
+    return name
+
+
+def deserialize(config: str, custom_objects: Any = None) -> Any:
+    """The reverse of serialize()."""
+    return get(config)
+
+
+_custom: dict[str, Any] = {}
+_catalog.converters["str | Callable | None"] = serialize
+__all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]

@@ -1,0 +1,122 @@
+"""Callbacks: code of your own that sees epochs, and batches if it asks for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule._callback import Callback
+from chainrule._callbacks import (
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
+from chainrule._progress import Progress
+
+Logs = dict[str, float]
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]
+
+
+class History(Callback):
+    """What fit() returns: `epoch`, the numbers of the epochs, and `history`, {log: [value, ...]}."""
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.epoch = []
+        self.history = {}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+    def last(self) -> Logs:
+        """The logs of the last epoch."""
+        return {name: values[-1] for name, values in self.history.items()}
+
+
+class LambdaCallback(Callback):
+    """Hooks from functions.
+
+    Args:
+        hooks: Functions by the names of the hooks: LambdaCallback(on_epoch_end=lambda epoch, logs: ...).
+    """
+
+    def __init__(self, **hooks: Any) -> None:
+        for name, function in hooks.items():
+            if not name.startswith("on_") or not hasattr(Callback, name):
+                raise ValueError(f"[LambdaCallback] there is no hook '{name}'")
+            if function is not None:
+                setattr(self, name, function)
+
+
+class ProgbarLogger(Callback):
+    """Shows progress: what verbose=1 does. In a log file it writes a line an epoch."""
+
+    def __init__(self, bar: bool = True) -> None:
+        self.bar = bar
+        self.progress = Progress(bar, 0)
+        self.training = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.training = True
+        self.progress = Progress(self.bar, int(self.params.get("epochs", 1)))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        width = len(str(self.progress.epochs))
+        self.progress.begin(f"Epoch {epoch + 1:{width}}/{self.progress.epochs}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.progress.end(logs or {})
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.training = False
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if not self.training:
+            self.progress.begin("Evaluate")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        if not self.training:
+            self.progress.end(logs or {})
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        self.progress.begin("Predict")
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        self.progress.end({})
+
+    def on_progress(self, phase: str, step: int, steps: int, logs: Any) -> None:
+        """Between two steps, some times a second."""
+        self.progress.advance(phase, step, steps, logs)
+
+    def close(self) -> None:
+        """The run is over, whatever happened."""
+        self.progress.close()
+        self.training = False
+
+
+def display_for(verbose: Any) -> ProgbarLogger | None:
+    """What verbose asks for."""
+    if isinstance(verbose, (bool, int)) and verbose in (0, 1, 2):
+        return None if verbose == 0 else ProgbarLogger(bar=verbose == 1)
+    if verbose == "auto":
+        return ProgbarLogger()
+    raise ValueError(f"[verbose] must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")

@@ -1,0 +1,100 @@
+"""Where files of data sets come from: a folder of the user's, the cache, or a download into the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Split = tuple[Arrays, Arrays]
+
+FOLDER = "CHAINRULE_DATA"  # a folder with files of data sets
+HOME = "CHAINRULE_HOME"  # instead of ~/.chainrule
+TIMEOUT = 30  # seconds without an answer
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept."""
+    home = os.environ.get(HOME)
+    return (Path(home) if home else Path.home() / ".chainrule") / "datasets"
+
+
+def local(*names: str) -> Path | None:
+    """The first of these files that is in the user's folder."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise ValueError(f"[datasets] {FOLDER} must name a folder. Received: {FOLDER}='{folder}'")
+    return next((path for name in names if (path := Path(folder, name)).is_file()), None)
+
+
+def cached(name: str, url: str, algorithm: str, digest: str) -> Path:
+    """A file of the cache, downloaded if it is not there; its checksum is right.
+
+    Raises:
+        RuntimeError: when it cannot be downloaded, or is another file than expected.
+    """
+    path = cache_folder() / name
+    if path.is_file():
+        if checksum(path.read_bytes(), algorithm) == digest:
+            return path
+        raise RuntimeError(f"[datasets] a file of the cache is damaged: delete it. Received: '{path}'")
+    content = download(url)
+    found = checksum(content, algorithm)
+    if found != digest:
+        raise RuntimeError(
+            f"[datasets] the {algorithm} checksum of the download must be {digest}. Received: {found}, from {url}"
+        )
+    write(path, content)
+    return path
+
+
+def checksum(content: bytes, algorithm: str) -> str:
+    return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+
+
+def download(url: str) -> bytes:
+    print(f"Downloading {url}", flush=True)
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            content: bytes = answer.read()
+            return content
+    except (urllib.error.URLError, OSError) as error:
+        raise RuntimeError(
+            f"[datasets] the download failed: {error}. Without a network, put the file into a folder and name the "
+            f"folder in the environment variable {FOLDER}. Received: url={url}"
+        ) from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """The file appears at once and whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read(path: Path, *names: str) -> list[np.ndarray[Any, Any]]:
+    """Arrays of an .npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except (KeyError, ValueError, OSError, EOFError) as error:
+        raise ValueError(
+            f"[datasets] the file must be an .npz file with the arrays {', '.join(names)}: {error}. Received: '{path}'"
+        ) from error

@@ -1,0 +1,28 @@
+"""Layers: names, defaults, weight order and numerics are Keras's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule import (
+    _catalog,
+    activations,  # noqa: F401  (registers how activations are converted)
+)
+from chainrule._layer import Input, Layer
+
+_classes = _catalog.make_classes("layers", Layer)
+globals().update(_classes)
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """{"class_name": ..., "config": ...} of a layer."""
+    return _catalog.serialize(layer)
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The reverse of serialize()."""
+    made = _catalog.factory(custom_objects, "layers.deserialize")("layers", config)
+    return made if made is not None else _catalog.get("layers", Layer, config)
+
+
+__all__ = ["Input", "Layer", "deserialize", "serialize", *_classes]

@@ -1,0 +1,75 @@
+"""Metrics: names, defaults and numerics are Keras's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule import _catalog, _core
+from chainrule.losses import _function
+
+
+class Metric(_core.Metric):
+    """The base of all metrics: a quantity over many batches. For your own, pass compile() a function
+    `(y_true, y_pred)` of symbolic values that gives the value of each sample.
+
+    >>> metric = MeanSquaredError()
+    >>> metric.update_state([[0.0], [2.0]], [[1.0], [1.0]])
+    >>> metric.result()
+    1.0
+    """
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        if "_catalog_class" not in cls.__dict__:
+            raise TypeError(
+                f"[{cls.__name__}] metric classes cannot be written in Python: use a function (y_true, y_pred)"
+            )
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: Weights of the samples, or None.
+        """
+        arrays = [y_true, y_pred] if sample_weight is None else [y_true, y_pred, sample_weight]
+        _core.run(lambda a, b, w=None: self._update(a, b, w), arrays, False)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        """update_state() and result()."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return self._config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The reverse of get_config()."""
+        return cls(**config)
+
+
+def get(identifier: Any) -> Any:
+    """A metric from its name ("mae"), its configuration, a function of symbolic values, or itself."""
+    if callable(identifier) and not isinstance(identifier, (type, Metric)):
+        return _function("metric", identifier, _core.function_metric, "metrics", Metric)
+    return _catalog.get("metrics", Metric, identifier)
+
+
+def serialize(metric: Metric) -> dict[str, Any]:
+    """{"class_name": ..., "config": ...} of a metric."""
+    return _catalog.serialize(metric)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The reverse of serialize()."""
+    return get(config)
+
+
+_classes = _catalog.make_classes("metrics", Metric)
+del _classes["Mean"]  # the engine's own: a mean of values, not of targets and predictions
+globals().update(_classes)
+__all__ = ["Metric", "deserialize", "get", "serialize", *_classes]

@@ -1,0 +1,82 @@
+"""Models: Sequential, the functional Model, and loading them."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from chainrule import _catalog, _core
+from chainrule._layer import Layer
+from chainrule._model import Model
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json"]
+
+
+class Sequential(Model):
+    """A chain of layers.
+
+    Args:
+        layers: The layers, first an Input; without one, the shape comes from build() or the first data.
+        name: Name of the model.
+
+    Example:
+
+    >>> model = Sequential([Input((64,)), layers.Dense(32, activation="relu"), layers.Dense(10)])
+    >>> model.count_params()
+    2410
+    """
+
+    def __init__(self, layers: Any = None, name: str | None = None, trainable: bool = True) -> None:
+        _core.Layer.__init__(self, _core.make_sequential(name or ""))
+        for layer in layers or []:
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    def add(self, layer: Any) -> None:
+        """Puts a layer (or an Input, first) at the end."""
+        layer = layer.layer if isinstance(layer, _core.Symbol) else layer
+        if not isinstance(layer, Layer):
+            raise ValueError(f"[Sequential] a layer is needed. Received: {layer!r}")
+        _core.sequential_add(self, layer)
+
+    def pop(self) -> Layer:
+        """Removes the last layer and returns it."""
+        last = self.layers[-1:]
+        _core.sequential_pop(self)
+        return last[0]
+
+
+def load_model(
+    filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True
+) -> Any:
+    """Reads what Model.save() wrote, ready to predict and to train on.
+
+    Args:
+        filepath: The file.
+        custom_objects: {name: class or function} for what is your own in the model.
+        compile: Whether to restore optimizer, loss and metrics.
+
+    Returns:
+        The model.
+
+    Raises:
+        RuntimeError: when the file is missing.
+        ValueError: when it is damaged or holds no model.
+    """
+    return _core.load_model(os.fspath(filepath), _catalog.factory(custom_objects, "load_model"), compile)
+
+
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """A model of the structure that to_json() wrote, with new weights."""
+    return _core.model_from_config(json.loads(json_string), _catalog.factory(custom_objects, "model_from_json"))
+
+
+def clone_model(model: Model) -> Any:
+    """A model of the same structure with new weights."""
+    return type(model).from_config(model.get_config())
+
+
+_core.classes["layers.Sequential"] = Sequential
+_core.classes["layers.Functional"] = Model

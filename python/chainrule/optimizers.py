@@ -1,0 +1,54 @@
+"""Optimizers: names, defaults and numerics are Keras's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule import _catalog, _core
+
+
+class Optimizer(_core.Optimizer):
+    """The base of all optimizers.
+
+    `learning_rate` can be read and set between steps, `iterations` is the number of updates made.
+    """
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        if "_catalog_class" not in cls.__dict__:
+            raise TypeError(f"[{cls.__name__}] optimizers cannot be written in Python")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, with the present learning rate."""
+        return {**self._config(), "learning_rate": self.learning_rate}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The reverse of get_config()."""
+        return cls(**config)
+
+
+def names() -> list[str]:
+    """The names that compile() takes."""
+    return sorted(snake for _, snake, *_ in _core.describe("optimizers"))
+
+
+def get(identifier: Any) -> Any:
+    """An optimizer from its name ("adam"), its configuration, or itself."""
+    return _catalog.get("optimizers", Optimizer, identifier)
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """{"class_name": ..., "config": ...} of an optimizer."""
+    return _catalog.serialize(optimizer)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The reverse of serialize()."""
+    return get(config)
+
+
+_classes = _catalog.make_classes("optimizers", Optimizer)
+globals().update(_classes)
+__all__ = ["Optimizer", "deserialize", "get", "serialize", *_classes]
