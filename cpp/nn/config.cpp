@@ -101,7 +101,8 @@ std::string Configurable::repr() const {
       if (info.name == class_name()) defaults = list_fields(*info.make());
     }
   }
-  for (const auto& [name, value] : config().as_object()) {
+  const Json all = config();
+  for (const auto& [name, value] : all.as_object()) {
     const auto same = [&, &name = name, &value = value](const FieldInfo& info) {
       return info.name == name && !info.required && info.default_value == value;
     };
