@@ -2,14 +2,17 @@
 //
 //   digits DATA [MODEL]
 //
-// DATA is a safetensors file with "x" (n, 8, 8) uint8, 0 to 16, and "y" (n,) uint8: the Python package carries one
-// (chainrule/datasets/digits.safetensors). MODEL is where the model goes: digits-model.safetensors, which Python's
-// chainrule.models.load_model reads.
+// DATA is a safetensors file with images "x_train" and "x_test" (n, 8, 8) uint8, 0 to 16, and
+// labels "y_train" and "y_test" (n,) uint8: the Python package carries one
+// (chainrule/datasets/digits.safetensors). MODEL is where the model goes: digits-model.safetensors,
+// which Python's chainrule.models.load_model reads.
 
 #include <chainrule/chainrule.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <span>
 #include <string>
 
 namespace cr = chainrule;
@@ -24,21 +27,17 @@ cr::Tensor find(const cr::TensorFile& file, const std::string& name) {
   throw cr::InvalidArgument("the data file has no tensor '" + name + "'");
 }
 
-/// Samples [begin, end) of an array, borrowed.
-cr::ArrayView rows(const cr::Tensor& tensor, std::int64_t begin, std::int64_t end) {
-  const std::size_t bytes = tensor.bytes() / static_cast<std::size_t>(tensor.shape()[0]);
-  return {tensor.raw() + bytes * static_cast<std::size_t>(begin), tensor.shape().with(0, end - begin), tensor.dtype()};
+/// Images (n, 8, 8) of 0 to 16 as rows (n, 64) of 0 to 1.
+cr::Tensor scaled(const cr::Tensor& images) {
+  const cr::Tensor result = images.reshaped({images.shape()[0], 64}).cast(cr::DType::float32);
+  for (float& value : result.data<float>()) value /= 16;
+  return result;
 }
 
 void run(const std::string& data_path, const std::string& model_path) {
   const cr::TensorFile file = cr::read_safetensors(data_path);
-  const cr::Tensor y = find(file, "y");
-  const std::int64_t count = y.shape()[0];
-  const cr::Tensor x = find(file, "x").reshaped({count, 64}).cast(cr::DType::float32);
-  for (float& value : x.data<float>()) value /= 16;
-  const std::int64_t held_out = count / 5;
-  const cr::Data training{.x = {rows(x, 0, count - held_out)}, .y = {rows(y, 0, count - held_out)}};
-  const cr::Data test{.x = {rows(x, count - held_out, count)}, .y = {rows(y, count - held_out, count)}};
+  const cr::Tensor x_train = scaled(find(file, "x_train")), y_train = find(file, "y_train");
+  const cr::Tensor x_test = scaled(find(file, "x_test")), y_test = find(file, "y_test");
 
   cr::set_random_seed(1);
   cr::Sequential model({cr::layers::Input({64}),
@@ -49,21 +48,21 @@ void run(const std::string& data_path, const std::string& model_path) {
                  .loss = {cr::losses::SparseCategoricalCrossentropy(/*from_logits=*/true)},
                  .metrics = {{"accuracy"}}});
   std::fputs(model.summary().c_str(), stdout);
-  const cr::History history = model.fit(training, {.batch_size = 32, .epochs = 30});
+  const cr::History history = model.fit({.x = {view_of(x_train)}, .y = {view_of(y_train)}},
+                                        {.batch_size = 32, .epochs = 30});
   std::printf("loss after the last epoch: %.4f\n", history["loss"].back());
-  for (const auto& [name, value] : model.evaluate(test)) std::printf("held-out %s: %.4f\n", name.c_str(), value);
+  const cr::Logs logs = model.evaluate({.x = {view_of(x_test)}, .y = {view_of(y_test)}});
+  for (const auto& [name, value] : logs) std::printf("held-out %s: %.4f\n", name.c_str(), value);
 
   model.save(model_path);
   const auto loaded = cr::load_model(model_path);
-  const cr::Tensor logits = loaded->predict({rows(x, count - 1, count)})[0];
-  int digit = 0;
-  for (int k = 1; k < 10; ++k) {
-    if (logits.data<float>()[static_cast<std::size_t>(k)] > logits.data<float>()[static_cast<std::size_t>(digit)]) digit = k;
-  }
-  std::printf("saved to %s; the last digit is a %d, the loaded model says %d\n",
+  const cr::Tensor predictions = loaded->predict({view_of(x_test)})[0];
+  const std::span<const float> logits = predictions.data<float>().first(10);
+  const auto digit = std::max_element(logits.begin(), logits.end()) - logits.begin();
+  std::printf("saved to %s; the first held-out digit is a %d, the loaded model says %d\n",
               model_path.c_str(),
-              y.data<std::uint8_t>()[static_cast<std::size_t>(count - 1)],
-              digit);
+              y_test.data<std::uint8_t>()[0],
+              static_cast<int>(digit));
 }
 
 }  // namespace

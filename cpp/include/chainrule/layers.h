@@ -190,11 +190,11 @@ namespace layers {
 
 /// Fields that every layer has.
 struct DenseOptions {
-  Activation activation;
+  Activation activation = {};
   bool use_bias = true;
   InitializerPtr kernel_initializer = initializer("glorot_uniform");
   InitializerPtr bias_initializer = initializer("zeros");
-  std::string name;
+  std::string name = {};
   bool trainable = true;
 };
 
