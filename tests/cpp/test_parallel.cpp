@@ -13,6 +13,11 @@
 #include "parallel/parallel_for.h"
 #include "test.h"
 
+// The thread sanitizer refuses threads in a forked child unless told otherwise.
+extern "C" const char* __tsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "die_after_fork=0";
+}
+
 namespace chainrule {
 namespace {
 
