@@ -79,5 +79,7 @@ struct OpDef {
 // The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value}, variable
 // {variable}, assign {variable}.
 extern const OpDef input_op, constant_op, variable_op, assign_op;
+/// y = x in memory of its own.
+extern const OpDef copy_op;
 
 }  // namespace chainrule

@@ -52,6 +52,20 @@ void require_listed_inputs(const Graph& graph, const std::vector<Value>& inputs,
   }
 }
 
+/// `output`, or a copy if it lies in a variable that the step overwrites: it was read before.
+Value unchanging(Graph& graph, Value output) {
+  Value source = output;
+  while (source.node().op->kind == OpKind::view) source = source.node().inputs[0];
+  if (source.node().op != &variable_op) return output;
+  const Tensor& read = source.node().attrs.get<VariablePtr>("variable")->value;
+  const std::vector<int>& assignments = graph.assignments();
+  const bool overwritten = std::any_of(assignments.begin(), assignments.end(), [&](int i) {
+    const Tensor& written = graph.node(i).attrs.get<VariablePtr>("variable")->value;
+    return read.raw() < written.raw() + written.bytes() && written.raw() < read.raw() + read.bytes();
+  });
+  return overwritten ? graph.add1(copy_op, {output}) : output;
+}
+
 std::string describe(const Node& node) {
   std::string line = node.op->name;
   for (const TensorType& type : node.outputs) line += " " + type.str();
@@ -80,7 +94,8 @@ Program::Program(const Graph& graph,
   const auto n_in = static_cast<std::ptrdiff_t>(inputs.size());
   const auto n_out = static_cast<std::ptrdiff_t>(outputs.size());
   const std::vector<Value> final_inputs(first, first + n_in);
-  const std::vector<Value> final_outputs(first + n_in, first + n_in + n_out);
+  std::vector<Value> final_outputs(first + n_in, first + n_in + n_out);
+  for (Value& output : final_outputs) output = unchanging(*rewritten.graph, output);
   const Value final_check = options.check.defined() ? rewritten.tracked.back() : Value();
 
   const Plan plan = make_plan(final_graph, final_inputs, final_outputs, final_check, options.reuse_memory);
