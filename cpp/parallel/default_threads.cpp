@@ -80,9 +80,12 @@ int default_threads() {
     }
     return threads;
   }
-  const int affinity = affinity_threads();
-  const int quota = quota_threads();
-  return std::min(quota > 0 ? std::min(affinity, quota) : affinity, kMaxThreads);
+  static const int granted = [] {  // asking the system takes longer than a small training step
+    const int affinity = affinity_threads();
+    const int quota = quota_threads();
+    return std::min(quota > 0 ? std::min(affinity, quota) : affinity, kMaxThreads);
+  }();
+  return granted;
 }
 
 }  // namespace chainrule
