@@ -1,4 +1,5 @@
-// A chain of element-wise ops over one shape, as one node: what fusion makes and ops/fused.cpp runs.
+// A chain of element-wise ops over one shape, as one node: what fusion makes and ops/fused.cpp
+// runs.
 #pragma once
 
 #include <array>
@@ -8,8 +9,8 @@
 
 namespace chainrule {
 
-/// Registers 0..n-1 are the node's inputs, register n + i is the result of instruction i. All results have
-/// the node's shape; inputs broadcast to it.
+/// Registers 0..n-1 are the node's inputs, register n + i is the result of instruction i. All
+/// results have the node's shape; inputs broadcast to it.
 struct ElementwiseChain final : AttrObject {
   struct Instruction {
     const OpDef* op;

@@ -10,8 +10,8 @@ namespace chainrule {
 namespace {
 
 std::vector<TensorType> infer_leaf(const Node& node) {
-  return {{Shape(node.attrs.get<std::vector<std::int64_t>>("shape")),
-           node.attrs.get<DType>("dtype")}};
+  return {
+      {Shape(node.attrs.get<std::vector<std::int64_t>>("shape")), node.attrs.get<DType>("dtype")}};
 }
 
 std::vector<std::int64_t> dims_of(const Shape& shape) {
@@ -94,13 +94,12 @@ bool Attrs::operator==(const Attrs& other) const {
         },
         a);
   };
-  return std::equal(items_.begin(),
-                    items_.end(),
-                    other.items_.begin(),
-                    other.items_.end(),
-                    [&](const auto& a, const auto& b) {
-                      return a.first == b.first && same(a.second, b.second);
-                    });
+  return std::equal(
+      items_.begin(),
+      items_.end(),
+      other.items_.begin(),
+      other.items_.end(),
+      [&](const auto& a, const auto& b) { return a.first == b.first && same(a.second, b.second); });
 }
 
 // --- building ------------------------------------------------------------------------------------
@@ -111,7 +110,11 @@ std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs 
       invalid(op.name, "all operands must be values of one graph");
     }
   }
-  Node node{.op = &op, .inputs = std::move(inputs), .attrs = std::move(attrs), .outputs = {}, .scope = scope_};
+  Node node{.op = &op,
+            .inputs = std::move(inputs),
+            .attrs = std::move(attrs),
+            .outputs = {},
+            .scope = scope_};
   try {
     node.outputs = op.infer(node);
   } catch (const InvalidArgument& error) {
@@ -130,10 +133,9 @@ std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs 
 }
 
 Value Graph::input(const TensorType& type, std::string_view name) {
-  return add1(
-      input_op,
-      {},
-      {{"shape", dims_of(type.shape)}, {"dtype", type.dtype}, {"name", std::string(name)}});
+  return add1(input_op,
+              {},
+              {{"shape", dims_of(type.shape)}, {"dtype", type.dtype}, {"name", std::string(name)}});
 }
 
 Value Graph::constant(const Tensor& value) {
@@ -143,7 +145,8 @@ Value Graph::constant(const Tensor& value) {
 
 Value Graph::scalar(double value, DType dtype) {
   for (const auto& [known, node] : scalars_) {
-    if (known.second == dtype && std::bit_cast<std::int64_t>(known.first) == std::bit_cast<std::int64_t>(value)) {
+    if (known.second == dtype &&
+        std::bit_cast<std::int64_t>(known.first) == std::bit_cast<std::int64_t>(value)) {
       return this->value(node);
     }
   }
@@ -161,7 +164,8 @@ Value Graph::read(const VariablePtr& variable) {
 void Graph::assign(const VariablePtr& variable, Value value) {
   for (const int i : assignments_) {
     if (node(i).attrs.get<VariablePtr>("variable") == variable) {
-      invalid("assign", "a variable can be assigned once in a graph", {{"variable", variable->name}});
+      invalid(
+          "assign", "a variable can be assigned once in a graph", {{"variable", variable->name}});
     }
   }
   // What is read of another variable is read now, before any is written.

@@ -14,17 +14,17 @@
 
 namespace chainrule {
 
-/// One instruction of a program, with every pointer and size resolved: calls one kernel. It must not
-/// allocate, lock or throw.
+/// One instruction of a program, with every pointer and size resolved: calls one kernel. It must
+/// not allocate, lock or throw.
 using Step = std::function<void(const Exec&)>;
 
 /// What a gradient rule sees of the node it differentiates.
 struct VjpContext {
   Graph& graph;
   const Node& node;
-  std::span<const Value> outputs;    ///< the node's own outputs
-  std::span<const Value> upstream;   ///< gradient of each output; undefined where none arrived
-  std::span<const char> needed;      ///< 1 for inputs that want a gradient
+  std::span<const Value> outputs;   ///< the node's own outputs
+  std::span<const Value> upstream;  ///< gradient of each output; undefined where none arrived
+  std::span<const char> needed;     ///< 1 for inputs that want a gradient
 
   [[nodiscard]] Value in(int i) const { return node.inputs[static_cast<std::size_t>(i)]; }
   [[nodiscard]] Value out(int i = 0) const { return outputs[static_cast<std::size_t>(i)]; }
@@ -63,12 +63,13 @@ struct OpDef {
   OpKind kind = OpKind::compute;
   /// Output types. `node` has op, inputs and attrs. Throws InvalidArgument through invalid().
   std::vector<TensorType> (*infer)(const Node& node) = nullptr;
-  /// Emits the gradient of each needed input (others: a default Value), in the shape of that input or
-  /// of a broadcast of it: gradients() sums broadcast axes away. nullptr: the output does not vary with
-  /// the inputs, or is not meant to (comparisons, argmax, stop_gradient, random numbers): gradient zero.
+  /// Emits the gradient of each needed input (others: a default Value), in the shape of that input
+  /// or of a broadcast of it: gradients() sums broadcast axes away. nullptr: the output does not
+  /// vary with the inputs, or is not meant to (comparisons, argmax, stop_gradient, random numbers):
+  /// gradient zero.
   std::vector<Value> (*vjp)(const VjpContext& context) = nullptr;
-  /// Resolves one call: captures pointers and sizes by value, never `context` or its node, which are gone when
-  /// the step runs. An empty Step: nothing to do. nullptr for views and leaves.
+  /// Resolves one call: captures pointers and sizes by value, never `context` or its node, which
+  /// are gone when the step runs. An empty Step: nothing to do. nullptr for views and leaves.
   Step (*lower)(const LowerContext& context) = nullptr;
   /// Bytes of scratch that lower() gets.
   std::size_t (*scratch_bytes)(const Node& node) = nullptr;
@@ -76,8 +77,8 @@ struct OpDef {
   int elementwise = -1;
 };
 
-// The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value}, variable
-// {variable}, assign {variable}.
+// The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value},
+// variable {variable}, assign {variable}.
 extern const OpDef input_op, constant_op, variable_op, assign_op;
 /// y = x in memory of its own.
 extern const OpDef copy_op;

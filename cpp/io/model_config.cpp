@@ -1,9 +1,10 @@
 // The configuration of a model as JSON, and back.
 //
-//   Sequential  {"name", "trainable", "layers": [spec...]}              the Input first, if there is one
-//   Functional  {"name", "trainable", "layers": [spec...],              a layer's name is its identity
-//                "calls": [{"layer": name, "inputs": [[call, output]...]}...],   each after those it reads
-//                "inputs": [call...], "outputs": [[call, output]...]}
+//   Sequential  {"name", "trainable", "layers": [spec...]}              the Input first, if there
+//   is one Functional  {"name", "trainable", "layers": [spec...],              a layer's name is
+//   its identity
+//                "calls": [{"layer": name, "inputs": [[call, output]...]}...],   each after those
+//                it reads "inputs": [call...], "outputs": [[call, output]...]}
 
 #include <map>
 
@@ -23,7 +24,8 @@ Json::Array specs_of(const std::vector<LayerPtr>& layers) {
 
 std::shared_ptr<Layer> make_layer(const Json& spec, const ObjectFactory& make) {
   const std::string& class_name = spec.at("class_name").as_string();
-  if (class_name == "Sequential" || class_name == "Functional") return model_from_config(spec, make);
+  if (class_name == "Sequential" || class_name == "Functional")
+    return model_from_config(spec, make);
   if (make) {
     if (auto object = std::dynamic_pointer_cast<Layer>(make(Kind::layers, spec))) return object;
   }
@@ -34,7 +36,9 @@ std::shared_ptr<Layer> make_layer(const Json& spec, const ObjectFactory& make) {
 std::size_t index_of(const Json& value, std::size_t size) {
   const std::int64_t i = value.as_int();
   if (i < 0 || i >= static_cast<std::int64_t>(size)) {
-    invalid(kWhere, "a connection leads to nothing", {{"index", std::to_string(i)}, {"size", std::to_string(size)}});
+    invalid(kWhere,
+            "a connection leads to nothing",
+            {{"index", std::to_string(i)}, {"size", std::to_string(size)}});
   }
   return static_cast<std::size_t>(i);
 }
@@ -42,7 +46,8 @@ std::size_t index_of(const Json& value, std::size_t size) {
 /// The symbol that [call, output] names.
 const Symbol& symbol_at(const Json& reference, const std::vector<Symbols>& results) {
   const Json::Array& pair = reference.as_array();
-  if (pair.size() != 2) invalid(kWhere, "a connection is [call, output]", {{"connection", reference.dump()}});
+  if (pair.size() != 2)
+    invalid(kWhere, "a connection is [call, output]", {{"connection", reference.dump()}});
   const Symbols& symbols = results[index_of(pair[0], results.size())];
   return symbols[index_of(pair[1], symbols.size())];
 }
@@ -59,22 +64,27 @@ std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make)
   for (const Json& call : config.at("calls").as_array()) {
     const std::string& layer_name = call.at("layer").as_string();
     const auto layer = layers.find(layer_name);
-    if (layer == layers.end()) invalid(kWhere, "a call names no layer", {{"layer", "'" + layer_name + "'"}});
+    if (layer == layers.end())
+      invalid(kWhere, "a call names no layer", {{"layer", "'" + layer_name + "'"}});
     Symbols inputs;
-    for (const Json& reference : call.at("inputs").as_array()) inputs.push_back(symbol_at(reference, results));
-    results.push_back(inputs.empty() ? Symbols{input_symbol(layer->second)} : layer->second->apply(inputs));
+    for (const Json& reference : call.at("inputs").as_array())
+      inputs.push_back(symbol_at(reference, results));
+    results.push_back(inputs.empty() ? Symbols{input_symbol(layer->second)}
+                                     : layer->second->apply(inputs));
   }
   Symbols inputs, outputs;
   for (const Json& call : config.at("inputs").as_array()) {
     inputs.push_back(results[index_of(call, results.size())].at(0));
   }
-  for (const Json& reference : config.at("outputs").as_array()) outputs.push_back(symbol_at(reference, results));
+  for (const Json& reference : config.at("outputs").as_array())
+    outputs.push_back(symbol_at(reference, results));
   return std::make_shared<Model>(inputs, outputs, config.at("name").as_string());
 }
 
 std::shared_ptr<Model> sequential(const Json& config, const ObjectFactory& make) {
   std::vector<LayerPtr> layers;
-  for (const Json& spec : config.at("layers").as_array()) layers.emplace_back(make_layer(spec, make));
+  for (const Json& spec : config.at("layers").as_array())
+    layers.emplace_back(make_layer(spec, make));
   return std::make_shared<Sequential>(layers, config.at("name").as_string());
 }
 
@@ -96,7 +106,8 @@ Json Model::config() const {
   for (const auto& layer_call : calls_) {
     Json::Array sources;
     for (const Symbol& input : layer_call->inputs) sources.push_back(reference(input));
-    calls.push_back(Json::object({{"layer", layer_call->layer->name}, {"inputs", std::move(sources)}}));
+    calls.push_back(
+        Json::object({{"layer", layer_call->layer->name}, {"inputs", std::move(sources)}}));
     index.emplace(layer_call.get(), static_cast<std::int64_t>(index.size()));
   }
   for (const Symbol& input : inputs_) inputs.emplace_back(index.at(input.call.get()));
@@ -111,10 +122,13 @@ Json Model::config() const {
 std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& make) {
   const std::string& class_name = spec.at("class_name").as_string();
   if (class_name != "Sequential" && class_name != "Functional") {
-    invalid(kWhere, "the class must be Sequential or Functional", {{"class_name", "'" + class_name + "'"}});
+    invalid(kWhere,
+            "the class must be Sequential or Functional",
+            {{"class_name", "'" + class_name + "'"}});
   }
   const Json& config = spec.at("config");
-  std::shared_ptr<Model> model = class_name == "Sequential" ? sequential(config, make) : functional(config, make);
+  std::shared_ptr<Model> model =
+      class_name == "Sequential" ? sequential(config, make) : functional(config, make);
   if (const Json* flag = config.find("trainable")) model->trainable = flag->as_bool();
   return model;
 }

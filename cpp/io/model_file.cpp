@@ -1,5 +1,5 @@
-// One file for a model: a safetensors file whose tensors are the weights, the optimizer's and the random state,
-// and whose metadata hold the configuration.
+// One file for a model: a safetensors file whose tensors are the weights, the optimizer's and the
+// random state, and whose metadata hold the configuration.
 //
 //   <layer>/<weight>                     float32 weights; inner models prefix their name
 //   optimizer/<slot>/<layer>/<weight>    optimizer slots, in the shape of the weight
@@ -28,7 +28,11 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 using NamedWeights = std::vector<std::pair<std::string, VariablePtr>>;
 
 /// Weights by path, each once; equal paths get a number, the same in writing and in reading.
-void name_weights(const Model& model, const std::string& prefix, std::set<std::string>& used, std::set<const Variable*>& seen, NamedWeights& result) {
+void name_weights(const Model& model,
+                  const std::string& prefix,
+                  std::set<std::string>& used,
+                  std::set<const Variable*>& seen,
+                  NamedWeights& result) {
   for (const LayerPtr& layer : model.layers()) {
     if (const auto* inner = dynamic_cast<const Model*>(layer.get())) {
       name_weights(*inner, prefix + inner->name + "/", used, seen, result);
@@ -37,7 +41,8 @@ void name_weights(const Model& model, const std::string& prefix, std::set<std::s
     for (const VariablePtr& variable : layer->weights()) {
       if (!seen.insert(variable.get()).second) continue;
       std::string name = prefix + variable->name;
-      for (int k = 2; !used.insert(name).second; ++k) name = prefix + variable->name + "#" + std::to_string(k);
+      for (int k = 2; !used.insert(name).second; ++k)
+        name = prefix + variable->name + "#" + std::to_string(k);
       result.emplace_back(std::move(name), variable);
     }
   }
@@ -72,8 +77,9 @@ NamedTensors tensors_of(const Model& model) {
       // The part of the flat slot that belongs to one weight, shared memory.
       const Tensor& whole = slot->value;
       const TensorType& type = parameters.variables[i]->value.type();
-      result.emplace_back("optimizer/" + slot->name + "/" + name_of_weight.at(parameters.variables[i].get()),
-                          whole.window(type, static_cast<std::size_t>(parameters.offsets[i]) * sizeof(float)));
+      result.emplace_back(
+          "optimizer/" + slot->name + "/" + name_of_weight.at(parameters.variables[i].get()),
+          whole.window(type, static_cast<std::size_t>(parameters.offsets[i]) * sizeof(float)));
     }
   }
   return result;
@@ -85,10 +91,12 @@ Json compile_config(const Model& model) {
   if (!model.compiled()) return {};
   const CompileOptions& options = model.compile_options();
   Json::Array loss, metrics, weights(options.loss_weights.begin(), options.loss_weights.end());
-  for (const LossSpec& spec : options.loss) loss.push_back(spec.object ? spec.object->serialize() : Json());
+  for (const LossSpec& spec : options.loss)
+    loss.push_back(spec.object ? spec.object->serialize() : Json());
   for (const std::vector<MetricSpec>& of_output : options.metrics) {
     Json::Array specs;
-    for (const MetricSpec& spec : of_output) specs.push_back(spec.object ? spec.object->serialize() : Json(spec.name));
+    for (const MetricSpec& spec : of_output)
+      specs.push_back(spec.object ? spec.object->serialize() : Json(spec.name));
     metrics.emplace_back(std::move(specs));
   }
   return Json::object({{"optimizer", options.optimizer->serialize()},
@@ -110,7 +118,8 @@ CompileOptions compile_options(const Json& config, const ObjectFactory& make) {
   CompileOptions options;
   options.optimizer = make_object<Optimizer>(Kind::optimizers, config.at("optimizer"), make);
   for (const Json& spec : config.at("loss").as_array()) {
-    options.loss.emplace_back(spec.is_null() ? LossPtr() : make_object<Loss>(Kind::losses, spec, make));
+    options.loss.emplace_back(spec.is_null() ? LossPtr()
+                                             : make_object<Loss>(Kind::losses, spec, make));
   }
   for (const Json& of_output : config.at("metrics").as_array()) {
     std::vector<MetricSpec>& specs = options.metrics.emplace_back();
@@ -122,7 +131,8 @@ CompileOptions compile_options(const Json& config, const ObjectFactory& make) {
       }
     }
   }
-  for (const Json& weight : config.at("loss_weights").as_array()) options.loss_weights.push_back(weight.as_double());
+  for (const Json& weight : config.at("loss_weights").as_array())
+    options.loss_weights.push_back(weight.as_double());
   options.raise_nonfinite = config.at("raise_nonfinite").as_bool();
   return options;
 }
@@ -138,7 +148,8 @@ std::string metadata_of(const TensorFile& file, std::string_view key, const std:
           {{"path", "'" + path + "'"}});
 }
 
-/// Copies the file's tensors into the model's, which must be the same set. Optimizer state may be left out.
+/// Copies the file's tensors into the model's, which must be the same set. Optimizer state may be
+/// left out.
 void restore(const NamedTensors& places, const TensorFile& file, bool with_optimizer) {
   std::map<std::string, const Tensor*> stored;
   for (const auto& [name, tensor] : file.tensors) {
@@ -146,7 +157,8 @@ void restore(const NamedTensors& places, const TensorFile& file, bool with_optim
   }
   for (const auto& [name, place] : places) {
     const auto found = stored.find(name);
-    if (found == stored.end()) invalid("load_model", "the file lacks a tensor of the model", {{"tensor", "'" + name + "'"}});
+    if (found == stored.end())
+      invalid("load_model", "the file lacks a tensor of the model", {{"tensor", "'" + name + "'"}});
     if (found->second->type() != place.type()) {
       invalid("load_model",
               "tensor '" + name + "' must be " + place.type().str(),
@@ -157,10 +169,12 @@ void restore(const NamedTensors& places, const TensorFile& file, bool with_optim
     std::set<std::string> known;
     for (const auto& [name, place] : places) known.insert(name);
     for (const auto& [name, tensor] : stored) {
-      if (!known.contains(name)) invalid("load_model", "the model has no such tensor", {{"tensor", "'" + name + "'"}});
+      if (!known.contains(name))
+        invalid("load_model", "the model has no such tensor", {{"tensor", "'" + name + "'"}});
     }
   }
-  for (const auto& [name, place] : places) std::memcpy(place.raw(), stored[name]->raw(), place.bytes());
+  for (const auto& [name, place] : places)
+    std::memcpy(place.raw(), stored[name]->raw(), place.bytes());
 }
 
 }  // namespace
@@ -176,9 +190,12 @@ void Model::save(const std::string& path) const {
   write_safetensors(path, file);
 }
 
-std::shared_ptr<Model> load_model(const std::string& path, const ObjectFactory& make, bool compile) {
+std::shared_ptr<Model> load_model(const std::string& path,
+                                  const ObjectFactory& make,
+                                  bool compile) {
   const TensorFile file = read_safetensors(path);
-  if (metadata_of(file, "format", path) != kFormat || metadata_of(file, "version", path) != kVersion) {
+  if (metadata_of(file, "format", path) != kFormat ||
+      metadata_of(file, "version", path) != kVersion) {
     invalid("load_model",
             std::string("the file must be of format '") + kFormat + "', version " + kVersion,
             {{"format", metadata_of(file, "format", path)},
@@ -188,7 +205,8 @@ std::shared_ptr<Model> load_model(const std::string& path, const ObjectFactory& 
   std::size_t bytes = 0;
   for (const auto& [name, tensor] : file.tensors) bytes += tensor.bytes();
   const WeightBudget budget(bytes);
-  std::shared_ptr<Model> model = model_from_config(Json::parse(metadata_of(file, "model", path)), make);
+  std::shared_ptr<Model> model =
+      model_from_config(Json::parse(metadata_of(file, "model", path)), make);
   model->require_shape("load_model");
   const Json compile_spec = Json::parse(metadata_of(file, "compile", path));
   const bool compiled = compile && !compile_spec.is_null();

@@ -25,7 +25,8 @@ void gather_batch(const Exec& exec,
   const auto* source = static_cast<const std::byte*>(samples.data);
   auto* target = static_cast<std::byte*>(out);
   const std::int64_t bytes = samples.size * static_cast<std::int64_t>(size_of(dtype));
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrainBytes / std::max<std::int64_t>(1, bytes));
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, kGrainBytes / std::max<std::int64_t>(1, bytes));
   const isa::ElementwiseFn cast =
       samples.dtype == dtype
           ? nullptr

@@ -16,8 +16,8 @@ struct Samples {
   std::int64_t stride;
 };
 
-/// out (count, size) of `dtype` = samples order[0..count), or first..first + count when order is null,
-/// converted as the kernel table's cast does.
+/// out (count, size) of `dtype` = samples order[0..count), or first..first + count when order is
+/// null, converted as the kernel table's cast does.
 void gather_batch(const Exec& exec,
                   void* out,
                   DType dtype,

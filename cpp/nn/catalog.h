@@ -8,10 +8,17 @@ namespace chainrule {
 /// Calls register_<stem>(catalog) of every cpp/nn/<kind>/<stem>.cpp.
 void register_all(Catalog& catalog);
 
-/// Makes the ClassInfo of a default-constructible class: add<DenseLayer>(catalog, Kind::layers, "Dense", "...").
+/// Makes the ClassInfo of a default-constructible class: add<DenseLayer>(catalog, Kind::layers,
+/// "Dense", "...").
 template <class T>
-void add(Catalog& catalog, Kind kind, std::string name, std::string doc, std::vector<std::string> aliases = {}) {
-  catalog.add(kind, {std::move(name), std::move(aliases), std::move(doc), [] { return std::make_shared<T>(); }});
+void add(Catalog& catalog,
+         Kind kind,
+         std::string name,
+         std::string doc,
+         std::vector<std::string> aliases = {}) {
+  catalog.add(kind, {std::move(name), std::move(aliases), std::move(doc), [] {
+                       return std::make_shared<T>();
+                     }});
 }
 
 }  // namespace chainrule

@@ -9,11 +9,13 @@
 namespace chainrule {
 
 const Rule positive{"the value must be positive", [](const Json& v) { return v.as_double() > 0; }};
-const Rule not_negative{"the value must not be negative", [](const Json& v) { return v.as_double() >= 0; }};
+const Rule not_negative{"the value must not be negative",
+                        [](const Json& v) { return v.as_double() >= 0; }};
 const Rule unit_interval{"the value must be in [0, 1)",
                          [](const Json& v) { return v.as_double() >= 0 && v.as_double() < 1; }};
-const Rule closed_unit_interval{"the value must be in [0, 1]",
-                                [](const Json& v) { return v.as_double() >= 0 && v.as_double() <= 1; }};
+const Rule closed_unit_interval{"the value must be in [0, 1]", [](const Json& v) {
+                                  return v.as_double() >= 0 && v.as_double() <= 1;
+                                }};
 
 namespace {
 
@@ -35,7 +37,9 @@ class Reader final : public Fields {
   void finish() const {
     for (const auto& [name, value] : config_.as_object()) {
       if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
-        invalid(where_, "there is no argument '" + name + "'." + did_you_mean(name, known_), {{name, value.dump()}});
+        invalid(where_,
+                "there is no argument '" + name + "'." + did_you_mean(name, known_),
+                {{name, value.dump()}});
       }
     }
   }
@@ -62,13 +66,17 @@ class Reader final : public Fields {
 
 std::string python_text(const Json& value) {
   switch (value.kind()) {
-    case Json::Kind::null: return "None";
-    case Json::Kind::boolean: return value.as_bool() ? "True" : "False";
-    case Json::Kind::string: return "'" + value.as_string() + "'";
+    case Json::Kind::null:
+      return "None";
+    case Json::Kind::boolean:
+      return value.as_bool() ? "True" : "False";
+    case Json::Kind::string:
+      return "'" + value.as_string() + "'";
     case Json::Kind::object:
       if (const Json* name = value.find("class_name")) return name->as_string() + "()";
       return value.dump();
-    default: return value.dump();
+    default:
+      return value.dump();
   }
 }
 
@@ -96,7 +104,8 @@ Json Configurable::serialize() const {
 std::string Configurable::repr() const {
   std::string text;
   std::vector<FieldInfo> defaults;
-  for (const Kind kind : {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
+  for (const Kind kind :
+       {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
     for (const ClassInfo& info : catalog().classes(kind)) {
       if (info.name == class_name()) defaults = list_fields(*info.make());
     }
@@ -122,7 +131,8 @@ void configure(Configurable& object, const Json& config) {
 // --- catalog -------------------------------------------------------------------------------------
 
 std::string_view name_of(Kind kind) {
-  constexpr std::string_view names[] = {"layers", "losses", "metrics", "optimizers", "initializers"};
+  constexpr std::string_view names[] = {
+      "layers", "losses", "metrics", "optimizers", "initializers"};
   return names[static_cast<int>(kind)];
 }
 
@@ -138,7 +148,8 @@ const ClassInfo& Catalog::find(Kind kind, std::string_view name) const {
   std::vector<std::string> known;
   for (const ClassInfo& info : classes(kind)) {
     if (name == info.name || name == snake_case(info.name)) return info;
-    if (std::find(info.aliases.begin(), info.aliases.end(), name) != info.aliases.end()) return info;
+    if (std::find(info.aliases.begin(), info.aliases.end(), name) != info.aliases.end())
+      return info;
     known.push_back(info.name);
     if (snake_case(info.name) != info.name) known.push_back(snake_case(info.name));
     known.insert(known.end(), info.aliases.begin(), info.aliases.end());
@@ -162,8 +173,10 @@ std::string snake_case(std::string_view class_name) {
   std::string result;
   for (std::size_t i = 0; i < class_name.size(); ++i) {
     const bool upper = std::isupper(static_cast<unsigned char>(class_name[i])) != 0;
-    const bool after_lower = i > 0 && std::isupper(static_cast<unsigned char>(class_name[i - 1])) == 0;
-    const bool before_lower = i + 1 < class_name.size() && std::islower(static_cast<unsigned char>(class_name[i + 1])) != 0;
+    const bool after_lower =
+        i > 0 && std::isupper(static_cast<unsigned char>(class_name[i - 1])) == 0;
+    const bool before_lower = i + 1 < class_name.size() &&
+                              std::islower(static_cast<unsigned char>(class_name[i + 1])) != 0;
     if (upper && i > 0 && class_name[i - 1] != '_' && (after_lower || before_lower)) result += '_';
     result += static_cast<char>(std::tolower(static_cast<unsigned char>(class_name[i])));
   }
@@ -181,7 +194,8 @@ std::shared_ptr<Configurable> deserialize(Kind kind, const Json& spec) {
             "a name or {\"class_name\": ..., \"config\": {...}} is needed",
             {{"kind", std::string(name_of(spec.kind()))}});
   }
-  std::shared_ptr<Configurable> object = catalog().find(kind, spec.at("class_name").as_string()).make();
+  std::shared_ptr<Configurable> object =
+      catalog().find(kind, spec.at("class_name").as_string()).make();
   const Json* config = spec.find("config");
   configure(*object, config == nullptr || config->is_null() ? Json::object() : *config);
   return object;

@@ -69,19 +69,23 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
   for (const std::int64_t length : shape.dims()) {
     if (length == Shape::kUnknown[0] || length == Shape::kUnknown[1]) {
       invalid(class_name(),
-              "the shape of weight '" + weight_name + "' must not depend on an unknown length of the input",
+              "the shape of weight '" + weight_name +
+                  "' must not depend on an unknown length of the input",
               {{"shape", shape.str()}, {"layer", "'" + name + "'"}});
     }
   }
   const std::size_t bytes = TensorType{shape, dtype}.bytes();
   if (bytes > weight_budget) {
-    invalid("load", "the configuration asks for more weights than the file holds", {{"weight", "'" + name + "/" + weight_name + "'"}, {"shape", shape.str()}});
+    invalid("load",
+            "the configuration asks for more weights than the file holds",
+            {{"weight", "'" + name + "/" + weight_name + "'"}, {"shape", shape.str()}});
   }
   if (weight_budget != std::numeric_limits<std::size_t>::max()) weight_budget -= bytes;
   Random random(next_random_seed());
   auto variable = std::make_shared<Variable>();
   variable->name = name + "/" + weight_name;
-  const InitializerPtr chosen = weight_initializer ? weight_initializer : initializer("glorot_uniform");
+  const InitializerPtr chosen =
+      weight_initializer ? weight_initializer : initializer("glorot_uniform");
   variable->value = chosen->values(shape, dtype, random);
   variable->trainable = is_trainable;
   weights_.push_back(variable);
@@ -115,7 +119,8 @@ std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& input
     const Graph::Scope scope(graph, name);
     CallContext context{.graph = graph, .random_state = {}, .losses = {}};
     std::vector<Value> values;
-    for (const TensorType& type : inputs) values.push_back(graph.input(with_unknown(type, stand_in), "input"));
+    for (const TensorType& type : inputs)
+      values.push_back(graph.input(with_unknown(type, stand_in), "input"));
     std::vector<TensorType>& types = traces.emplace_back();
     for (const Value& value : call(context, values)) types.push_back(value.type());
   }
@@ -124,7 +129,8 @@ std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& input
     const Shape& first = traces[0][i].shape;
     const Shape& second = traces[1][i].shape;
     for (int axis = 0; axis < first.rank(); ++axis) {
-      if (first[axis] != second[axis]) result[i].shape = result[i].shape.with(axis, Shape::kUnknown[0]);
+      if (first[axis] != second[axis])
+        result[i].shape = result[i].shape.with(axis, Shape::kUnknown[0]);
     }
   }
   return result;
@@ -134,7 +140,9 @@ Symbols Layer::apply(const Symbols& inputs) {
   std::vector<TensorType> types;
   for (const Symbol& symbol : inputs) {
     if (!symbol.call) {
-      invalid(class_name(), "a layer is applied to outputs of layers or of Input", {{"layer", "'" + name + "'"}});
+      invalid(class_name(),
+              "a layer is applied to outputs of layers or of Input",
+              {{"layer", "'" + name + "'"}});
     }
     types.push_back(symbol.type);
   }
@@ -150,7 +158,8 @@ std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Valu
   if (inputs.size() != 1) {
     std::vector<TensorType> types;
     for (const Value& value : inputs) types.push_back(value.type());
-    invalid(class_name(), "the layer takes one input", {{"inputs", "[" + shapes_text(types) + "]"}});
+    invalid(
+        class_name(), "the layer takes one input", {{"inputs", "[" + shapes_text(types) + "]"}});
   }
   return {call(context, inputs[0])};
 }
@@ -161,8 +170,9 @@ WeightBudget::~WeightBudget() { weight_budget = saved_; }
 namespace layers {
 
 LayerPtr make(std::string_view class_name, const Json::Object& arguments) {
-  return std::static_pointer_cast<Layer>(deserialize(
-      Kind::layers, Json::object({{"class_name", class_name}, {"config", Json::object(arguments)}})));
+  return std::static_pointer_cast<Layer>(
+      deserialize(Kind::layers,
+                  Json::object({{"class_name", class_name}, {"config", Json::object(arguments)}})));
 }
 
 }  // namespace layers

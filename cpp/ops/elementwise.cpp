@@ -1,4 +1,5 @@
-// The element-wise ops: one line each in chainrule/elementwise.def; cast, broadcast_to, clip, stop_gradient.
+// The element-wise ops: one line each in chainrule/elementwise.def; cast, broadcast_to, clip,
+// stop_gradient.
 
 #include <cmath>
 #include <span>
@@ -94,45 +95,45 @@ Value gradient_or_none(const Rule& rule, bool needed) {
 }
 
 // dy has the shape of y; the sum over broadcast axes is gradients()' business.
-#define UNARY(name, dtypes, result, value, gradient, ...)                     \
-  std::vector<Value> name##_vjp(const VjpContext& context) {                  \
-    [[maybe_unused]] const Value x = context.in(0);                           \
-    [[maybe_unused]] const Value y = context.out();                           \
-    [[maybe_unused]] const Value dy = context.dy();                           \
-    const auto rule = [&] { return gradient; };                               \
-    return {gradient_or_none(rule, context.needed[0] != 0)};                  \
-  }                                                                           \
-  constexpr bool name##_is_differentiable =                                   \
-      !std::is_same_v<decltype([](Value x, Value y, Value dy) {               \
-                        (void)x, (void)y, (void)dy;                           \
-                        return gradient;                                      \
-                      }(Value(), Value(), Value())),                          \
+#define UNARY(name, dtypes, result, value, gradient, ...)       \
+  std::vector<Value> name##_vjp(const VjpContext& context) {    \
+    [[maybe_unused]] const Value x = context.in(0);             \
+    [[maybe_unused]] const Value y = context.out();             \
+    [[maybe_unused]] const Value dy = context.dy();             \
+    const auto rule = [&] { return gradient; };                 \
+    return {gradient_or_none(rule, context.needed[0] != 0)};    \
+  }                                                             \
+  constexpr bool name##_is_differentiable =                     \
+      !std::is_same_v<decltype([](Value x, Value y, Value dy) { \
+                        (void)x, (void)y, (void)dy;             \
+                        return gradient;                        \
+                      }(Value(), Value(), Value())),            \
                       NoGradient>;
-#define BINARY(name, dtypes, result, value, gradient_a, gradient_b, ...)      \
-  std::vector<Value> name##_vjp(const VjpContext& context) {                  \
-    [[maybe_unused]] const Value a = context.in(0);                           \
-    [[maybe_unused]] const Value b = context.in(1);                           \
-    [[maybe_unused]] const Value y = context.out();                           \
-    [[maybe_unused]] const Value dy = context.dy();                           \
-    const auto rule_a = [&] { return gradient_a; };                           \
-    const auto rule_b = [&] { return gradient_b; };                           \
-    return {gradient_or_none(rule_a, context.needed[0] != 0),                 \
-            gradient_or_none(rule_b, context.needed[1] != 0)};                \
-  }                                                                           \
-  constexpr bool name##_is_differentiable =                                   \
-      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) {      \
-                        (void)a, (void)b, (void)y, (void)dy;                  \
-                        return gradient_a;                                    \
-                      }(Value(), Value(), Value(), Value())),                 \
+#define BINARY(name, dtypes, result, value, gradient_a, gradient_b, ...) \
+  std::vector<Value> name##_vjp(const VjpContext& context) {             \
+    [[maybe_unused]] const Value a = context.in(0);                      \
+    [[maybe_unused]] const Value b = context.in(1);                      \
+    [[maybe_unused]] const Value y = context.out();                      \
+    [[maybe_unused]] const Value dy = context.dy();                      \
+    const auto rule_a = [&] { return gradient_a; };                      \
+    const auto rule_b = [&] { return gradient_b; };                      \
+    return {gradient_or_none(rule_a, context.needed[0] != 0),            \
+            gradient_or_none(rule_b, context.needed[1] != 0)};           \
+  }                                                                      \
+  constexpr bool name##_is_differentiable =                              \
+      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) { \
+                        (void)a, (void)b, (void)y, (void)dy;             \
+                        return gradient_a;                               \
+                      }(Value(), Value(), Value(), Value())),            \
                       NoGradient>;
-#define TERNARY(name, dtypes, result, value, gradient_b, gradient_c, ...)     \
-  std::vector<Value> name##_vjp(const VjpContext& context) {                  \
-    const Value c = context.in(0);                                            \
-    const Value dy = context.dy();                                            \
-    return {Value(),                                                          \
+#define TERNARY(name, dtypes, result, value, gradient_b, gradient_c, ...)          \
+  std::vector<Value> name##_vjp(const VjpContext& context) {                       \
+    const Value c = context.in(0);                                                 \
+    const Value dy = context.dy();                                                 \
+    return {Value(),                                                               \
             gradient_or_none([&] { return gradient_b; }, context.needed[1] != 0),  \
             gradient_or_none([&] { return gradient_c; }, context.needed[2] != 0)}; \
-  }                                                                           \
+  }                                                                                \
   constexpr bool name##_is_differentiable = true;
 #include "chainrule/elementwise.def"
 #undef UNARY
@@ -141,12 +142,12 @@ Value gradient_or_none(const Rule& rule, bool needed) {
 
 // --- the ops -------------------------------------------------------------------------------------
 
-#define DEFINE(id, dtypes, result, ...)                              \
-  const OpDef id##_op{.name = #id,                                   \
-                      .kind = OpKind::elementwise,                   \
-                      .infer = infer<result>,                        \
+#define DEFINE(id, dtypes, result, ...)                                   \
+  const OpDef id##_op{.name = #id,                                        \
+                      .kind = OpKind::elementwise,                        \
+                      .infer = infer<result>,                             \
                       .vjp = id##_is_differentiable ? id##_vjp : nullptr, \
-                      .lower = lower_elementwise,                    \
+                      .lower = lower_elementwise,                         \
                       .elementwise = isa::id##_code};
 #define UNARY DEFINE
 #define BINARY DEFINE
@@ -193,21 +194,21 @@ const OpDef stop_gradient_op{
 
 }  // namespace
 
-#define UNARY(name, dtypes, ...)                                                  \
-  Value name(Value x) {                                                           \
-    return x.graph().add1(name##_op, {cast(x, computed_in(dtypes, x.dtype()))});  \
+#define UNARY(name, dtypes, ...)                                                 \
+  Value name(Value x) {                                                          \
+    return x.graph().add1(name##_op, {cast(x, computed_in(dtypes, x.dtype()))}); \
   }
 #define BINARY(name, dtypes, ...)                            \
   Value name(Operand a, Operand b) {                         \
     const Pair pair = promote(#name, dtypes, a, b);          \
     return pair.a.graph().add1(name##_op, {pair.a, pair.b}); \
   }
-#define TERNARY(name, dtypes, ...)                                                               \
-  Value name(Value condition, Operand a, Operand b) {                                            \
-    Graph& graph = condition.graph();                                                            \
-    if (a.is_number() && b.is_number()) a = graph.scalar(a.number(), DType::float32);            \
-    const Pair pair = promote(#name, dtypes, a, b);                                              \
-    return graph.add1(name##_op, {cast(condition, DType::boolean), pair.a, pair.b});             \
+#define TERNARY(name, dtypes, ...)                                                    \
+  Value name(Value condition, Operand a, Operand b) {                                 \
+    Graph& graph = condition.graph();                                                 \
+    if (a.is_number() && b.is_number()) a = graph.scalar(a.number(), DType::float32); \
+    const Pair pair = promote(#name, dtypes, a, b);                                   \
+    return graph.add1(name##_op, {cast(condition, DType::boolean), pair.a, pair.b});  \
   }
 #include "chainrule/elementwise.def"
 #undef UNARY

@@ -8,7 +8,8 @@ namespace chainrule {
 namespace {
 
 const ElementwiseChain& chain_of(const Node& node) {
-  return static_cast<const ElementwiseChain&>(*node.attrs.get<std::shared_ptr<const AttrObject>>("chain"));
+  return static_cast<const ElementwiseChain&>(
+      *node.attrs.get<std::shared_ptr<const AttrObject>>("chain"));
 }
 
 std::vector<TensorType> infer(const Node& node) {
@@ -16,24 +17,28 @@ std::vector<TensorType> infer(const Node& node) {
   const std::size_t first = node.inputs.size();
   std::vector<TensorType> types;
   for (const int output : chain.outputs) {
-    types.push_back({chain.shape, chain.instructions[static_cast<std::size_t>(output) - first].dtype});
+    types.push_back(
+        {chain.shape, chain.instructions[static_cast<std::size_t>(output) - first].dtype});
   }
   return types;
 }
 
 /// Appends one op to a kernel program; args are its registers.
-int apply(kernels::ElementwiseProgram& program, const OpDef& op, const std::array<int, 3>& args, DType result) {
+int apply(kernels::ElementwiseProgram& program,
+          const OpDef& op,
+          const std::array<int, 3>& args,
+          DType result) {
   if (op.elementwise < 0) return program.cast(args[0], result);  // cast, broadcast_to
   const bool has_condition = args[2] >= 0;
-  return program.apply(op.elementwise, program.dtype(args[has_condition ? 1 : 0]), args[0], args[1], args[2]);
+  return program.apply(
+      op.elementwise, program.dtype(args[has_condition ? 1 : 0]), args[0], args[1], args[2]);
 }
 
 Step run(kernels::ElementwiseProgram program) {
   program.prepare();
   // Shared, so that copying the step does not copy the program.
-  return [program = std::make_shared<const kernels::ElementwiseProgram>(std::move(program))](const Exec& exec) {
-    kernels::run_elementwise(exec, *program);
-  };
+  return [program = std::make_shared<const kernels::ElementwiseProgram>(std::move(program))](
+             const Exec& exec) { kernels::run_elementwise(exec, *program); };
 }
 
 Step lower(const LowerContext& call) {

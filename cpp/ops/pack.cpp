@@ -1,5 +1,5 @@
-// pack: several arrays as one flat buffer. The plan lets their producers write straight into it, so there is
-// usually nothing left to run.
+// pack: several arrays as one flat buffer. The plan lets their producers write straight into it, so
+// there is usually nothing left to run.
 
 #include <cstring>
 #include <span>
@@ -16,18 +16,23 @@ std::vector<TensorType> infer(const Node& node) {
   if (offsets.size() != node.inputs.size() || node.inputs.empty()) {
     invalid("pack",
             "there must be one offset for each of at least one input",
-            {{"inputs", std::to_string(node.inputs.size())}, {"offsets", std::to_string(offsets.size())}});
+            {{"inputs", std::to_string(node.inputs.size())},
+             {"offsets", std::to_string(offsets.size())}});
   }
   std::int64_t end = 0;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     const TensorType& type = node.inputs[i].type();
     if (type.dtype != node.in(0).dtype) {
-      invalid("pack", "all inputs must have one dtype", {{"first", node.in(0).str()}, {"other", type.str()}});
+      invalid("pack",
+              "all inputs must have one dtype",
+              {{"first", node.in(0).str()}, {"other", type.str()}});
     }
     if (offsets[i] < end || offsets[i] + type.shape.size() > size) {
       invalid("pack",
               "pieces must follow each other without overlap inside the buffer",
-              {{"offset", std::to_string(offsets[i])}, {"piece", type.str()}, {"size", std::to_string(size)}});
+              {{"offset", std::to_string(offsets[i])},
+               {"piece", type.str()},
+               {"size", std::to_string(size)}});
     }
     end = offsets[i] + type.shape.size();
   }
@@ -40,7 +45,8 @@ std::vector<Value> vjp(const VjpContext& c) {
   std::vector<Value> result;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     const Shape& shape = c.node.inputs[i].shape();
-    result.push_back(c.needed[i] != 0 ? reshape(slice(c.dy(), {offsets[i]}, {shape.size()}), shape) : Value());
+    result.push_back(c.needed[i] != 0 ? reshape(slice(c.dy(), {offsets[i]}, {shape.size()}), shape)
+                                      : Value());
   }
   return result;
 }
@@ -64,11 +70,14 @@ Step lower(const LowerContext& call) {
   };
 }
 
-const OpDef pack_op{.name = "pack", .kind = OpKind::pack, .infer = infer, .vjp = vjp, .lower = lower};
+const OpDef pack_op{
+    .name = "pack", .kind = OpKind::pack, .infer = infer, .vjp = vjp, .lower = lower};
 
 }  // namespace
 
-Value pack(const std::vector<Value>& xs, const std::vector<std::int64_t>& offsets, std::int64_t size) {
+Value pack(const std::vector<Value>& xs,
+           const std::vector<std::int64_t>& offsets,
+           std::int64_t size) {
   if (xs.empty()) invalid("pack", "there must be at least one input");
   return xs[0].graph().add1(pack_op, xs, {{"offsets", offsets}, {"size", size}});
 }

@@ -6,7 +6,8 @@
 
 namespace chainrule {
 
-/// Hands out kAlignment-aligned offsets, best fit first, and grows at the end. No memory is touched.
+/// Hands out kAlignment-aligned offsets, best fit first, and grows at the end. No memory is
+/// touched.
 class ArenaPlanner {
  public:
   std::size_t allocate(std::size_t bytes);

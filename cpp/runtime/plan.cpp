@@ -18,9 +18,9 @@ struct Storage {
   std::size_t bytes = 0;
   std::byte* external = nullptr;  // memory of a variable or constant
   bool is_variable = false;
-  bool pinned = false;    // has its own memory for the whole run
-  int producer = -1;      // node that fills it; -1 for leaves
-  int parent = -1;        // storage that contains this one, at parent_offset bytes
+  bool pinned = false;  // has its own memory for the whole run
+  int producer = -1;    // node that fills it; -1 for leaves
+  int parent = -1;      // storage that contains this one, at parent_offset bytes
   std::size_t parent_offset = 0;
   std::size_t offset = 0;  // in the arena, for those without parent
   int last_use = -1;       // position of the last instruction that reads or writes it
@@ -49,7 +49,8 @@ class Planner {
   using Key = std::size_t;
 
   [[nodiscard]] Key id(const Value& value) const {
-    return storage_of_[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    return storage_of_[static_cast<std::size_t>(value.node_index())]
+                      [static_cast<std::size_t>(value.output())];
   }
   [[nodiscard]] const Node& node(int i) const { return graph_.node(i); }
   [[nodiscard]] Key root(Key key) const {
@@ -85,8 +86,8 @@ class Planner {
   /// May the producer of this storage write it somewhere else than the arena's free memory?
   [[nodiscard]] bool movable(Key key, std::size_t bytes) const {
     const Storage& s = storages_[key];
-    return s.producer >= 0 && s.external == nullptr && s.parent < 0 && !s.pinned && s.bytes == bytes &&
-           node(s.producer).op->kind != OpKind::pack;
+    return s.producer >= 0 && s.external == nullptr && s.parent < 0 && !s.pinned &&
+           s.bytes == bytes && node(s.producer).op->kind != OpKind::pack;
   }
 
   void place_packs() {
@@ -99,19 +100,24 @@ class Planner {
         const Value& piece = node(i).inputs[k];
         if (!movable(id(piece), piece.type().bytes())) continue;
         storages_[id(piece)].parent = static_cast<int>(whole);
-        storages_[id(piece)].parent_offset = static_cast<std::size_t>(offsets[k]) * size_of(piece.dtype());
+        storages_[id(piece)].parent_offset =
+            static_cast<std::size_t>(offsets[k]) * size_of(piece.dtype());
       }
     }
   }
 
-  // --- assignments ---------------------------------------------------------------------------------
+  // --- assignments
+  // ---------------------------------------------------------------------------------
 
-  [[nodiscard]] static bool overlap(const std::byte* a, std::size_t a_bytes, const std::byte* b, std::size_t b_bytes) {
+  [[nodiscard]] static bool overlap(const std::byte* a,
+                                    std::size_t a_bytes,
+                                    const std::byte* b,
+                                    std::size_t b_bytes) {
     return a < b + b_bytes && b < a + a_bytes;
   }
 
-  /// Candidates for being computed straight into their variable: all but those that the checked value or
-  /// a pack depends on, since these must exist before any variable changes.
+  /// Candidates for being computed straight into their variable: all but those that the checked
+  /// value or a pack depends on, since these must exist before any variable changes.
   void choose_direct_assignments(Value check) {
     std::vector<bool> early(static_cast<std::size_t>(graph_.size()), false);
     for (int i = graph_.size() - 1; i >= 0; --i) {
@@ -119,13 +125,17 @@ class Planner {
                           (check.defined() && check.node_index() == i);
       if (!wanted) continue;
       early[static_cast<std::size_t>(i)] = true;
-      for (const Value& input : node(i).inputs) early[static_cast<std::size_t>(input.node_index())] = true;
+      for (const Value& input : node(i).inputs)
+        early[static_cast<std::size_t>(input.node_index())] = true;
     }
     for (const int i : graph_.assignments()) {
       const Value& value = node(i).inputs[0];
       const Key key = id(value);
-      if (!movable(key, value.type().bytes()) || early[static_cast<std::size_t>(storages_[key].producer)]) continue;
-      const bool taken = std::any_of(direct_.begin(), direct_.end(), [&](const auto& d) { return d.second == key; });
+      if (!movable(key, value.type().bytes()) ||
+          early[static_cast<std::size_t>(storages_[key].producer)])
+        continue;
+      const bool taken = std::any_of(
+          direct_.begin(), direct_.end(), [&](const auto& d) { return d.second == key; });
       if (!taken) direct_[i] = key;
     }
   }
@@ -133,10 +143,12 @@ class Planner {
   /// Writers of variables, and what depends on them, go last; copies of assignments last of all.
   void order_instructions() {
     std::vector<bool> late(static_cast<std::size_t>(graph_.size()), false);
-    for (const auto& [assignment, key] : direct_) late[static_cast<std::size_t>(storages_[key].producer)] = true;
+    for (const auto& [assignment, key] : direct_)
+      late[static_cast<std::size_t>(storages_[key].producer)] = true;
     for (int i = 0; i < graph_.size(); ++i) {
       for (const Value& input : node(i).inputs) {
-        if (late[static_cast<std::size_t>(input.node_index())]) late[static_cast<std::size_t>(i)] = true;
+        if (late[static_cast<std::size_t>(input.node_index())])
+          late[static_cast<std::size_t>(i)] = true;
       }
     }
     for (const int phase : {0, 1, 2}) {
@@ -149,7 +161,8 @@ class Planner {
       }
     }
     position_.assign(static_cast<std::size_t>(graph_.size()), -1);
-    for (std::size_t p = 0; p < plan_.order.size(); ++p) position_[static_cast<std::size_t>(plan_.order[p])] = static_cast<int>(p);
+    for (std::size_t p = 0; p < plan_.order.size(); ++p)
+      position_[static_cast<std::size_t>(plan_.order[p])] = static_cast<int>(p);
   }
 
   /// Does some instruction still need the variable's old content when `producer` overwrites it?
@@ -160,9 +173,11 @@ class Planner {
       if (reader.op->kind == OpKind::assign && direct_.contains(plan_.order[p])) continue;
       for (const Value& input : reader.inputs) {
         const Storage& s = storages_[id(input)];
-        if (!s.is_variable || !overlap(s.external, s.bytes, variable.raw(), variable.bytes())) continue;
+        if (!s.is_variable || !overlap(s.external, s.bytes, variable.raw(), variable.bytes()))
+          continue;
         // An element-wise op may overwrite what it reads, element by element.
-        const bool in_place = plan_.order[p] == producer && reader.op->kind == OpKind::elementwise &&
+        const bool in_place = plan_.order[p] == producer &&
+                              reader.op->kind == OpKind::elementwise &&
                               s.external == variable.raw() && input.shape() == reader.out().shape &&
                               input.type().bytes() == variable.bytes();
         if (!in_place) return true;
@@ -185,7 +200,8 @@ class Planner {
     }
   }
 
-  // --- memory --------------------------------------------------------------------------------------
+  // --- memory
+  // --------------------------------------------------------------------------------------
 
   void find_last_uses() {
     const auto use = [&](Key key, int position) {
@@ -204,8 +220,8 @@ class Planner {
     }
   }
 
-  /// The input whose memory output `k` of element-wise node `i` may take over, or none: it dies here, has the
-  /// output's size and full shape, and no other operand is the same memory.
+  /// The input whose memory output `k` of element-wise node `i` may take over, or none: it dies
+  /// here, has the output's size and full shape, and no other operand is the same memory.
   [[nodiscard]] const Value* dying_twin(int i, std::size_t k, const std::set<Key>& taken) const {
     const Node& n = node(i);
     if (!reuse_ || n.op->kind != OpKind::elementwise) return nullptr;
@@ -214,7 +230,8 @@ class Planner {
       const Storage& s = storages_[key];
       const auto same_memory = [&](const Value& other) { return id(other) == key; };
       if (s.external == nullptr && s.parent < 0 && s.producer >= 0 && !taken.contains(key) &&
-          s.last_use == position_[static_cast<std::size_t>(i)] && input.shape() == n.outputs[k].shape &&
+          s.last_use == position_[static_cast<std::size_t>(i)] &&
+          input.shape() == n.outputs[k].shape &&
           size_of(input.dtype()) == size_of(n.outputs[k].dtype) &&
           std::count_if(n.inputs.begin(), n.inputs.end(), same_memory) == 1) {
         return &input;
@@ -272,9 +289,11 @@ class Planner {
       for (const Key key : storage_of_[i]) {
         std::size_t shift = 0;
         Key k = key;
-        for (; storages_[k].parent >= 0; k = static_cast<Key>(storages_[k].parent)) shift += storages_[k].parent_offset;
+        for (; storages_[k].parent >= 0; k = static_cast<Key>(storages_[k].parent))
+          shift += storages_[k].parent_offset;
         const Storage& s = storages_[root(key)];
-        plan_.outputs[i].push_back(s.external != nullptr ? Place{s.external + shift, 0} : Place{nullptr, s.offset + shift});
+        plan_.outputs[i].push_back(s.external != nullptr ? Place{s.external + shift, 0}
+                                                         : Place{nullptr, s.offset + shift});
       }
     }
     return std::move(plan_);

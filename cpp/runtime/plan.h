@@ -15,8 +15,9 @@ struct Place {
 };
 
 /// The plan of a graph. Values that are never alive together share memory; a view is its source; an
-/// element-wise op overwrites a dying input of its own shape; the pieces of a `pack` are produced in place;
-/// an assigned value is computed straight into its variable when everyone else has read the old content.
+/// element-wise op overwrites a dying input of its own shape; the pieces of a `pack` are produced
+/// in place; an assigned value is computed straight into its variable when everyone else has read
+/// the old content.
 struct Plan {
   std::vector<int> order;                   ///< nodes that have an instruction, in running order
   int first_update = 0;                     ///< order[first_update..] may write variables
@@ -25,8 +26,8 @@ struct Plan {
   std::size_t arena_bytes = 0;
 };
 
-/// `inputs`, `outputs` and `check` keep their memory for the whole run. With `reuse` false every value has its
-/// own memory.
+/// `inputs`, `outputs` and `check` keep their memory for the whole run. With `reuse` false every
+/// value has its own memory.
 Plan make_plan(const Graph& graph,
                const std::vector<Value>& inputs,
                const std::vector<Value>& outputs,

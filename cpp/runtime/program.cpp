@@ -12,12 +12,12 @@ namespace chainrule {
 
 struct Program::State {
   std::vector<Step> steps;
-  std::size_t first_update = 0;        // steps from here on may write variables
+  std::size_t first_update = 0;  // steps from here on may write variables
   std::shared_ptr<Buffer> arena;
   std::vector<Tensor> inputs, outputs;
-  Tensor check;                        // not defined: no check
+  Tensor check;  // not defined: no check
   int threads = 0;
-  std::vector<Tensor> constants;       // keep alive what instructions point to
+  std::vector<Tensor> constants;  // keep alive what instructions point to
   std::vector<VariablePtr> variables;
   std::vector<Tensor> variable_memory;
   std::vector<std::string> listing;
@@ -26,8 +26,9 @@ struct Program::State {
 namespace {
 
 bool finite(const Tensor& scalar) {
-  return scalar.dtype() == DType::float32 ? std::isfinite(*reinterpret_cast<const float*>(scalar.raw()))
-                                          : std::isfinite(*reinterpret_cast<const double*>(scalar.raw()));
+  return scalar.dtype() == DType::float32
+             ? std::isfinite(*reinterpret_cast<const float*>(scalar.raw()))
+             : std::isfinite(*reinterpret_cast<const double*>(scalar.raw()));
 }
 
 void check_arguments(const std::vector<Value>& inputs, Value check) {
@@ -35,18 +36,22 @@ void check_arguments(const std::vector<Value>& inputs, Value check) {
     if (value.node().op != &input_op) invalid("Program", "inputs must be made by Graph::input");
   }
   if (check.defined() && (!is_floating(check.dtype()) || check.shape().size() != 1)) {
-    invalid("Program", "the checked value must be a floating scalar", {{"check", check.type().str()}});
+    invalid(
+        "Program", "the checked value must be a floating scalar", {{"check", check.type().str()}});
   }
 }
 
-void require_listed_inputs(const Graph& graph, const std::vector<Value>& inputs, const std::vector<bool>& live) {
+void require_listed_inputs(const Graph& graph,
+                           const std::vector<Value>& inputs,
+                           const std::vector<bool>& live) {
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(i);
     if (!live[static_cast<std::size_t>(i)] || node.op != &input_op) continue;
     const bool listed = std::any_of(
         inputs.begin(), inputs.end(), [&](const Value& value) { return value.node_index() == i; });
     if (!listed) {
-      invalid("Program", "every input that the outputs depend on must be listed",
+      invalid("Program",
+              "every input that the outputs depend on must be listed",
               {{"missing", "'" + node.attrs.get<std::string>("name") + "'"}});
     }
   }
@@ -61,7 +66,8 @@ Value unchanging(Graph& graph, Value output) {
   const std::vector<int>& assignments = graph.assignments();
   const bool overwritten = std::any_of(assignments.begin(), assignments.end(), [&](int i) {
     const Tensor& written = graph.node(i).attrs.get<VariablePtr>("variable")->value;
-    return read.raw() < written.raw() + written.bytes() && written.raw() < read.raw() + read.bytes();
+    return read.raw() < written.raw() + written.bytes() &&
+           written.raw() < read.raw() + read.bytes();
   });
   return overwritten ? graph.add1(copy_op, {output}) : output;
 }
@@ -98,13 +104,15 @@ Program::Program(const Graph& graph,
   for (Value& output : final_outputs) output = unchanging(*rewritten.graph, output);
   const Value final_check = options.check.defined() ? rewritten.tracked.back() : Value();
 
-  const Plan plan = make_plan(final_graph, final_inputs, final_outputs, final_check, options.reuse_memory);
+  const Plan plan =
+      make_plan(final_graph, final_inputs, final_outputs, final_check, options.reuse_memory);
   State& state = *state_;
   state.threads = options.threads;
   state.arena = std::make_shared<Buffer>(plan.arena_bytes);
 
   const auto pointer = [&](const Value& value) {
-    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
+                                     [static_cast<std::size_t>(value.output())];
     return place.external != nullptr ? place.external : state.arena->data() + place.offset;
   };
   for (int i = 0; i < final_graph.size(); ++i) {
@@ -121,21 +129,25 @@ Program::Program(const Graph& graph,
     const Node& node = final_graph.node(i);
     std::vector<std::byte*> in, out;
     for (const Value& value : node.inputs) in.push_back(pointer(value));
-    for (std::size_t k = 0; k < node.outputs.size(); ++k) out.push_back(pointer({const_cast<Graph*>(&final_graph), i, static_cast<int>(k)}));
+    for (std::size_t k = 0; k < node.outputs.size(); ++k)
+      out.push_back(pointer({const_cast<Graph*>(&final_graph), i, static_cast<int>(k)}));
     std::byte* scratch = state.arena->data() + plan.scratch[static_cast<std::size_t>(i)];
     Step step = node.op->lower({node, in, out, scratch});
     if (!step) continue;
     state.steps.push_back(std::move(step));
     state.listing.push_back(describe(node));
   }
-  if (plan.first_update >= static_cast<int>(plan.order.size())) state.first_update = state.steps.size();
+  if (plan.first_update >= static_cast<int>(plan.order.size()))
+    state.first_update = state.steps.size();
 
   const auto window = [&](const Value& value) {
-    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
+                                     [static_cast<std::size_t>(value.output())];
     if (place.external == nullptr) return Tensor(value.type(), state.arena, place.offset);
     for (const std::vector<Tensor>* owners : {&state.variable_memory, &state.constants}) {
       for (const Tensor& owner : *owners) {
-        if (owner.raw() == place.external && owner.bytes() == value.type().bytes()) return owner.reshaped(value.shape());
+        if (owner.raw() == place.external && owner.bytes() == value.type().bytes())
+          return owner.reshaped(value.shape());
       }
     }
     fail("Program", "a value has no memory");  // unreachable: externals are variables and constants
@@ -150,7 +162,9 @@ Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 
 const Tensor& Program::input(int i) const { return state_->inputs.at(static_cast<std::size_t>(i)); }
-const Tensor& Program::output(int i) const { return state_->outputs.at(static_cast<std::size_t>(i)); }
+const Tensor& Program::output(int i) const {
+  return state_->outputs.at(static_cast<std::size_t>(i));
+}
 
 bool Program::run() {
   State& state = *state_;

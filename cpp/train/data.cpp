@@ -12,19 +12,23 @@ namespace {
 template <class F>
 auto visit(DType dtype, const F& f) {
   switch (dtype) {
-    case DType::float32: return f(static_cast<const float*>(nullptr));
-    case DType::float64: return f(static_cast<const double*>(nullptr));
-    case DType::int32: return f(static_cast<const std::int32_t*>(nullptr));
-    case DType::int64: return f(static_cast<const std::int64_t*>(nullptr));
-    case DType::uint8: return f(static_cast<const std::uint8_t*>(nullptr));
-    case DType::boolean: break;
+    case DType::float32:
+      return f(static_cast<const float*>(nullptr));
+    case DType::float64:
+      return f(static_cast<const double*>(nullptr));
+    case DType::int32:
+      return f(static_cast<const std::int32_t*>(nullptr));
+    case DType::int64:
+      return f(static_cast<const std::int64_t*>(nullptr));
+    case DType::uint8:
+      return f(static_cast<const std::uint8_t*>(nullptr));
+    case DType::boolean:
+      break;
   }
   return f(static_cast<const bool*>(nullptr));
 }
 
-std::int64_t sample_size(const ArrayView& array) {
-  return array.shape.slice(1).size();
-}
+std::int64_t sample_size(const ArrayView& array) { return array.shape.slice(1).size(); }
 
 std::int64_t sample_stride(const ArrayView& array) {
   const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
@@ -46,7 +50,8 @@ bool matches(const Shape& given, const Shape& expected) {
 
 bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
   if (matches(given, expected)) return true;
-  if (given.rank() == expected.rank() + 1 && given.back() == 1) return matches(given.removed(given.rank() - 1), expected);
+  if (given.rank() == expected.rank() + 1 && given.back() == 1)
+    return matches(given.removed(given.rank() - 1), expected);
   return given.rank() + 1 == expected.rank() && matches(given.inserted(given.rank(), 1), expected);
 }
 
@@ -70,7 +75,9 @@ std::int64_t class_of(const ArrayView& y, std::int64_t i) {
 
 }  // namespace
 
-ArrayView view_of(const Tensor& tensor) { return {tensor.raw(), tensor.shape(), tensor.dtype(), -1}; }
+ArrayView view_of(const Tensor& tensor) {
+  return {tensor.raw(), tensor.shape(), tensor.dtype(), -1};
+}
 
 ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end) {
   return {sample(array, begin), array.shape.with(0, end - begin), array.dtype, array.sample_stride};
@@ -90,7 +97,8 @@ void gather_samples(const Exec& exec,
                     std::int64_t first,
                     std::int64_t count,
                     const Tensor& batch) {
-  const kernels::Samples samples{source.data, source.dtype, sample_size(source), sample_stride(source)};
+  const kernels::Samples samples{
+      source.data, source.dtype, sample_size(source), sample_stride(source)};
   kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, order, first, count);
 }
 
@@ -121,15 +129,15 @@ void check_arrays(const std::vector<ArrayView>& arrays,
                   std::string_view where) {
   if (arrays.size() != expected.size()) {
     invalid(where,
-            "the model needs " + std::to_string(expected.size()) + " array" + (expected.size() == 1 ? "" : "s") +
-                " as " + std::string(what),
+            "the model needs " + std::to_string(expected.size()) + " array" +
+                (expected.size() == 1 ? "" : "s") + " as " + std::string(what),
             {{"number of arrays", std::to_string(arrays.size())}});
   }
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     if (matches_but_for_unit_axis(arrays[i].shape, expected[i].shape)) continue;
     invalid(where,
-            std::string(what) + " must have shape " + expected[i].shape.with(0, Shape::kUnknown[0]).str() + " for '" +
-                names[i] + "'",
+            std::string(what) + " must have shape " +
+                expected[i].shape.with(0, Shape::kUnknown[0]).str() + " for '" + names[i] + "'",
             {{what, arrays[i].shape.str()}});
   }
 }
@@ -139,10 +147,14 @@ std::vector<float> sample_weights(const Data& data,
                                   std::string_view where) {
   if (!data.sample_weight && class_weight.empty()) return {};
   if (!class_weight.empty() && data.y.size() != 1) {
-    invalid(where, "class_weight needs a model with one output", {{"outputs", std::to_string(data.y.size())}});
+    invalid(where,
+            "class_weight needs a model with one output",
+            {{"outputs", std::to_string(data.y.size())}});
   }
   if (data.sample_weight && sample_size(*data.sample_weight) != 1) {
-    invalid(where, "sample_weight must have shape (samples,)", {{"sample_weight", data.sample_weight->shape.str()}});
+    invalid(where,
+            "sample_weight must have shape (samples,)",
+            {{"sample_weight", data.sample_weight->shape.str()}});
   }
   std::vector<float> weights(static_cast<std::size_t>(count_samples(data, where)), 1.0F);
   for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -155,7 +167,10 @@ std::vector<float> sample_weights(const Data& data,
   return weights;
 }
 
-std::string find_nonfinite(const Data& data, const std::int64_t* order, std::int64_t first, std::int64_t count) {
+std::string find_nonfinite(const Data& data,
+                           const std::int64_t* order,
+                           std::int64_t first,
+                           std::int64_t count) {
   const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
     for (std::size_t a = 0; a < arrays.size(); ++a) {
       if (!is_floating(arrays[a].dtype)) continue;
@@ -164,8 +179,9 @@ std::string find_nonfinite(const Data& data, const std::int64_t* order, std::int
         for (std::int64_t k = 0; k < sample_size(arrays[a]); ++k) {
           const double value = element(arrays[a], index, k);
           if (std::isfinite(value)) continue;
-          return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") + " of sample " +
-                 std::to_string(index) + " holds " + (std::isnan(value) ? "nan" : "inf");
+          return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") +
+                 " of sample " + std::to_string(index) + " holds " +
+                 (std::isnan(value) ? "nan" : "inf");
         }
       }
     }

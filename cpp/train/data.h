@@ -15,8 +15,9 @@ ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end);
 /// Samples [begin, end) of every array.
 Data rows(const Data& data, std::int64_t begin, std::int64_t end);
 
-/// Copies `count` samples into `batch` (count, ...), converting to its dtype as C++ does: sample order[i], or
-/// first + i when order is null. Samples have equal sizes in both (checked when the fit began).
+/// Copies `count` samples into `batch` (count, ...), converting to its dtype as C++ does: sample
+/// order[i], or first + i when order is null. Samples have equal sizes in both (checked when the
+/// fit began).
 void gather_samples(const Exec& exec,
                     const ArrayView& source,
                     const std::int64_t* order,
@@ -24,25 +25,30 @@ void gather_samples(const Exec& exec,
                     std::int64_t count,
                     const Tensor& batch);
 
-/// The number of samples, at least 1 and equal in all arrays; throws InvalidArgument in the name of `where`.
+/// The number of samples, at least 1 and equal in all arrays; throws InvalidArgument in the name of
+/// `where`.
 std::int64_t count_samples(const Data& data, std::string_view where);
 
-/// Throws InvalidArgument unless there is one array for each expected type, and each sample has the expected
-/// shape: unknown lengths match any, and a last axis of length 1 may be missing or too many.
+/// Throws InvalidArgument unless there is one array for each expected type, and each sample has the
+/// expected shape: unknown lengths match any, and a last axis of length 1 may be missing or too
+/// many.
 void check_arrays(const std::vector<ArrayView>& arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where);
 
-/// Weights of the samples: sample_weight times class_weight[label]. `y` are integer labels, (n,) or (n, 1), or
-/// one-hot rows. A label without entry weighs 1. Empty when both are absent.
+/// Weights of the samples: sample_weight times class_weight[label]. `y` are integer labels, (n,) or
+/// (n, 1), or one-hot rows. A label without entry weighs 1. Empty when both are absent.
 std::vector<float> sample_weights(const Data& data,
                                   const std::map<std::int64_t, double>& class_weight,
                                   std::string_view where);
 
-/// For the error message after a non-finite loss: the first NaN or infinity of a floating array among the given
-/// samples, as "x[0] of sample 17 is nan"; empty if there is none.
-std::string find_nonfinite(const Data& data, const std::int64_t* order, std::int64_t first, std::int64_t count);
+/// For the error message after a non-finite loss: the first NaN or infinity of a floating array
+/// among the given samples, as "x[0] of sample 17 is nan"; empty if there is none.
+std::string find_nonfinite(const Data& data,
+                           const std::int64_t* order,
+                           std::int64_t first,
+                           std::int64_t count);
 
 }  // namespace chainrule

@@ -6,8 +6,8 @@
 #include "chainrule/random.h"
 #include "parallel/parallel_for.h"
 #include "train/data.h"
-#include "train/ticker.h"
 #include "train/predictor.h"
+#include "train/ticker.h"
 #include "train/trainer.h"
 
 namespace chainrule {
@@ -17,13 +17,16 @@ namespace {
 constexpr std::uint64_t kShuffleStream = std::uint64_t{1} << 63;
 
 void check_positive(std::string_view where, const char* name, std::int64_t value) {
-  if (value <= 0) invalid(where, std::string(name) + " must be positive", {{name, std::to_string(value)}});
+  if (value <= 0)
+    invalid(where, std::string(name) + " must be positive", {{name, std::to_string(value)}});
 }
 
 void append(History& history, std::int64_t epoch, const Logs& logs) {
   history.epoch.push_back(epoch);
   for (const auto& [name, value] : logs) {
-    const auto it = std::find_if(history.logs.begin(), history.logs.end(), [&, &name = name](const auto& log) { return log.first == name; });
+    const auto it = std::find_if(history.logs.begin(),
+                                 history.logs.end(),
+                                 [&, &name = name](const auto& log) { return log.first == name; });
     if (it == history.logs.end()) {
       history.logs.push_back({name, {value}});
     } else {
@@ -45,7 +48,8 @@ void Trainer::run_epoch(Mode mode,
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   const ArrayView weight_view{weights.data(), Shape{count}, DType::float32, -1};
   const Exec exec{default_threads()};
-  Ticker ticker(observer, mode == Mode::train ? Progress::Phase::train : Progress::Phase::test, steps);
+  Ticker ticker(
+      observer, mode == Mode::train ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
   StepProgram* program = nullptr;
@@ -60,9 +64,12 @@ void Trainer::run_epoch(Mode mode,
     ticker.begin_batch(index);
     const std::int64_t* samples = order == nullptr ? nullptr : order->data() + first;
     int slot = 0;
-    for (const ArrayView& array : data.x) gather_samples(exec, array, samples, first, n, program->program.input(slot++));
-    for (const ArrayView& array : data.y) gather_samples(exec, array, samples, first, n, program->program.input(slot++));
-    if (!weights.empty()) gather_samples(exec, weight_view, samples, first, n, program->program.input(slot));
+    for (const ArrayView& array : data.x)
+      gather_samples(exec, array, samples, first, n, program->program.input(slot++));
+    for (const ArrayView& array : data.y)
+      gather_samples(exec, array, samples, first, n, program->program.input(slot++));
+    if (!weights.empty())
+      gather_samples(exec, weight_view, samples, first, n, program->program.input(slot));
     if (!program->program.run()) report_nonfinite(mode, data, samples, first, n, index, epoch);
     ticker.end_batch(index, current_logs);
     if (mode == Mode::train && model_.stop_training) break;
@@ -77,13 +84,15 @@ void Trainer::report_nonfinite(Mode mode,
                                std::int64_t step_index,
                                std::int64_t epoch) const {
   const std::string cause = find_nonfinite(data, order, first, count);
-  std::vector<Received> received = {{"step", std::to_string(step_index + 1)}, {"epoch", std::to_string(epoch + 1)}};
+  std::vector<Received> received = {{"step", std::to_string(step_index + 1)},
+                                    {"epoch", std::to_string(epoch + 1)}};
   if (!cause.empty()) received.push_back({"input", cause});
   fail(mode == Mode::train ? "fit" : "evaluate",
        std::string("the loss is NaN or infinite; ") +
            (mode == Mode::train ? "the weights are as they were before this step. " : "") +
-           (cause.empty() ? "Try a smaller learning rate or clipnorm, or compile with on_nonfinite='ignore'"
-                          : "The data hold values that are not finite: clean them first"),
+           (cause.empty()
+                ? "Try a smaller learning rate or clipnorm, or compile with on_nonfinite='ignore'"
+                : "The data hold values that are not finite: clean them first"),
        received);
 }
 
@@ -92,10 +101,14 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
   check_positive("fit", "epochs", options.epochs);
   check_positive("fit", "validation_freq", options.validation_freq);
   if (options.initial_epoch < 0) {
-    invalid("fit", "initial_epoch must not be negative", {{"initial_epoch", std::to_string(options.initial_epoch)}});
+    invalid("fit",
+            "initial_epoch must not be negative",
+            {{"initial_epoch", std::to_string(options.initial_epoch)}});
   }
   if (!(options.validation_split >= 0 && options.validation_split < 1)) {
-    invalid("fit", "validation_split must be in [0, 1)", {{"validation_split", Json(options.validation_split).dump()}});
+    invalid("fit",
+            "validation_split must be in [0, 1)",
+            {{"validation_split", Json(options.validation_split).dump()}});
   }
   check(data, "fit");
   std::int64_t count = count_samples(data, "fit");
@@ -103,9 +116,12 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
   Data training = data;
   std::optional<Data> validation = options.validation_data;
   if (!validation && options.validation_split > 0) {
-    const auto kept = static_cast<std::int64_t>(std::floor(static_cast<double>(count) * (1.0 - options.validation_split)));
+    const auto kept = static_cast<std::int64_t>(
+        std::floor(static_cast<double>(count) * (1.0 - options.validation_split)));
     if (kept <= 0) {
-      invalid("fit", "validation_split leaves no sample to train on", {{"samples", std::to_string(count)}});
+      invalid("fit",
+              "validation_split leaves no sample to train on",
+              {{"samples", std::to_string(count)}});
     }
     validation = rows(data, kept, count);
     training = rows(data, 0, kept);
@@ -113,28 +129,40 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
   }
   if (validation) check(*validation, "fit, validation_data");
   const std::vector<float> weights = sample_weights(training, options.class_weight, "fit");
-  const std::vector<float> validation_weights = validation ? sample_weights(*validation, {}, "fit") : std::vector<float>{};
-  const std::int64_t validation_batch = options.validation_batch_size > 0 ? options.validation_batch_size : options.batch_size;
+  const std::vector<float> validation_weights =
+      validation ? sample_weights(*validation, {}, "fit") : std::vector<float>{};
+  const std::int64_t validation_batch =
+      options.validation_batch_size > 0 ? options.validation_batch_size : options.batch_size;
   parameters();
 
   model_.stop_training = false;
   model_.history = {};
   RunObserver* observer = options.observer;
-  for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && !model_.stop_training; ++epoch) {
+  for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && !model_.stop_training;
+       ++epoch) {
     if (observer != nullptr) observer->on_epoch_begin(epoch);
     reset_metrics();
     std::vector<std::int64_t> order;
     if (options.shuffle) {
       // A function of the saved random state alone, so that a resumed run sees the same order.
       const auto state = model_.random_state()->value.data<std::int64_t>();
-      order = Random(static_cast<std::uint64_t>(state[0]), kShuffleStream + static_cast<std::uint64_t>(state[1])).permutation(count);
+      order = Random(static_cast<std::uint64_t>(state[0]),
+                     kShuffleStream + static_cast<std::uint64_t>(state[1]))
+                  .permutation(count);
     }
-    run_epoch(Mode::train, training, weights, options.shuffle ? &order : nullptr, options.batch_size, epoch, observer);
+    run_epoch(Mode::train,
+              training,
+              weights,
+              options.shuffle ? &order : nullptr,
+              options.batch_size,
+              epoch,
+              observer);
     Logs epoch_logs = logs();
     if (validation && (epoch + 1) % options.validation_freq == 0) {
       if (observer != nullptr) observer->on_test_begin();
       reset_metrics();
-      run_epoch(Mode::test, *validation, validation_weights, nullptr, validation_batch, epoch, observer);
+      run_epoch(
+          Mode::test, *validation, validation_weights, nullptr, validation_batch, epoch, observer);
       const Logs test_logs = logs();
       for (const auto& [name, value] : test_logs) epoch_logs.emplace_back("val_" + name, value);
       if (observer != nullptr) observer->on_test_end(test_logs);
@@ -160,34 +188,57 @@ Logs Trainer::evaluate(const Data& data, std::int64_t batch_size, RunObserver* o
 Logs Trainer::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {
   check(data, "train_on_batch");
   parameters();
-  run_epoch(Mode::train, data, sample_weights(data, class_weight, "train_on_batch"), nullptr, data.x[0].shape[0], 0, nullptr);
+  run_epoch(Mode::train,
+            data,
+            sample_weights(data, class_weight, "train_on_batch"),
+            nullptr,
+            data.x[0].shape[0],
+            0,
+            nullptr);
   return logs();
 }
 
 Logs Trainer::test_on_batch(const Data& data) {
   check(data, "test_on_batch");
-  run_epoch(Mode::test, data, sample_weights(data, {}, "test_on_batch"), nullptr, data.x[0].shape[0], 0, nullptr);
+  run_epoch(Mode::test,
+            data,
+            sample_weights(data, {}, "test_on_batch"),
+            nullptr,
+            data.x[0].shape[0],
+            0,
+            nullptr);
   return logs();
 }
 
 // --- the model's face of it ----------------------------------------------------------------------
 
 Trainer& Model::require_trainer(std::string_view where) const {
-  if (!trainer_) fail(where, "the model must be compiled first: call compile(optimizer, loss)", {{"model", "'" + name + "'"}});
+  if (!trainer_)
+    fail(where,
+         "the model must be compiled first: call compile(optimizer, loss)",
+         {{"model", "'" + name + "'"}});
   return *trainer_;
 }
 
-void Model::compile(CompileOptions options) { trainer_ = std::make_unique<Trainer>(*this, std::move(options)); }
+void Model::compile(CompileOptions options) {
+  trainer_ = std::make_unique<Trainer>(*this, std::move(options));
+}
 
-const CompileOptions& Model::compile_options() const { return require_trainer("compile_options").options(); }
+const CompileOptions& Model::compile_options() const {
+  return require_trainer("compile_options").options();
+}
 
-History Model::fit(const Data& data, const FitOptions& options) { return require_trainer("fit").fit(data, options); }
+History Model::fit(const Data& data, const FitOptions& options) {
+  return require_trainer("fit").fit(data, options);
+}
 
 Logs Model::evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer) {
   return require_trainer("evaluate").evaluate(data, batch_size, observer);
 }
 
-std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x, std::int64_t batch_size, RunObserver* observer) {
+std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x,
+                                   std::int64_t batch_size,
+                                   RunObserver* observer) {
   return predictor_->predict(x, batch_size, observer);
 }
 
@@ -199,7 +250,9 @@ Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double
   return require_trainer("train_on_batch").train_on_batch(data, class_weight);
 }
 
-Logs Model::test_on_batch(const Data& data) { return require_trainer("test_on_batch").test_on_batch(data); }
+Logs Model::test_on_batch(const Data& data) {
+  return require_trainer("test_on_batch").test_on_batch(data);
+}
 
 void Model::reset_metrics() { require_trainer("reset_metrics").reset_metrics(); }
 

@@ -30,8 +30,8 @@ class Walk {
   std::set<const LayerCall*> visited_;
 };
 
-/// Layers by decreasing distance from the outputs, then in the order in which a walk from the outputs meets
-/// them: the order in which Keras lists layers, and so weights.
+/// Layers by decreasing distance from the outputs, then in the order in which a walk from the
+/// outputs meets them: the order in which Keras lists layers, and so weights.
 std::vector<LayerPtr> order_layers(const Walk& walk) {
   std::map<const LayerCall*, int> call_depth;
   std::map<std::shared_ptr<Layer>, int> depth;
@@ -47,7 +47,8 @@ std::vector<LayerPtr> order_layers(const Walk& walk) {
   std::vector<LayerPtr> layers;
   for (const auto& [layer, d] : depth) layers.emplace_back(layer);
   std::sort(layers.begin(), layers.end(), [&](const LayerPtr& a, const LayerPtr& b) {
-    return std::pair(-depth[a], walk.first_seen.at(a.get())) < std::pair(-depth[b], walk.first_seen.at(b.get()));
+    return std::pair(-depth[a], walk.first_seen.at(a.get())) <
+           std::pair(-depth[b], walk.first_seen.at(b.get()));
   });
   return layers;
 }
@@ -65,7 +66,8 @@ std::vector<VariablePtr> collect(const std::vector<LayerPtr>& layers, bool only_
   std::vector<VariablePtr> result;
   std::set<const Variable*> seen;
   for (const LayerPtr& layer : layers) {
-    for (const VariablePtr& variable : only_trainable ? layer->trainable_weights() : layer->weights()) {
+    for (const VariablePtr& variable :
+         only_trainable ? layer->trainable_weights() : layer->weights()) {
       if (seen.insert(variable.get()).second) result.push_back(variable);
     }
   }
@@ -74,7 +76,8 @@ std::vector<VariablePtr> collect(const std::vector<LayerPtr>& layers, bool only_
 
 }  // namespace
 
-Model::Model() : random_state_(new_random_state()), predictor_(std::make_unique<Predictor>(*this)) {}
+Model::Model()
+    : random_state_(new_random_state()), predictor_(std::make_unique<Predictor>(*this)) {}
 
 Model::Model(Symbols inputs, Symbols outputs, const std::string& model_name) : Model() {
   name = model_name.empty() ? next_layer_name("Functional") : model_name;
@@ -84,14 +87,20 @@ Model::Model(Symbols inputs, Symbols outputs, const std::string& model_name) : M
 Model::~Model() = default;
 
 void Model::connect(Symbols inputs, Symbols outputs) {
-  if (inputs.empty() || outputs.empty()) invalid("Model", "a model needs at least one input and one output");
+  if (inputs.empty() || outputs.empty())
+    invalid("Model", "a model needs at least one input and one output");
   std::set<const LayerCall*> given;
   for (const Symbol& input : inputs) {
-    if (!input.call || !input.call->inputs.empty() || input.call->layer->class_name() != "InputLayer") {
-      invalid("Model", "inputs must be made by Input", {{"input", input.call ? input.call->layer->repr() : "nothing"}});
+    if (!input.call || !input.call->inputs.empty() ||
+        input.call->layer->class_name() != "InputLayer") {
+      invalid("Model",
+              "inputs must be made by Input",
+              {{"input", input.call ? input.call->layer->repr() : "nothing"}});
     }
     if (!given.insert(input.call.get()).second) {
-      invalid("Model", "each input can be listed once", {{"input", "'" + input.call->layer->name + "'"}});
+      invalid("Model",
+              "each input can be listed once",
+              {{"input", "'" + input.call->layer->name + "'"}});
     }
   }
   Walk walk;
@@ -107,8 +116,10 @@ void Model::connect(Symbols inputs, Symbols outputs) {
               "the outputs depend on an input that is not among the inputs",
               {{"missing input", "'" + call->layer->name + "'"}});
     }
-    if (names.try_emplace(call->layer->name, call->layer.get()).first->second != call->layer.get()) {
-      invalid("Model", "layers must have different names", {{"name", "'" + call->layer->name + "'"}});
+    if (names.try_emplace(call->layer->name, call->layer.get()).first->second !=
+        call->layer.get()) {
+      invalid(
+          "Model", "layers must have different names", {{"name", "'" + call->layer->name + "'"}});
     }
   }
   inputs_ = std::move(inputs);
@@ -172,7 +183,8 @@ std::vector<std::string> Model::output_names() const {
 void Model::require_shape(std::string_view where) const {
   if (!outputs_.empty()) return;
   fail(where,
-       "the model has no shape yet: put an Input at its front, or call build(input_shape) or fit first",
+       "the model has no shape yet: put an Input at its front, or call build(input_shape) or fit "
+       "first",
        {{"model", "'" + name + "'"}});
 }
 
@@ -187,14 +199,16 @@ std::vector<Tensor> Model::get_weights() const {
 void Model::set_weights(const std::vector<Tensor>& values) {
   const std::vector<VariablePtr> variables = weights();
   if (values.size() != variables.size()) {
-    invalid("set_weights",
-            "there must be one array for each of the " + std::to_string(variables.size()) + " weights",
-            {{"arrays", std::to_string(values.size())}, {"model", "'" + name + "'"}});
+    invalid(
+        "set_weights",
+        "there must be one array for each of the " + std::to_string(variables.size()) + " weights",
+        {{"arrays", std::to_string(values.size())}, {"model", "'" + name + "'"}});
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i].shape() == variables[i]->value.shape()) continue;
     invalid("set_weights",
-            "the shape must be " + variables[i]->value.shape().str() + " for weight '" + variables[i]->name + "'",
+            "the shape must be " + variables[i]->value.shape().str() + " for weight '" +
+                variables[i]->name + "'",
             {{"array", values[i].shape().str()}});
   }
   for (std::size_t i = 0; i < values.size(); ++i) {

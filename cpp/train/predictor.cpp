@@ -25,7 +25,8 @@ TensorType batch_type(const TensorType& expected, const ArrayView& array, std::i
   TensorType type = expected;
   type.shape = type.shape.with(0, batch);
   for (int axis = 1; axis < type.shape.rank(); ++axis) {
-    if (type.shape[axis] == Shape::kUnknown[0]) type.shape = type.shape.with(axis, array.shape[axis]);
+    if (type.shape[axis] == Shape::kUnknown[0])
+      type.shape = type.shape.with(axis, array.shape[axis]);
   }
   return type;
 }
@@ -45,19 +46,25 @@ Program& Predictor::program(std::int64_t batch, const std::vector<ArrayView>& x)
   Graph graph;
   std::vector<Value> inputs;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    inputs.push_back(graph.input(batch_type(model_.inputs()[i].type, x[i], batch), model_.input_names()[i]));
+    inputs.push_back(
+        graph.input(batch_type(model_.inputs()[i].type, x[i], batch), model_.input_names()[i]));
   }
-  CallContext context{.graph = graph, .random_state = graph.read(model_.random_state()), .losses = {}};
+  CallContext context{
+      .graph = graph, .random_state = graph.read(model_.random_state()), .losses = {}};
   const std::vector<Value> outputs = model_.call(context, inputs);
   for (const Value& output : outputs) {
     if (output.shape().rank() == 0 || output.shape()[0] != batch) {
-      invalid("predict", "outputs must keep the batch axis of the inputs", {{"output", output.shape().str()}});
+      invalid("predict",
+              "outputs must keep the batch axis of the inputs",
+              {{"output", output.shape().str()}});
     }
   }
   return programs_.try_emplace(std::move(key), graph, inputs, outputs).first->second;
 }
 
-std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x, std::int64_t batch_size, RunObserver* observer) {
+std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
+                                       std::int64_t batch_size,
+                                       RunObserver* observer) {
   const Data data{.x = x};
   const std::int64_t count = count_samples(data, "predict");
   if (batch_size <= 0) {
@@ -76,13 +83,16 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x, std::int
     const std::int64_t n = std::min(batch_size, count - first);
     Program& batch = program(n, x);
     ticker.begin_batch(step);
-    for (std::size_t i = 0; i < x.size(); ++i) gather_samples(exec, x[i], nullptr, first, n, batch.input(static_cast<int>(i)));
+    for (std::size_t i = 0; i < x.size(); ++i)
+      gather_samples(exec, x[i], nullptr, first, n, batch.input(static_cast<int>(i)));
     batch.run();
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
       const Tensor& output = batch.output(static_cast<int>(k));
       if (step == 0) results.emplace_back(output.shape().with(0, count), output.dtype());
       const std::size_t sample_bytes = output.bytes() / static_cast<std::size_t>(n);
-      std::memcpy(results[k].raw() + static_cast<std::size_t>(first) * sample_bytes, output.raw(), output.bytes());
+      std::memcpy(results[k].raw() + static_cast<std::size_t>(first) * sample_bytes,
+                  output.raw(),
+                  output.bytes());
     }
     ticker.end_batch(step, [] { return Logs{}; });
   }

@@ -24,7 +24,8 @@ void Sequential::add(const LayerPtr& layer) {
   }
   for (const LayerPtr& other : chain_) {
     if (other->name == layer->name) {
-      invalid("Sequential", "layers must have different names", {{"name", "'" + layer->name + "'"}});
+      invalid(
+          "Sequential", "layers must have different names", {{"name", "'" + layer->name + "'"}});
     }
   }
   if (!inputs().empty()) extend(layer);
@@ -34,7 +35,9 @@ void Sequential::add(const LayerPtr& layer) {
 void Sequential::extend(const LayerPtr& layer) {
   const Symbols outputs_now = layer->apply(outputs());
   if (outputs_now.size() != 1) {
-    invalid("Sequential", "layers of a Sequential have one output", {{"layer", "'" + layer->name + "'"}});
+    invalid("Sequential",
+            "layers of a Sequential have one output",
+            {{"layer", "'" + layer->name + "'"}});
   }
   connect(inputs(), outputs_now);
 }
@@ -51,12 +54,16 @@ void Sequential::pop() {
 void Sequential::build(const std::vector<Shape>& input_shapes) {
   if (!inputs().empty()) return;
   if (input_shapes.size() != 1) {
-    invalid("Sequential", "a Sequential has one input", {{"inputs", std::to_string(input_shapes.size())}});
+    invalid("Sequential",
+            "a Sequential has one input",
+            {{"inputs", std::to_string(input_shapes.size())}});
   }
   const Shape& shape = input_shapes[0];
-  if (shape.rank() < 1) invalid("Sequential", "the input must have a batch axis", {{"input", shape.str()}});
+  if (shape.rank() < 1)
+    invalid("Sequential", "the input must have a batch axis", {{"input", shape.str()}});
   std::vector<std::int64_t> sample;
-  for (const std::int64_t length : shape.slice(1).dims()) sample.push_back(length == Shape::kUnknown[0] ? -1 : length);
+  for (const std::int64_t length : shape.slice(1).dims())
+    sample.push_back(length == Shape::kUnknown[0] ? -1 : length);
   const Symbol input = layers::Input(sample);
   connect({input}, {input});
   for (const LayerPtr& layer : chain_) extend(layer);

@@ -9,7 +9,8 @@ namespace {
 
 std::string with_commas(std::int64_t n) {
   std::string text = std::to_string(n);
-  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
   return text;
 }
 
@@ -30,7 +31,9 @@ std::string cell(std::string text, std::size_t width) {
 
 struct Count {
   std::int64_t parameters = 0, bytes = 0;
-  [[nodiscard]] std::string str() const { return with_commas(parameters) + " (" + size_text(bytes) + ")"; }
+  [[nodiscard]] std::string str() const {
+    return with_commas(parameters) + " (" + size_text(bytes) + ")";
+  }
 };
 
 Count count(const std::vector<VariablePtr>& variables) {
@@ -51,7 +54,10 @@ std::string Model::summary(int width) const {
   const auto* sequential = dynamic_cast<const Sequential*>(this);
   std::vector<Row> rows;
   for (const LayerPtr& layer : sequential != nullptr ? sequential->chain() : layers_) {
-    Row row{layer->name + " (" + layer->class_name() + ")", "?", layer->built() ? with_commas(layer->count_params()) : "0 (unbuilt)", ""};
+    Row row{layer->name + " (" + layer->class_name() + ")",
+            "?",
+            layer->built() ? with_commas(layer->count_params()) : "0 (unbuilt)",
+            ""};
     for (const auto& layer_call : calls_) {
       if (layer_call->layer != layer) continue;
       if (layer_call->inputs.empty()) {
@@ -76,12 +82,14 @@ std::string Model::summary(int width) const {
   const std::size_t each = total / columns;
   const std::size_t first = total - each * (columns - 1);
   const auto line = [&](const Row& row) {
-    std::string text = cell(row.layer, first - 1) + " " + cell(row.shape, each - 1) + " " + cell(row.parameters, each - 1);
+    std::string text = cell(row.layer, first - 1) + " " + cell(row.shape, each - 1) + " " +
+                       cell(row.parameters, each - 1);
     if (connected) text += " " + cell(row.from, each - 1);
     return text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
   };
   std::string text = "Model: \"" + name + "\"\n" + std::string(total, '_') + "\n";
-  text += line({"Layer (type)", "Output Shape", "Param #", "Connected to"}) + std::string(total, '=') + "\n";
+  text += line({"Layer (type)", "Output Shape", "Param #", "Connected to"}) +
+          std::string(total, '=') + "\n";
   for (const Row& row : rows) text += line(row);
   text += std::string(total, '=') + "\n";
 

@@ -15,7 +15,8 @@ class Ticker {
       : observer_(observer), progress_{phase, 0, steps} {
     if (observer_ == nullptr) return;
     wants_batches_ = observer_->wants_batches();
-    interval_ = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(observer_->interval()));
+    interval_ = std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(observer_->interval()));
     next_ = Clock::now() + interval_;
   }
 

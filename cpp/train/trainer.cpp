@@ -37,7 +37,9 @@ FlatParameters FlatParameters::gather(const std::vector<VariablePtr>& variables)
   }
   const auto buffer = std::make_shared<Buffer>(static_cast<std::size_t>(size) * sizeof(float));
   for (std::size_t i = 0; i < variables.size(); ++i) {
-    const Tensor place(variables[i]->value.type(), buffer, static_cast<std::size_t>(result.offsets[i]) * sizeof(float));
+    const Tensor place(variables[i]->value.type(),
+                       buffer,
+                       static_cast<std::size_t>(result.offsets[i]) * sizeof(float));
     std::memcpy(place.raw(), variables[i]->value.raw(), place.bytes());
     variables[i]->value = place;
   }
@@ -49,7 +51,8 @@ FlatParameters FlatParameters::gather(const std::vector<VariablePtr>& variables)
 bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
   if (flat == nullptr || others != variables) return false;
   for (std::size_t i = 0; i < variables.size(); ++i) {
-    const std::byte* place = flat->value.raw() + static_cast<std::size_t>(offsets[i]) * sizeof(float);
+    const std::byte* place =
+        flat->value.raw() + static_cast<std::size_t>(offsets[i]) * sizeof(float);
     if (variables[i]->value.raw() != place) return false;
   }
   return true;
@@ -59,7 +62,9 @@ const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
   if (parameters_.holds(variables)) return parameters_;
   if (parameters_.flat != nullptr && variables != parameters_.variables) {
-    fail("fit", "the set of trainable weights has changed: call compile() again", {{"model", "'" + model_.name + "'"}});
+    fail("fit",
+         "the set of trainable weights has changed: call compile() again",
+         {{"model", "'" + model_.name + "'"}});
   }
   parameters_ = FlatParameters::gather(variables);
   options_.optimizer->make_slots(parameters_.flat->value.size());
@@ -73,15 +78,18 @@ Trainer::Trainer(Model& model, CompileOptions options)
     : model_(model), options_(std::move(options)), loss_tracker_(mean_tracker("loss")) {
   if (!options_.optimizer) invalid("compile", "an optimizer is required");
   const auto has_loss = [](const LossSpec& spec) { return spec.object != nullptr; };
-  if (std::none_of(options_.loss.begin(), options_.loss.end(), has_loss)) invalid("compile", "a loss is required");
+  if (std::none_of(options_.loss.begin(), options_.loss.end(), has_loss))
+    invalid("compile", "a loss is required");
   for (const LossSpec& spec : options_.loss) {
     if (spec.object && spec.object->reduction == "none") {
-      invalid("compile", "a loss to train with must be reduced to a scalar", {{"reduction", "'none'"}});
+      invalid(
+          "compile", "a loss to train with must be reduced to a scalar", {{"reduction", "'none'"}});
     }
   }
   for (const std::vector<MetricSpec>& of_output : options_.metrics) {
     for (const MetricSpec& spec : of_output) {
-      if (!spec.object && !is_accuracy(spec.name)) metric(Json(spec.name));  // throws for unknown names
+      if (!spec.object && !is_accuracy(spec.name))
+        metric(Json(spec.name));  // throws for unknown names
     }
   }
 }
@@ -98,7 +106,9 @@ void Trainer::check(const Data& data, std::string_view where) {
   const std::vector<std::string> names = model_.output_names();
   const auto one_each = [&](std::size_t given, const char* what) {
     if (given != outputs) {
-      invalid("compile", "there must be one " + std::string(what) + " for each of the model's " + std::to_string(outputs) + " outputs",
+      invalid("compile",
+              "there must be one " + std::string(what) + " for each of the model's " +
+                  std::to_string(outputs) + " outputs",
               {{"number", std::to_string(given)}});
     }
   };
@@ -127,12 +137,14 @@ void Trainer::resolve_metrics(const Data& data) {
   metrics_.resize(outputs);
   for (std::size_t k = 0; k < outputs; ++k) {
     const std::string prefix = outputs > 1 ? names[k] + "_" : "";
-    if (outputs > 1) output_trackers_.push_back(options_.loss[k].object ? mean_tracker(prefix + "loss") : nullptr);
+    if (outputs > 1)
+      output_trackers_.push_back(options_.loss[k].object ? mean_tracker(prefix + "loss") : nullptr);
     if (options_.metrics.empty()) continue;
     for (const MetricSpec& spec : options_.metrics[k]) {
       MetricPtr object = spec.object;
       if (!object) {
-        object = is_accuracy(spec.name) ? accuracy(data.y[k].shape, model_.outputs()[k].type.shape) : metric(Json(spec.name));
+        object = is_accuracy(spec.name) ? accuracy(data.y[k].shape, model_.outputs()[k].type.shape)
+                                        : metric(Json(spec.name));
         object->name = prefix + spec.name;
       }
       metrics_[k].push_back(object);
@@ -162,25 +174,30 @@ StepProgram& Trainer::step(Mode mode, const Data& data, std::int64_t batch, bool
     programs_.erase(found);
   }
   if (programs_.size() >= kMaxPrograms) programs_.clear();
-  return programs_.try_emplace(std::move(key), make_step(mode, data, batch, weighted)).first->second;
+  return programs_.try_emplace(std::move(key), make_step(mode, data, batch, weighted))
+      .first->second;
 }
 
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
   Graph graph;
   std::vector<Value> inputs, x, y;
   for (std::size_t i = 0; i < data.x.size(); ++i) {
-    x.push_back(graph.input(batch_type(model_.inputs()[i].type, data.x[i], batch), model_.input_names()[i]));
+    x.push_back(graph.input(batch_type(model_.inputs()[i].type, data.x[i], batch),
+                            model_.input_names()[i]));
   }
   for (std::size_t k = 0; k < data.y.size(); ++k) {
-    y.push_back(graph.input({data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)}, "y"));
+    y.push_back(
+        graph.input({data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)}, "y"));
   }
-  const Value weight = weighted ? graph.input({Shape{batch}, DType::float32}, "sample_weight") : Value();
+  const Value weight =
+      weighted ? graph.input({Shape{batch}, DType::float32}, "sample_weight") : Value();
   inputs = x;
   inputs.insert(inputs.end(), y.begin(), y.end());
   if (weighted) inputs.push_back(weight);
 
   const Value state = graph.read(model_.random_state());
-  CallContext context{.graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
+  CallContext context{
+      .graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
   const std::vector<Value> predictions = model_.call(context, x);
   const Value total = add_losses(graph, y, predictions, weight, context);
 
@@ -192,7 +209,8 @@ StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, 
       options_.optimizer->apply(graph, flat.flat, gradients(total, weights), flat.offsets);
     }
     // The next step draws other random numbers.
-    graph.assign(model_.random_state(), state + graph.constant(Tensor::of<std::int64_t>({2}, {0, 1})));
+    graph.assign(model_.random_state(),
+                 state + graph.constant(Tensor::of<std::int64_t>({2}, {0, 1})));
   }
   ProgramOptions options;
   if (options_.raise_nonfinite) options.check = total;
@@ -204,10 +222,12 @@ Value Trainer::add_losses(Graph& graph,
                           const std::vector<Value>& predictions,
                           Value weight,
                           CallContext& context) {
-  const Value samples = graph.scalar(static_cast<double>(predictions[0].shape()[0]), DType::float32);
+  const Value samples =
+      graph.scalar(static_cast<double>(predictions[0].shape()[0]), DType::float32);
   Value total;
   for (std::size_t k = 0; k < predictions.size(); ++k) {
-    for (const MetricPtr& object : metrics_[k]) object->update(graph, y[k], predictions[k], Value());
+    for (const MetricPtr& object : metrics_[k])
+      object->update(graph, y[k], predictions[k], Value());
     const LossPtr& object = options_.loss[k].object;
     if (!object) continue;
     Value one = (*object)(y[k], predictions[k], weight);

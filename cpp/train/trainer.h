@@ -1,4 +1,5 @@
-// What compile() adds to a model: loss, metrics, optimizer, and the programs of training and test steps.
+// What compile() adds to a model: loss, metrics, optimizer, and the programs of training and test
+// steps.
 #pragma once
 
 #include <map>
@@ -11,7 +12,8 @@
 
 namespace chainrule {
 
-/// All trainable weights in one array, so that an update is one pass: each weight's memory is a window of it.
+/// All trainable weights in one array, so that an update is one pass: each weight's memory is a
+/// window of it.
 struct FlatParameters {
   std::vector<VariablePtr> variables;
   std::vector<std::int64_t> offsets;  ///< in elements, each on a cache line
@@ -44,11 +46,13 @@ class Trainer {
   void reset_metrics();
   [[nodiscard]] const CompileOptions& options() const { return options_; }
 
-  /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and loading.
+  /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and
+  /// loading.
   const FlatParameters& parameters();
 
  private:
-  /// One epoch, or one evaluation, over checked data. `order`: samples of each batch; null: as they lie.
+  /// One epoch, or one evaluation, over checked data. `order`: samples of each batch; null: as they
+  /// lie.
   void run_epoch(Mode mode,
                  const Data& data,
                  const std::vector<float>& weights,
@@ -63,11 +67,20 @@ class Trainer {
   StepProgram& step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
   StepProgram make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
   /// Loss and metric nodes; returns the total loss.
-  Value add_losses(Graph& graph, const std::vector<Value>& y, const std::vector<Value>& predictions, Value weight, CallContext& context);
+  Value add_losses(Graph& graph,
+                   const std::vector<Value>& y,
+                   const std::vector<Value>& predictions,
+                   Value weight,
+                   CallContext& context);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
-  [[noreturn]] void report_nonfinite(Mode mode, const Data& data, const std::int64_t* order, std::int64_t first,
-                                     std::int64_t count, std::int64_t step, std::int64_t epoch) const;
+  [[noreturn]] void report_nonfinite(Mode mode,
+                                     const Data& data,
+                                     const std::int64_t* order,
+                                     std::int64_t first,
+                                     std::int64_t count,
+                                     std::int64_t step,
+                                     std::int64_t epoch) const;
 
   Model& model_;
   CompileOptions options_;

@@ -11,7 +11,8 @@
 namespace chainrule {
 namespace {
 
-/// A partition of the live nodes into groups; all but groups of element-wise nodes are single nodes.
+/// A partition of the live nodes into groups; all but groups of element-wise nodes are single
+/// nodes.
 class Grouping {
  public:
   explicit Grouping(const Graph& graph) : graph_(graph) {
@@ -22,7 +23,9 @@ class Grouping {
   }
 
   [[nodiscard]] int group_of(int node) const { return group_of_[static_cast<std::size_t>(node)]; }
-  [[nodiscard]] const std::vector<int>& members(int group) const { return members_[static_cast<std::size_t>(group)]; }
+  [[nodiscard]] const std::vector<int>& members(int group) const {
+    return members_[static_cast<std::size_t>(group)];
+  }
 
   /// Merges two groups of element-wise nodes if the result is small enough and acyclic.
   void try_merge(int a, int b) {
@@ -30,7 +33,8 @@ class Grouping {
     std::vector<int> merged = members(a);
     merged.insert(merged.end(), members(b).begin(), members(b).end());
     std::sort(merged.begin(), merged.end());
-    if (static_cast<int>(merged.size()) > kMaxChainLength || inputs_of(merged) > kMaxChainInputs) return;
+    if (static_cast<int>(merged.size()) > kMaxChainLength || inputs_of(merged) > kMaxChainInputs)
+      return;
     if (waits_for_itself(merged)) return;
     for (const int node : members(b)) group_of_[static_cast<std::size_t>(node)] = a;
     members_[static_cast<std::size_t>(a)] = std::move(merged);
@@ -46,14 +50,15 @@ class Grouping {
     std::set<std::pair<int, int>> inputs;
     for (const int node : nodes) {
       for (const Value& input : graph_.node(node).inputs) {
-        if (!contains(nodes, input.node_index())) inputs.insert({input.node_index(), input.output()});
+        if (!contains(nodes, input.node_index()))
+          inputs.insert({input.node_index(), input.output()});
       }
     }
     return static_cast<int>(inputs.size());
   }
 
-  /// Does a path lead from `merged` (sorted) through other groups back to it? Walks backwards from its
-  /// inputs; a group that lies wholly before `merged` cannot depend on it.
+  /// Does a path lead from `merged` (sorted) through other groups back to it? Walks backwards from
+  /// its inputs; a group that lies wholly before `merged` cannot depend on it.
   [[nodiscard]] bool waits_for_itself(const std::vector<int>& merged) const {
     std::vector<int> pending;
     std::set<int> visited;
@@ -61,7 +66,8 @@ class Grouping {
       for (const int node : nodes) {
         for (const Value& input : graph_.node(node).inputs) {
           const int group = group_of(input.node_index());
-          if (members(group).back() >= merged.front() && visited.insert(group).second) pending.push_back(group);
+          if (members(group).back() >= merged.front() && visited.insert(group).second)
+            pending.push_back(group);
         }
       }
     };
@@ -104,7 +110,9 @@ Grouping group_elementwise(const Graph& graph, const std::vector<bool>& live) {
 }
 
 /// Groups in an order in which each comes after those it reads; ties by first node.
-std::vector<int> schedule(const Graph& graph, const std::vector<bool>& live, const Grouping& groups) {
+std::vector<int> schedule(const Graph& graph,
+                          const std::vector<bool>& live,
+                          const Grouping& groups) {
   std::map<int, std::set<int>> readers;
   std::map<int, int> waiting;
   for (int i = 0; i < graph.size(); ++i) {
@@ -155,7 +163,8 @@ Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked) {
 
   std::vector<std::vector<Value>> moved(static_cast<std::size_t>(graph.size()));
   const auto move = [&](const Value& value) {
-    return moved[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    return moved[static_cast<std::size_t>(value.node_index())]
+                [static_cast<std::size_t>(value.output())];
   };
 
   const auto add_chain = [&](const std::vector<int>& members) {
@@ -169,7 +178,10 @@ Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked) {
       for (const Value& input : graph.node(node).inputs) {
         if (position.contains(input.node_index())) continue;
         const Value source = move(input);
-        const bool is_new = input_register.try_emplace({source.node_index(), source.output()}, static_cast<int>(inputs.size())).second;
+        const bool is_new = input_register
+                                .try_emplace({source.node_index(), source.output()},
+                                             static_cast<int>(inputs.size()))
+                                .second;
         if (is_new) {
           inputs.push_back(source);
           chain->input_dtypes.push_back(source.dtype());
@@ -194,8 +206,10 @@ Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked) {
         outgoing.push_back(i);
       }
     }
-    const std::vector<Value> values = target.add(fused_op, inputs, {{"chain", std::shared_ptr<const AttrObject>(chain)}});
-    for (std::size_t k = 0; k < outgoing.size(); ++k) moved[static_cast<std::size_t>(outgoing[k])] = {values[k]};
+    const std::vector<Value> values =
+        target.add(fused_op, inputs, {{"chain", std::shared_ptr<const AttrObject>(chain)}});
+    for (std::size_t k = 0; k < outgoing.size(); ++k)
+      moved[static_cast<std::size_t>(outgoing[k])] = {values[k]};
   };
 
   for (const int group : schedule(graph, live, groups)) {
@@ -207,7 +221,8 @@ Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked) {
     } else {
       std::vector<Value> inputs;
       for (const Value& input : node.inputs) inputs.push_back(move(input));
-      moved[static_cast<std::size_t>(members.front())] = target.add(*node.op, std::move(inputs), node.attrs);
+      moved[static_cast<std::size_t>(members.front())] =
+          target.add(*node.op, std::move(inputs), node.attrs);
     }
   }
   for (const Value& value : tracked) result.tracked.push_back(move(value));

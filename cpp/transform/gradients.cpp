@@ -1,4 +1,5 @@
-// Reverse-mode differentiation as a graph transformation: the rules append nodes, no number is computed.
+// Reverse-mode differentiation as a graph transformation: the rules append nodes, no number is
+// computed.
 
 #include <unordered_map>
 
@@ -28,7 +29,8 @@ std::vector<bool> nodes_between(const Graph& graph, Value loss, const std::vecto
     const Node& node = graph.node(i);
     if (node.op->vjp == nullptr) continue;
     for (const Value& input : node.inputs) {
-      if (reaches[static_cast<std::size_t>(input.node_index())]) reaches[static_cast<std::size_t>(i)] = true;
+      if (reaches[static_cast<std::size_t>(input.node_index())])
+        reaches[static_cast<std::size_t>(i)] = true;
     }
   }
   return reaches;
@@ -41,7 +43,8 @@ std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value up
     invalid("gradients", "the loss must be floating", {{"loss", loss.type().str()}});
   }
   if (!upstream.defined() && loss.shape().size() != 1) {
-    invalid("gradients", "a loss that is no scalar needs `upstream`", {{"loss", loss.type().str()}});
+    invalid(
+        "gradients", "a loss that is no scalar needs `upstream`", {{"loss", loss.type().str()}});
   }
   if (upstream.defined() && upstream.type() != loss.type()) {
     invalid("gradients",
@@ -60,21 +63,24 @@ std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value up
     gradient = sum_to(gradient, value.shape());
     slot = slot.defined() ? add(slot, gradient) : gradient;
   };
-  accumulate(loss,
-             upstream.defined() ? upstream
-                                : reshape(graph.scalar(1.0, loss.dtype()), loss.shape()));
+  accumulate(
+      loss, upstream.defined() ? upstream : reshape(graph.scalar(1.0, loss.dtype()), loss.shape()));
 
   for (int i = loss.node_index(); i >= 0; --i) {
     const auto arrived = gradient_of.find(i);
     const Node& node = graph.node(i);
-    if (arrived == gradient_of.end() || node.op->vjp == nullptr || !reaches[static_cast<std::size_t>(i)]) continue;
+    if (arrived == gradient_of.end() || node.op->vjp == nullptr ||
+        !reaches[static_cast<std::size_t>(i)])
+      continue;
     std::vector<Value> outputs;
     for (std::size_t k = 0; k < node.outputs.size(); ++k) {
       outputs.push_back(graph.value(i, static_cast<int>(k)));
     }
     std::vector<char> needed;  // not vector<bool>: the context takes a span
     for (const Value& input : node.inputs) {
-      needed.push_back(reaches[static_cast<std::size_t>(input.node_index())] && is_floating(input.dtype()) ? 1 : 0);
+      needed.push_back(
+          reaches[static_cast<std::size_t>(input.node_index())] && is_floating(input.dtype()) ? 1
+                                                                                              : 0);
     }
     const std::vector<Value> upstreams = arrived->second;  // rules may rehash the map
     const Graph::Scope scope(graph, node.scope);
@@ -87,8 +93,10 @@ std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value up
   std::vector<Value> result;
   for (const Value& value : wrt) {
     const auto it = gradient_of.find(value.node_index());
-    const bool found = it != gradient_of.end() && it->second[static_cast<std::size_t>(value.output())].defined();
-    result.push_back(found ? it->second[static_cast<std::size_t>(value.output())] : zeros_like(value));
+    const bool found =
+        it != gradient_of.end() && it->second[static_cast<std::size_t>(value.output())].defined();
+    result.push_back(found ? it->second[static_cast<std::size_t>(value.output())]
+                           : zeros_like(value));
   }
   return result;
 }

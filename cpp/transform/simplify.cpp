@@ -19,7 +19,8 @@ Value untransposed(Value value) {
   if (swap.size() < 2) return {};
   std::iota(swap.begin(), swap.end(), 0);
   std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
-  return value.node().attrs.get<std::vector<std::int64_t>>("axes") == swap ? value.node().inputs[0] : Value();
+  return value.node().attrs.get<std::vector<std::int64_t>>("axes") == swap ? value.node().inputs[0]
+                                                                           : Value();
 }
 
 /// matmul(transpose(a), b) = matmul(a, b, transpose_a).
@@ -43,7 +44,8 @@ bool is_scalar_one(const Value& value) {
 Value fold_unit_factor(const Node& node, const std::vector<Value>& inputs) {
   for (int i = 0; i < 2; ++i) {
     const Value other = inputs[static_cast<std::size_t>(1 - i)];
-    if (is_scalar_one(inputs[static_cast<std::size_t>(i)]) && other.type() == node.outputs[0]) return other;
+    if (is_scalar_one(inputs[static_cast<std::size_t>(i)]) && other.type() == node.outputs[0])
+      return other;
   }
   return {};
 }
@@ -68,7 +70,8 @@ std::vector<bool> live_nodes(const Graph& graph, const std::vector<Value>& track
   for (const int i : graph.assignments()) live[static_cast<std::size_t>(i)] = true;
   for (int i = graph.size() - 1; i >= 0; --i) {
     if (!live[static_cast<std::size_t>(i)]) continue;
-    for (const Value& input : graph.node(i).inputs) live[static_cast<std::size_t>(input.node_index())] = true;
+    for (const Value& input : graph.node(i).inputs)
+      live[static_cast<std::size_t>(input.node_index())] = true;
   }
   return live;
 }
@@ -78,7 +81,8 @@ Rewritten copy_live(const Graph& graph, const std::vector<Value>& tracked) {
   const std::vector<bool> live = live_nodes(graph, tracked);
   std::vector<std::vector<Value>> moved(static_cast<std::size_t>(graph.size()));
   const auto move = [&](const Value& value) {
-    return moved[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())];
+    return moved[static_cast<std::size_t>(value.node_index())]
+                [static_cast<std::size_t>(value.output())];
   };
   for (int i = 0; i < graph.size(); ++i) {
     if (!live[static_cast<std::size_t>(i)]) continue;
@@ -96,15 +100,17 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
   Rewritten result{std::make_unique<Graph>(), {}};
   Graph& target = *result.graph;
   const std::vector<bool> live = live_nodes(graph, tracked);
-  std::vector<std::vector<Value>> moved(static_cast<std::size_t>(graph.size()));  // by node, by output
-  std::unordered_map<std::size_t, std::vector<int>> seen;                        // by hash: nodes of target
-  std::unordered_map<int, std::vector<Value>> values_of;                         // outputs of a target node
+  std::vector<std::vector<Value>> moved(
+      static_cast<std::size_t>(graph.size()));             // by node, by output
+  std::unordered_map<std::size_t, std::vector<int>> seen;  // by hash: nodes of target
+  std::unordered_map<int, std::vector<Value>> values_of;   // outputs of a target node
 
   // Adds a node unless an equal one is there.
   const auto add_shared = [&](const Node& node, std::vector<Value> inputs) {
     std::size_t hash = std::hash<const void*>{}(node.op);
     for (const Value& value : inputs) {
-      hash = hash * 1000003U + static_cast<std::size_t>(value.node_index()) * 8U + static_cast<std::size_t>(value.output());
+      hash = hash * 1000003U + static_cast<std::size_t>(value.node_index()) * 8U +
+             static_cast<std::size_t>(value.output());
     }
     const bool unique = node.op == &input_op || node.op->kind == OpKind::assign;
     for (const int candidate : seen[hash]) {
@@ -125,7 +131,8 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
     const Graph::Scope scope(target, node.scope);
     std::vector<Value> inputs;
     for (const Value& input : node.inputs) {
-      inputs.push_back(moved[static_cast<std::size_t>(input.node_index())][static_cast<std::size_t>(input.output())]);
+      inputs.push_back(moved[static_cast<std::size_t>(input.node_index())]
+                            [static_cast<std::size_t>(input.output())]);
     }
     const std::string_view name = node.op->name;
     Value folded;
@@ -139,7 +146,8 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
     moved[static_cast<std::size_t>(i)] = add_shared(node, std::move(inputs));
   }
   for (const Value& value : tracked) {
-    result.tracked.push_back(moved[static_cast<std::size_t>(value.node_index())][static_cast<std::size_t>(value.output())]);
+    result.tracked.push_back(moved[static_cast<std::size_t>(value.node_index())]
+                                  [static_cast<std::size_t>(value.output())]);
   }
   return result;
 }

@@ -1,5 +1,6 @@
-// Describe a thing once: a layer, loss, metric, optimizer or initializer lists its fields in one function,
-// and from that list come get_config, from_config, repr, the Python signature and docstring, and the errors.
+// Describe a thing once: a layer, loss, metric, optimizer or initializer lists its fields in one
+// function, and from that list come get_config, from_config, repr, the Python signature and
+// docstring, and the errors.
 //
 //     void Dropout::fields(Fields& f) {
 //       f("rate", rate, "Fraction of the inputs to drop.", unit_interval);
@@ -51,12 +52,14 @@ struct Rule {
   const char* text = nullptr;  ///< "must be positive"
   bool (*holds)(const Json& value) = nullptr;
 };
-extern const Rule positive, not_negative, unit_interval /* [0, 1) */, closed_unit_interval /* [0, 1] */;
+extern const Rule positive, not_negative, unit_interval /* [0, 1) */,
+    closed_unit_interval /* [0, 1] */;
 
 /// What is known of a field.
 struct FieldInfo {
   std::string name;
-  std::string type;      ///< Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
+  std::string
+      type;  ///< Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
   std::string doc;
   bool required = false;  ///< has no default
   Json default_value;
@@ -66,8 +69,8 @@ struct FieldInfo {
 struct Required {};
 constexpr Required required;
 
-/// How a C++ type is named in Python, read from and written to JSON. Specialised beside types that are
-/// not plain data (initializers, activations...).
+/// How a C++ type is named in Python, read from and written to JSON. Specialised beside types that
+/// are not plain data (initializers, activations...).
 template <class T, class = void>
 struct FieldType;
 
@@ -81,24 +84,31 @@ class Fields {
     field(name, member, doc, rule, false);
   }
   template <class T>
-  void operator()(std::string_view name, T& member, Required, std::string_view doc, Rule rule = {}) {
+  void operator()(
+      std::string_view name, T& member, Required, std::string_view doc, Rule rule = {}) {
     field(name, member, doc, rule, true);
   }
 
  protected:
-  /// `set` checks a new value and stores it; throws InvalidArgument without having changed anything.
+  /// `set` checks a new value and stores it; throws InvalidArgument without having changed
+  /// anything.
   virtual void visit(const FieldInfo& info, const std::function<void(const Json&)>& set) = 0;
 
  private:
   template <class T>
   void field(std::string_view name, T& member, std::string_view doc, Rule rule, bool is_required) {
-    visit({std::string(name), FieldType<T>::name(), std::string(doc), is_required, FieldType<T>::write(member)},
-          [&](const Json& value) {
-            if (rule.holds != nullptr && !value.is_null() && is_number(value) && !rule.holds(value)) {
-              invalid(name, rule.text, {{std::string(name), value.dump()}});
-            }
-            member = FieldType<T>::read(value);
-          });
+    visit(
+        {std::string(name),
+         FieldType<T>::name(),
+         std::string(doc),
+         is_required,
+         FieldType<T>::write(member)},
+        [&](const Json& value) {
+          if (rule.holds != nullptr && !value.is_null() && is_number(value) && !rule.holds(value)) {
+            invalid(name, rule.text, {{std::string(name), value.dump()}});
+          }
+          member = FieldType<T>::read(value);
+        });
   }
   static bool is_number(const Json& value) {
     return value.kind() == Json::Kind::integer || value.kind() == Json::Kind::number;
@@ -108,12 +118,13 @@ class Fields {
 /// The fields of an object with its present values as defaults.
 std::vector<FieldInfo> list_fields(Configurable& object);
 
-/// Sets fields from a JSON object. Unknown names (with the nearest valid ones), missing required fields, wrong
-/// types and values that break a rule throw InvalidArgument; then some fields may have been set, so do this
-/// to a new object.
+/// Sets fields from a JSON object. Unknown names (with the nearest valid ones), missing required
+/// fields, wrong types and values that break a rule throw InvalidArgument; then some fields may
+/// have been set, so do this to a new object.
 void configure(Configurable& object, const Json& config);
 
-// --- plain field types ------------------------------------------------------------------------------------
+// --- plain field types
+// ------------------------------------------------------------------------------------
 
 template <>
 struct FieldType<bool> {
@@ -162,7 +173,8 @@ struct FieldType<std::optional<T>> {
   }
 };
 
-// --- the catalog ------------------------------------------------------------------------------------------
+// --- the catalog
+// ------------------------------------------------------------------------------------------
 
 /// What kinds of things there are. Names are Keras's modules.
 enum class Kind : std::uint8_t { layers, losses, metrics, optimizers, initializers };
@@ -176,7 +188,8 @@ struct ClassInfo {
   std::function<std::shared_ptr<Configurable>()> make;
 };
 
-/// All classes, by kind. Filled on first use from every file of cpp/nn/<kind> (see cmake/tables.cmake).
+/// All classes, by kind. Filled on first use from every file of cpp/nn/<kind> (see
+/// cmake/tables.cmake).
 class Catalog {
  public:
   void add(Kind kind, ClassInfo info);

@@ -1,8 +1,8 @@
 // The graph: what is to be computed, and reverse-mode differentiation of it.
 //
-// A Graph is an append-only list of nodes, so it is always in topological order. A Value is a handle
-// to one output of one node. Shapes and dtypes are inferred, and errors raised, when a node is made.
-// Nothing here computes a number: a Program (chainrule/program.h) does.
+// A Graph is an append-only list of nodes, so it is always in topological order. A Value is a
+// handle to one output of one node. Shapes and dtypes are inferred, and errors raised, when a node
+// is made. Nothing here computes a number: a Program (chainrule/program.h) does.
 #pragma once
 
 #include <deque>
@@ -97,8 +97,12 @@ struct Node {
   std::vector<TensorType> outputs;
   std::string scope;  ///< the layer that made it; for errors and observers
 
-  [[nodiscard]] const TensorType& in(int i) const { return inputs[static_cast<std::size_t>(i)].type(); }
-  [[nodiscard]] const TensorType& out(int i = 0) const { return outputs[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] const TensorType& in(int i) const {
+    return inputs[static_cast<std::size_t>(i)].type();
+  }
+  [[nodiscard]] const TensorType& out(int i = 0) const {
+    return outputs[static_cast<std::size_t>(i)];
+  }
 };
 
 /// An append-only list of nodes. Not copyable: Values point to it. Not for use by two threads.
@@ -116,8 +120,8 @@ class Graph {
   Value scalar(double value, DType dtype);
   /// The content of a variable at the beginning of the step, whatever is assigned to it later.
   Value read(const VariablePtr& variable);
-  /// Writes `value` (same shape and dtype) to the variable at the end of the step. A variable can be
-  /// assigned once in a graph.
+  /// Writes `value` (same shape and dtype) to the variable at the end of the step. A variable can
+  /// be assigned once in a graph.
   void assign(const VariablePtr& variable, Value value);
 
   /// Appends a node of an op: infers its output types and raises its shape errors. Used by the
@@ -156,13 +160,16 @@ class Graph {
 };
 
 /// The gradients of a scalar `loss` with respect to each of `wrt`, as new nodes of the same graph
-/// (Linnainmaa 1970; the walk of Griewank & Walther, "Evaluating Derivatives", 2008, ch. 3). A value
-/// that the loss does not depend on has gradient zero. Since gradients are nodes, gradients() works
-/// on its own output. `upstream` (type of loss) replaces the gradient 1 that the walk starts from, and
-/// allows a loss that is no scalar. Throws InvalidArgument for a loss that is not floating.
+/// (Linnainmaa 1970; the walk of Griewank & Walther, "Evaluating Derivatives", 2008, ch. 3). A
+/// value that the loss does not depend on has gradient zero. Since gradients are nodes, gradients()
+/// works on its own output. `upstream` (type of loss) replaces the gradient 1 that the walk starts
+/// from, and allows a loss that is no scalar. Throws InvalidArgument for a loss that is not
+/// floating.
 std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value upstream = {});
 
 inline const Node& Value::node() const { return graph_->node(node_); }
-inline const TensorType& Value::type() const { return node().outputs[static_cast<std::size_t>(output_)]; }
+inline const TensorType& Value::type() const {
+  return node().outputs[static_cast<std::size_t>(output_)];
+}
 
 }  // namespace chainrule

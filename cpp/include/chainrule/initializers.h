@@ -12,8 +12,8 @@ namespace chainrule {
 
 class Initializer : public Configurable {
  public:
-  /// New float32 or float64 values. `random` is the stream of this weight; an initializer with a seed of its
-  /// own ignores it, and then gives the same values each time.
+  /// New float32 or float64 values. `random` is the stream of this weight; an initializer with a
+  /// seed of its own ignores it, and then gives the same values each time.
   [[nodiscard]] virtual Tensor values(const Shape& shape, DType dtype, Random& random) const = 0;
 };
 using InitializerPtr = std::shared_ptr<Initializer>;
@@ -28,10 +28,11 @@ struct FieldType<InitializerPtr> {
   static InitializerPtr read(const Json& v) { return v.is_null() ? nullptr : initializer(v); }
 };
 
-/// Every number of set_random_seed, initializers, dropout and shuffling comes from this seed. Unless set, it is
-/// drawn from the operating system once.
+/// Every number of set_random_seed, initializers, dropout and shuffling comes from this seed.
+/// Unless set, it is drawn from the operating system once.
 void set_random_seed(std::uint64_t seed);
-/// The next of the sequence of seeds that follows from set_random_seed: one for each weight, layer, fit.
+/// The next of the sequence of seeds that follows from set_random_seed: one for each weight, layer,
+/// fit.
 std::uint64_t next_random_seed();
 
 }  // namespace chainrule

@@ -1,4 +1,5 @@
-// Layers: they own weights and build graphs. Names, defaults, weight order and numerics are Keras 3's.
+// Layers: they own weights and build graphs. Names, defaults, weight order and numerics are Keras
+// 3's.
 //
 //     auto x = layers::Input({784});
 //     auto h = layers::Dense(128, {.activation = "relu"})(x);
@@ -23,17 +24,18 @@ class Layer;
 struct CallContext {
   Graph& graph;
   bool training = false;
-  Value random_state;            ///< int64 (2,): seed and step; for random ops. Defined when training.
+  Value random_state;  ///< int64 (2,): seed and step; for random ops. Defined when training.
   std::int64_t next_stream = 0;  ///< take one for each random op: `context.next_stream++`
   std::vector<Value> losses;     ///< scalars that layers add to the loss (regularisation)
 };
 
-/// A function of Values by name: "relu" (any of Keras's activations), or "linear". Python may register more.
+/// A function of Values by name: "relu" (any of Keras's activations), or "linear". Python may
+/// register more.
 struct Activation {
   std::string name = "linear";
   Activation() = default;
-  Activation(const char* name) : name(name) {}                     // NOLINT(google-explicit-constructor)
-  Activation(std::string name) : name(std::move(name)) {}          // NOLINT(google-explicit-constructor)
+  Activation(const char* name) : name(name) {}             // NOLINT(google-explicit-constructor)
+  Activation(std::string name) : name(std::move(name)) {}  // NOLINT(google-explicit-constructor)
   /// Throws InvalidArgument for an unknown name, with the nearest ones.
   [[nodiscard]] Value operator()(Value x) const;
 };
@@ -42,7 +44,8 @@ std::vector<std::string> activation_names();
 /// Adds or replaces a custom activation; its name is what configurations store.
 void register_activation(const std::string& name, std::function<Value(Value)> function);
 
-/// Activations of the functional form with parameters: chainrule::activations::leaky_relu(x, 0.3)...
+/// Activations of the functional form with parameters: chainrule::activations::leaky_relu(x,
+/// 0.3)...
 namespace activations {
 Value celu(Value x, double alpha = 1.0);
 Value elu(Value x, double alpha = 1.0);
@@ -55,7 +58,10 @@ Value hard_tanh(Value x);
 Value leaky_relu(Value x, double negative_slope = 0.2);
 Value log_sigmoid(Value x);
 Value mish(Value x);
-Value relu(Value x, double negative_slope = 0.0, std::optional<double> max_value = {}, double threshold = 0.0);
+Value relu(Value x,
+           double negative_slope = 0.0,
+           std::optional<double> max_value = {},
+           double threshold = 0.0);
 Value relu6(Value x);
 Value selu(Value x);
 Value silu(Value x);
@@ -75,13 +81,14 @@ struct FieldType<Activation> {
   static Activation read(const Json& v);  ///< null is "linear"
 };
 
-// --- symbolic tensors -------------------------------------------------------------------------------------
+// --- symbolic tensors
+// -------------------------------------------------------------------------------------
 
 /// One use of a layer in a functional model.
 struct LayerCall;
 
-/// A tensor of a functional model: an output of a layer call. Axes that depend on the batch have the length
-/// Shape::kUnknown[0], which prints as None; the first axis is the batch.
+/// A tensor of a functional model: an output of a layer call. Axes that depend on the batch have
+/// the length Shape::kUnknown[0], which prints as None; the first axis is the batch.
 struct Symbol {
   std::shared_ptr<const LayerCall> call;
   int output = 0;
@@ -94,7 +101,8 @@ struct LayerCall {
   Symbols inputs;
 };
 
-// --- the base of all layers -------------------------------------------------------------------------------
+// --- the base of all layers
+// -------------------------------------------------------------------------------
 
 class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
  public:
@@ -102,8 +110,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   std::string name;
   bool trainable = true;
 
-  /// Traces the layer: appends its nodes to context.graph. Weights exist. Layers with one input and one output
-  /// derive from UnaryLayer instead.
+  /// Traces the layer: appends its nodes to context.graph. Weights exist. Layers with one input and
+  /// one output derive from UnaryLayer instead.
   virtual std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) = 0;
   /// Makes the weights for inputs of these shapes (batch axis included, its length unknown). Throws
   /// InvalidArgument when a needed length is unknown or does not fit.
@@ -116,21 +124,21 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   void ensure_built(const std::vector<Shape>& input_shapes);
   [[nodiscard]] bool built() const { return built_; }
 
-  /// Output types for input types: the layer is traced twice with different lengths in place of the unknown
-  /// ones; an axis that differs is unknown. Builds the layer.
+  /// Output types for input types: the layer is traced twice with different lengths in place of the
+  /// unknown ones; an axis that differs is unknown. Builds the layer.
   std::vector<TensorType> output_types(const std::vector<TensorType>& inputs);
 
   /// Applies the layer to tensors of a functional model.
   Symbols apply(const Symbols& inputs);
 
-  /// Weights in Keras's order, those of inner layers included. Trainable ones are those that training changes:
-  /// none in a layer with `trainable` false.
+  /// Weights in Keras's order, those of inner layers included. Trainable ones are those that
+  /// training changes: none in a layer with `trainable` false.
   [[nodiscard]] virtual std::vector<VariablePtr> weights() const { return weights_; }
   [[nodiscard]] virtual std::vector<VariablePtr> trainable_weights() const;
   [[nodiscard]] std::int64_t count_params() const;
 
-  /// A new weight: called in build(). `name` is relative: "kernel". A null initializer is Glorot's uniform one
-  /// (zeros for rank 0 and 1... as Keras: "glorot_uniform" for floating dtypes).
+  /// A new weight: called in build(). `name` is relative: "kernel". A null initializer is Glorot's
+  /// uniform one (zeros for rank 0 and 1... as Keras: "glorot_uniform" for floating dtypes).
   VariablePtr add_weight(const std::string& weight_name,
                          const Shape& shape,
                          const InitializerPtr& initializer,
@@ -166,8 +174,8 @@ struct LayerPtr : std::shared_ptr<Layer> {
 /// The tensor of an InputLayer.
 Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
-/// While it lives, layers built on this thread may make at most so many bytes of weights: what a file claims
-/// is bounded by what it holds.
+/// While it lives, layers built on this thread may make at most so many bytes of weights: what a
+/// file claims is bounded by what it holds.
 class WeightBudget {
  public:
   explicit WeightBudget(std::size_t bytes);
@@ -184,7 +192,8 @@ void reset_layer_names();
 /// The next automatic name for a class: "dense", "dense_1"...
 std::string next_layer_name(std::string_view class_name);
 
-// --- the layers, as functions that make them --------------------------------------------------------------
+// --- the layers, as functions that make them
+// --------------------------------------------------------------
 
 namespace layers {
 
@@ -201,8 +210,11 @@ struct DenseOptions {
 /// Any layer by Keras's class name and arguments: make("Dense", {{"units", 10}}).
 LayerPtr make(std::string_view class_name, const Json::Object& arguments = {});
 
-/// A tensor of shape (batch,) + shape that the caller of a model provides. Lengths of -1 are unknown.
-Symbol Input(const std::vector<std::int64_t>& shape, DType dtype = DType::float32, const std::string& name = "");
+/// A tensor of shape (batch,) + shape that the caller of a model provides. Lengths of -1 are
+/// unknown.
+Symbol Input(const std::vector<std::int64_t>& shape,
+             DType dtype = DType::float32,
+             const std::string& name = "");
 /// activation(x kernel + bias): (..., n) -> (..., units).
 LayerPtr Dense(std::int64_t units, DenseOptions options = {});
 LayerPtr ActivationLayer(chainrule::Activation activation, const std::string& name = "");
@@ -212,8 +224,8 @@ LayerPtr Flatten(const std::string& name = "");
 LayerPtr Reshape(const std::vector<std::int64_t>& target_shape, const std::string& name = "");
 /// Axes of a sample in a new order, counted from 1.
 LayerPtr Permute(const std::vector<std::int64_t>& dims, const std::string& name = "");
-/// Training only: zeroes a fraction `rate` of the inputs and divides the others by 1 - rate (Srivastava et al.
-/// 2014).
+/// Training only: zeroes a fraction `rate` of the inputs and divides the others by 1 - rate
+/// (Srivastava et al. 2014).
 LayerPtr Dropout(double rate, const std::string& name = "");
 /// Element-wise over a list of inputs of one shape (Subtract: exactly two).
 LayerPtr Add(const std::string& name = "");

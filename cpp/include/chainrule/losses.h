@@ -19,8 +19,8 @@ struct ArrayView {
 
 class Loss : public Configurable {
  public:
-  /// Or "mean" (the same), "sum", "mean_with_sample_weight" (divides by the sum of the weights), "none"
-  /// (values as they are; compile refuses that).
+  /// Or "mean" (the same), "sum", "mean_with_sample_weight" (divides by the sum of the weights),
+  /// "none" (values as they are; compile refuses that).
   std::string reduction = "sum_over_batch_size";
   std::string name;
 
@@ -28,22 +28,34 @@ class Loss : public Configurable {
   virtual Value values(Value y_true, Value y_pred) = 0;
 
   /// The element type in which targets are handed over: float32; integer for labels.
-  [[nodiscard]] virtual DType target_dtype(DType given) const { (void)given; return DType::float32; }
-  /// The shape that targets must have for predictions of a shape (first axis included). The default: the same.
+  [[nodiscard]] virtual DType target_dtype(DType given) const {
+    (void)given;
+    return DType::float32;
+  }
+  /// The shape that targets must have for predictions of a shape (first axis included). The
+  /// default: the same.
   [[nodiscard]] virtual Shape target_shape(const Shape& y_pred) const { return y_pred; }
-  /// Whether targets of any shape may be given: a loss made of a function takes what its function takes.
+  /// Whether targets of any shape may be given: a loss made of a function takes what its function
+  /// takes.
   [[nodiscard]] virtual bool any_target_shape() const { return false; }
   /// Checks target values once before training (labels in range). Throws InvalidArgument.
-  virtual void check_targets(const ArrayView& y_true, const Shape& y_pred) const { (void)y_true, (void)y_pred; }
+  virtual void check_targets(const ArrayView& y_true, const Shape& y_pred) const {
+    (void)y_true, (void)y_pred;
+  }
 
-  /// The reduced, weighted loss, a scalar (or values() for reduction "none"): sum(values * weight) / number of
-  /// values. `sample_weight` (batch,) or (batch, steps...) may be none. Throws InvalidArgument when targets have
-  /// not the shape target_shape(): (n,) and (n, 1) match each other, nothing else broadcasts.
+  /// The reduced, weighted loss, a scalar (or values() for reduction "none"): sum(values * weight)
+  /// / number of values. `sample_weight` (batch,) or (batch, steps...) may be none. Throws
+  /// InvalidArgument when targets have not the shape target_shape(): (n,) and (n, 1) match each
+  /// other, nothing else broadcasts.
   Value operator()(Value y_true, Value y_pred, Value sample_weight = {});
 
  protected:
-  /// True for the values that count; the others are zero, and no average counts them. None: all count.
-  virtual Value mask(Value y_true) { (void)y_true; return {}; }
+  /// True for the values that count; the others are zero, and no average counts them. None: all
+  /// count.
+  virtual Value mask(Value y_true) {
+    (void)y_true;
+    return {};
+  }
   /// reduction, name.
   void base_fields(Fields& f);
 };
@@ -54,8 +66,8 @@ LossPtr loss(const Json& spec);
 /// A loss from a function of symbolic values, (y_true, y_pred) -> values of each sample.
 LossPtr function_loss(const std::string& name, std::function<Value(Value, Value)> function);
 
-/// Targets in the shape they should have, when it differs by trailing axes of length 1 alone: (n,) for (n, 1) and
-/// the reverse. Other differences throw in the name of `where`.
+/// Targets in the shape they should have, when it differs by trailing axes of length 1 alone: (n,)
+/// for (n, 1) and the reverse. Other differences throw in the name of `where`.
 Value match_targets(Value y_true, const Shape& expected, std::string_view where);
 /// The same for targets that are like the predictions, in whose dtype they are returned.
 Value match_targets(Value y_true, Value y_pred, std::string_view where);

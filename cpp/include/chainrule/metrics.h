@@ -10,13 +10,14 @@
 
 namespace chainrule {
 
-/// A quantity accumulated over batches. The state lives in variables, updates are nodes of the step.
+/// A quantity accumulated over batches. The state lives in variables, updates are nodes of the
+/// step.
 class Metric : public Configurable {
  public:
   std::string name;
 
-  /// Appends nodes that add one batch to the state (Graph::assign). `sample_weight` (batch,) or (batch, steps...)
-  /// may be none.
+  /// Appends nodes that add one batch to the state (Graph::assign). `sample_weight` (batch,) or
+  /// (batch, steps...) may be none.
   virtual void update(Graph& graph, Value y_true, Value y_pred, Value sample_weight) = 0;
   /// The quantity over all batches since reset(); 0 when there were none.
   [[nodiscard]] virtual double result() const = 0;
@@ -49,11 +50,12 @@ class MeanMetric : public Metric {
   VariablePtr total_, count_;
 };
 
-/// By name ("mae"), which becomes the metric's name, or configuration; not "accuracy", which depends on shapes:
-/// see accuracy().
+/// By name ("mae"), which becomes the metric's name, or configuration; not "accuracy", which
+/// depends on shapes: see accuracy().
 MetricPtr metric(const Json& spec);
-/// What "accuracy" (or "acc") means for these shapes, as Keras chooses: BinaryAccuracy for one output a sample,
-/// SparseCategoricalAccuracy for integer labels, else CategoricalAccuracy; always named "accuracy".
+/// What "accuracy" (or "acc") means for these shapes, as Keras chooses: BinaryAccuracy for one
+/// output a sample, SparseCategoricalAccuracy for integer labels, else CategoricalAccuracy; always
+/// named "accuracy".
 MetricPtr accuracy(const Shape& y_true, const Shape& y_pred);
 /// The mean of a function of symbolic values, (y_true, y_pred) -> values of each sample.
 MetricPtr function_metric(const std::string& name, std::function<Value(Value, Value)> function);

@@ -1,7 +1,7 @@
 // Models: graphs of layers that can be trained, evaluated, used, saved and loaded.
 //
-//     Sequential model({layers::Input({64}), layers::Dense(64, {.activation = "relu"}), layers::Dense(10)});
-//     model.compile({.optimizer = optimizers::Adam(),
+//     Sequential model({layers::Input({64}), layers::Dense(64, {.activation = "relu"}),
+//     layers::Dense(10)}); model.compile({.optimizer = optimizers::Adam(),
 //                    .loss = {losses::SparseCategoricalCrossentropy(true)},
 //                    .metrics = {{"accuracy"}}});
 //     History history = model.fit({.x = {x}, .y = {y}}, {.epochs = 5});
@@ -29,8 +29,8 @@ class Trainer;
 /// A borrowed view of a tensor's memory.
 ArrayView view_of(const Tensor& tensor);
 
-/// Arrays with the samples along their first axis: one for each input and output of a model. All have the same
-/// number of samples. Nothing is copied; the memory must outlive the call.
+/// Arrays with the samples along their first axis: one for each input and output of a model. All
+/// have the same number of samples. Nothing is copied; the memory must outlive the call.
 struct Data {
   std::vector<ArrayView> x;
   std::vector<ArrayView> y = {};
@@ -51,8 +51,8 @@ struct History {
 struct LossSpec {
   LossPtr object;
   LossSpec() = default;
-  LossSpec(LossPtr loss_object) : object(std::move(loss_object)) {}        // NOLINT
-  LossSpec(const char* name) : object(chainrule::loss(Json(name))) {}      // NOLINT
+  LossSpec(LossPtr loss_object) : object(std::move(loss_object)) {}    // NOLINT
+  LossSpec(const char* name) : object(chainrule::loss(Json(name))) {}  // NOLINT
 };
 struct MetricSpec {
   std::string name;  ///< resolved when shapes are known ("accuracy"), unless object is set
@@ -64,9 +64,9 @@ struct MetricSpec {
 
 struct CompileOptions {
   OptimizerPtr optimizer;
-  std::vector<LossSpec> loss;                     ///< one for each output
+  std::vector<LossSpec> loss;                         ///< one for each output
   std::vector<std::vector<MetricSpec>> metrics = {};  ///< for each output
-  std::vector<double> loss_weights = {};          ///< for each output; empty: ones
+  std::vector<double> loss_weights = {};              ///< for each output; empty: ones
   /// A NaN or infinite loss throws before anything is updated; false: training goes on as in Keras.
   bool raise_nonfinite = true;
 };
@@ -79,31 +79,36 @@ struct Progress {
   std::int64_t steps = 0;  ///< batches in all
 };
 
-/// Listens to a run. Every function may throw, which ends the run between two steps and leaves a usable model.
+/// Listens to a run. Every function may throw, which ends the run between two steps and leaves a
+/// usable model.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
   virtual void on_epoch_begin(std::int64_t epoch) { (void)epoch; }
   /// Logs of training and validation; setting Model::stop_training ends the fit.
   virtual void on_epoch_end(std::int64_t epoch, const Logs& logs) { (void)epoch, (void)logs; }
-  virtual void on_test_begin() {}                                ///< evaluation and validation
+  virtual void on_test_begin() {}  ///< evaluation and validation
   virtual void on_test_end(const Logs& logs) { (void)logs; }
   /// Called around every batch if wants_batches(): logs are the running values of the epoch.
   [[nodiscard]] virtual bool wants_batches() const { return false; }
   virtual void on_batch_begin(const Progress& progress) { (void)progress; }
-  virtual void on_batch_end(const Progress& progress, const Logs& logs) { (void)progress, (void)logs; }
-  /// Called between steps, at most every `interval` seconds, and after the last step. `logs()` computes the
-  /// running values.
-  virtual void on_progress(const Progress& progress, const std::function<Logs()>& logs) { (void)progress, (void)logs; }
+  virtual void on_batch_end(const Progress& progress, const Logs& logs) {
+    (void)progress, (void)logs;
+  }
+  /// Called between steps, at most every `interval` seconds, and after the last step. `logs()`
+  /// computes the running values.
+  virtual void on_progress(const Progress& progress, const std::function<Logs()>& logs) {
+    (void)progress, (void)logs;
+  }
   [[nodiscard]] virtual double interval() const { return 0.05; }
 };
 
 struct FitOptions {
   std::int64_t batch_size = 32;
-  std::int64_t epochs = 1;         ///< number of the last epoch, as in Keras
+  std::int64_t epochs = 1;  ///< number of the last epoch, as in Keras
   std::int64_t initial_epoch = 0;
   bool shuffle = true;
-  double validation_split = 0.0;   ///< fraction taken from the end, before shuffling
+  double validation_split = 0.0;  ///< fraction taken from the end, before shuffling
   std::optional<Data> validation_data = {};
   std::int64_t validation_batch_size = 0;  ///< 0: batch_size
   std::int64_t validation_freq = 1;
@@ -133,9 +138,11 @@ class Model : public Layer {
   /// One name for each output: that of its layer.
   [[nodiscard]] std::vector<std::string> output_names() const;
   [[nodiscard]] std::vector<std::string> input_names() const;
-  /// Throws RuntimeError unless shapes are known: the model has an Input, has been built or has seen data.
+  /// Throws RuntimeError unless shapes are known: the model has an Input, has been built or has
+  /// seen data.
   void require_shape(std::string_view where) const;
-  /// Makes a model without Input usable for inputs of this shape (batch axis included, -1 for unknown).
+  /// Makes a model without Input usable for inputs of this shape (batch axis included, -1 for
+  /// unknown).
   void build_for(const std::vector<Shape>& input_shapes);
 
   /// Copies of all weights, in order; and the reverse: shapes are checked before anything changes.
@@ -156,8 +163,8 @@ class Model : public Layer {
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
                               std::int64_t batch_size = 32,
                               RunObserver* observer = nullptr);
-  /// One step on the whole of `data` as one batch; the logs are the running values since reset_metrics(), as in
-  /// Keras.
+  /// One step on the whole of `data` as one batch; the logs are the running values since
+  /// reset_metrics(), as in Keras.
   Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight = {});
   Logs test_on_batch(const Data& data);
   std::vector<Tensor> predict_on_batch(const std::vector<ArrayView>& x);
@@ -172,7 +179,8 @@ class Model : public Layer {
   [[nodiscard]] const VariablePtr& random_state() const { return random_state_; }
 
   // --- files (io/model_file.cpp) ---
-  /// Weights, optimizer and random state, and the configuration, as one safetensors file, replaced atomically.
+  /// Weights, optimizer and random state, and the configuration, as one safetensors file, replaced
+  /// atomically.
   void save(const std::string& path) const;
 
  protected:
@@ -192,7 +200,8 @@ class Model : public Layer {
   std::unique_ptr<class Predictor> predictor_;
 };
 
-/// A chain of layers. Without an Input at the front the shape comes from build_for() or the first data.
+/// A chain of layers. Without an Input at the front the shape comes from build_for() or the first
+/// data.
 class Sequential final : public Model {
  public:
   /// The first may be an Input: Sequential({layers::Input({64}), layers::Dense(10)}).
@@ -210,15 +219,17 @@ class Sequential final : public Model {
   std::vector<LayerPtr> chain_;  ///< without the Input
 };
 
-/// Makes objects that the catalog does not know (classes and functions of the caller's own) from what
-/// Configurable::serialize gave; null when it does not know them, either.
+/// Makes objects that the catalog does not know (classes and functions of the caller's own) from
+/// what Configurable::serialize gave; null when it does not know them, either.
 using ObjectFactory = std::function<std::shared_ptr<Configurable>(Kind kind, const Json& spec)>;
 
 /// The model that Model::serialize described, with new weights.
 std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& make = {});
 
-/// Reads what save() wrote: the model, compiled if it was, ready to continue bit for bit. Throws for files that are
-/// missing, damaged or of another kind.
-std::shared_ptr<Model> load_model(const std::string& path, const ObjectFactory& make = {}, bool compile = true);
+/// Reads what save() wrote: the model, compiled if it was, ready to continue bit for bit. Throws
+/// for files that are missing, damaged or of another kind.
+std::shared_ptr<Model> load_model(const std::string& path,
+                                  const ObjectFactory& make = {},
+                                  bool compile = true);
 
 }  // namespace chainrule

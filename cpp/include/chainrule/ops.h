@@ -1,9 +1,9 @@
 // Functions that append ops to the graph of their operands.
 //
-// Element-wise functions broadcast as NumPy does and promote dtypes upwards in the order bool, uint8, int32,
-// int64, float32, float64; a double operand takes the dtype of the other operand (float32 if that is an
-// integer and the number has a fraction). Every function throws InvalidArgument when shapes or dtypes do not
-// fit. Axes may be negative.
+// Element-wise functions broadcast as NumPy does and promote dtypes upwards in the order bool,
+// uint8, int32, int64, float32, float64; a double operand takes the dtype of the other operand
+// (float32 if that is an integer and the number has a fraction). Every function throws
+// InvalidArgument when shapes or dtypes do not fit. Axes may be negative.
 //
 //     Graph g;
 //     Value x = g.input({{32, 784}, DType::float32}, "x");
@@ -20,7 +20,7 @@ namespace chainrule {
 /// A Value, or a number that becomes a scalar of the other operand's graph and dtype.
 class Operand {
  public:
-  Operand(Value value) : value_(value) {}    // NOLINT(google-explicit-constructor)
+  Operand(Value value) : value_(value) {}      // NOLINT(google-explicit-constructor)
   Operand(double number) : number_(number) {}  // NOLINT(google-explicit-constructor)
   [[nodiscard]] bool is_number() const { return !value_.defined(); }
   [[nodiscard]] Value value() const { return value_; }
@@ -31,10 +31,11 @@ class Operand {
   double number_ = 0;
 };
 
-// --- element-wise: one function per line of chainrule/elementwise.def -------------------------------------------
-// negative abs sign square sqrt rsqrt reciprocal exp expm1 log log1p sin cos tan arctan sinh cosh tanh sigmoid
-// softplus erf relu floor ceil round isfinite isnan logical_not | add subtract multiply divide power maximum
-// minimum equal not_equal less less_equal greater greater_equal logical_and logical_or | where
+// --- element-wise: one function per line of chainrule/elementwise.def
+// ------------------------------------------- negative abs sign square sqrt rsqrt reciprocal exp
+// expm1 log log1p sin cos tan arctan sinh cosh tanh sigmoid softplus erf relu floor ceil round
+// isfinite isnan logical_not | add subtract multiply divide power maximum minimum equal not_equal
+// less less_equal greater greater_equal logical_and logical_or | where
 #define UNARY(name, ...) Value name(Value x);
 #define BINARY(name, ...) Value name(Operand a, Operand b);
 #define TERNARY(name, ...) Value name(Value condition, Operand a, Operand b);
@@ -64,7 +65,8 @@ Value clip(Value x, Operand low, Operand high);
 /// x as it is, through which no gradient flows.
 Value stop_gradient(Value x);
 
-// --- reductions ------------------------------------------------------------------------------------------
+// --- reductions
+// ------------------------------------------------------------------------------------------
 
 /// Axes to reduce; empty: all of them.
 using Axes = std::vector<std::int64_t>;
@@ -72,7 +74,8 @@ using Axes = std::vector<std::int64_t>;
 Value sum(Value x, const Axes& axes = {}, bool keepdims = false);
 /// Integers give float32.
 Value mean(Value x, const Axes& axes = {}, bool keepdims = false);
-/// Largest and smallest element; NaN if there is one. Ties share the gradient evenly. An empty axis throws.
+/// Largest and smallest element; NaN if there is one. Ties share the gradient evenly. An empty axis
+/// throws.
 Value max(Value x, const Axes& axes = {}, bool keepdims = false);
 Value min(Value x, const Axes& axes = {}, bool keepdims = false);
 Value variance(Value x, const Axes& axes = {}, bool keepdims = false);
@@ -85,23 +88,27 @@ Value argmin(Value x, std::int64_t axis = -1, bool keepdims = false);
 /// exp(x) / sum(exp(x)) along an axis, and its logarithm.
 Value softmax(Value x, std::int64_t axis = -1);
 Value log_softmax(Value x, std::int64_t axis = -1);
-/// The nearest point of the probability simplex along the last axis: max(x - tau, 0) with the tau that makes
-/// it sum to 1 (Martins & Astudillo, "From Softmax to Sparsemax", 2016).
+/// The nearest point of the probability simplex along the last axis: max(x - tau, 0) with the tau
+/// that makes it sum to 1 (Martins & Astudillo, "From Softmax to Sparsemax", 2016).
 Value sparsemax(Value x);
 
-/// -sum(target * log_softmax(logits)) along the last axis: (..., C), (..., C) -> (...). Fused; its meaning is
-/// that formula.
+/// -sum(target * log_softmax(logits)) along the last axis: (..., C), (..., C) -> (...). Fused; its
+/// meaning is that formula.
 Value softmax_cross_entropy(Value logits, Value target);
-/// The same for integer labels (...): -log_softmax(logits)[label]. A label outside [0, C) gives NaN.
+/// The same for integer labels (...): -log_softmax(logits)[label]. A label outside [0, C) gives
+/// NaN.
 Value sparse_softmax_cross_entropy(Value logits, Value labels);
 
-// --- linear algebra --------------------------------------------------------------------------------------
+// --- linear algebra
+// --------------------------------------------------------------------------------------
 
-/// Matrix product over the last two axes, leading axes broadcast: (..., m, k) x (..., k, n) -> (..., m, n);
-/// rank 1 operands as in NumPy. The flags read an operand with its last two axes exchanged.
+/// Matrix product over the last two axes, leading axes broadcast: (..., m, k) x (..., k, n) ->
+/// (..., m, n); rank 1 operands as in NumPy. The flags read an operand with its last two axes
+/// exchanged.
 Value matmul(Value a, Value b, bool transpose_a = false, bool transpose_b = false);
 
-// --- shape -----------------------------------------------------------------------------------------------
+// --- shape
+// -----------------------------------------------------------------------------------------------
 
 /// Same elements, row-major order; one length may be -1. No copy.
 Value reshape(Value x, const std::vector<std::int64_t>& shape);
@@ -117,38 +124,54 @@ Value stack(const std::vector<Value>& xs, std::int64_t axis = 0);
 /// Equal parts along an axis, which they must divide.
 std::vector<Value> split(Value x, std::int64_t parts, std::int64_t axis = -1);
 /// x[start : start + length] along each axis.
-Value slice(Value x, const std::vector<std::int64_t>& start, const std::vector<std::int64_t>& length);
+Value slice(Value x,
+            const std::vector<std::int64_t>& start,
+            const std::vector<std::int64_t>& length);
 /// `before` and `after` zeros along each axis: the gradient of slice.
 Value pad(Value x, const std::vector<std::int64_t>& before, const std::vector<std::int64_t>& after);
 
-/// One flat buffer of `size` elements with x_i at element offsets[i] and zeros between: how gradients come
-/// to lie beside each other, ready for one update. The plan lets ops write straight into it.
-Value pack(const std::vector<Value>& xs, const std::vector<std::int64_t>& offsets, std::int64_t size);
+/// One flat buffer of `size` elements with x_i at element offsets[i] and zeros between: how
+/// gradients come to lie beside each other, ready for one update. The plan lets ops write straight
+/// into it.
+Value pack(const std::vector<Value>& xs,
+           const std::vector<std::int64_t>& offsets,
+           std::int64_t size);
 
-// --- indexing --------------------------------------------------------------------------------------------
+// --- indexing
+// --------------------------------------------------------------------------------------------
 
-/// Rows of x by integer indices: (n, ...) [indices] -> indices.shape + (...). An index outside [0, n) gives a
-/// row of NaN (zeros for integers): checked inputs never have one.
+/// Rows of x by integer indices: (n, ...) [indices] -> indices.shape + (...). An index outside [0,
+/// n) gives a row of NaN (zeros for integers): checked inputs never have one.
 Value gather(Value x, Value indices);
 /// Sum of the rows of `updates` by index into `rows` zero rows: the gradient of gather.
 Value scatter_add(Value updates, Value indices, std::int64_t rows);
 /// Labels (...) -> (..., classes) with a 1 at the label; a label outside [0, classes) gives zeros.
 Value one_hot(Value labels, std::int64_t classes, DType dtype = DType::float32);
 
-// --- creation --------------------------------------------------------------------------------------------
+// --- creation
+// --------------------------------------------------------------------------------------------
 
 Value full(Graph& graph, const Shape& shape, double value, DType dtype = DType::float32);
 Value zeros_like(Value x);
 Value ones_like(Value x);
 
-/// Random numbers by Philox4x32-10 (Salmon et al. 2011), a function of `state` (an int64 Value of shape (2,):
-/// seed and step), of `stream` (distinct for each use in a graph) and of the element's index alone.
-Value random_uniform(Value state, std::int64_t stream, const Shape& shape, double low = 0, double high = 1,
+/// Random numbers by Philox4x32-10 (Salmon et al. 2011), a function of `state` (an int64 Value of
+/// shape (2,): seed and step), of `stream` (distinct for each use in a graph) and of the element's
+/// index alone.
+Value random_uniform(Value state,
+                     std::int64_t stream,
+                     const Shape& shape,
+                     double low = 0,
+                     double high = 1,
                      DType dtype = DType::float32);
-Value random_normal(Value state, std::int64_t stream, const Shape& shape, double mean = 0, double stddev = 1,
+Value random_normal(Value state,
+                    std::int64_t stream,
+                    const Shape& shape,
+                    double mean = 0,
+                    double stddev = 1,
                     DType dtype = DType::float32);
 /// 1 with probability p, else 0.
-Value random_bernoulli(Value state, std::int64_t stream, const Shape& shape, double p,
-                       DType dtype = DType::float32);
+Value random_bernoulli(
+    Value state, std::int64_t stream, const Shape& shape, double p, DType dtype = DType::float32);
 
 }  // namespace chainrule

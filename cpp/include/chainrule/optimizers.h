@@ -1,5 +1,5 @@
-// Optimizers: they turn a flat gradient into nodes that update a flat array of parameters. Names, defaults and
-// numerics are Keras 3's.
+// Optimizers: they turn a flat gradient into nodes that update a flat array of parameters. Names,
+// defaults and numerics are Keras 3's.
 #pragma once
 
 #include <memory>
@@ -18,22 +18,23 @@ class Optimizer : public Configurable {
   std::optional<double> weight_decay, clipnorm, clipvalue, global_clipnorm;
   std::string name;
 
-  /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by gradients in
-  /// their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule of the optimizer,
-  /// counters. Slots are made at the first call and zeroed; later calls must have the same parameters.
+  /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by
+  /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
+  /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
+  /// the same parameters.
   void apply(Graph& graph,
              const VariablePtr& parameters,
              const std::vector<Value>& gradients,
              const std::vector<std::int64_t>& offsets);
 
-  /// The number of updates made, int64 scalar; the learning rate, float32 scalar: readable and writable
-  /// between steps.
+  /// The number of updates made, int64 scalar; the learning rate, float32 scalar: readable and
+  /// writable between steps.
   [[nodiscard]] const VariablePtr& iterations() const { return iterations_; }
   [[nodiscard]] const VariablePtr& rate() const { return rate_; }
   /// Slots by name ("momentum", "velocity"), congruent with the parameters.
   [[nodiscard]] const std::vector<VariablePtr>& slots() const { return slots_; }
-  /// Slots of `size` float32 elements, all zero, before the first apply(): for loading. Throws if they exist with
-  /// another size.
+  /// Slots of `size` float32 elements, all zero, before the first apply(): for loading. Throws if
+  /// they exist with another size.
   void make_slots(std::int64_t size);
 
   void validate() override;

@@ -23,12 +23,13 @@ struct ProgramOptions {
   Value check = {};
 };
 
-/// Shapes are fixed, memory is planned, kernels and pointers are resolved: run() walks a list. It does not
-/// allocate. A Program is used by one thread at a time; the graph may go after construction.
+/// Shapes are fixed, memory is planned, kernels and pointers are resolved: run() walks a list. It
+/// does not allocate. A Program is used by one thread at a time; the graph may go after
+/// construction.
 class Program {
  public:
-  /// Compiles what `outputs` and the graph's assignments need. `inputs` are nodes of Graph::input; all those
-  /// that are needed must be listed.
+  /// Compiles what `outputs` and the graph's assignments need. `inputs` are nodes of Graph::input;
+  /// all those that are needed must be listed.
   Program(const Graph& graph,
           const std::vector<Value>& inputs,
           const std::vector<Value>& outputs,
@@ -39,11 +40,12 @@ class Program {
 
   /// Where to put input i before run(): a window of the arena.
   [[nodiscard]] const Tensor& input(int i) const;
-  /// Output i of the last run(): a window of the arena (or of a variable), overwritten by the next one.
+  /// Output i of the last run(): a window of the arena (or of a variable), overwritten by the next
+  /// one.
   [[nodiscard]] const Tensor& output(int i) const;
 
-  /// Runs every instruction. Returns false, and leaves every variable as it was, when the checked value is NaN
-  /// or infinite.
+  /// Runs every instruction. Returns false, and leaves every variable as it was, when the checked
+  /// value is NaN or infinite.
   bool run();
 
   /// Whether the variables still have the memory that the program was compiled for.

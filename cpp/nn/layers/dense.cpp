@@ -38,7 +38,8 @@ class Dense final : public UnaryLayer {
     const Shape& kernel = kernel_->value.shape();
     if (x.shape().rank() < 2 || x.shape().back() != kernel[0]) {
       invalid("Dense",
-              "the last axis of the input must be " + std::to_string(kernel[0]) + " to match kernel " + kernel.str(),
+              "the last axis of the input must be " + std::to_string(kernel[0]) +
+                  " to match kernel " + kernel.str(),
               {{"input", x.shape().str()}});
     }
     Value y = matmul(x, context.graph.read(kernel_));
@@ -68,7 +69,8 @@ void register_dense(Catalog& catalog) {
              Kind::layers,
              "Dense",
              "A densely connected layer: `activation(x @ kernel + bias)`.\n\n"
-             "Input shape: `(batch, ..., n)`. Output shape: `(batch, ..., units)`. Weights: kernel `(n, units)`, "
+             "Input shape: `(batch, ..., n)`. Output shape: `(batch, ..., units)`. Weights: kernel "
+             "`(n, units)`, "
              "bias `(units,)`.");
 }
 

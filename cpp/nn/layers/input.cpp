@@ -25,7 +25,9 @@ class InputLayer final : public Layer {
     dtype_from_name(dtype);
     for (const std::int64_t length : shape) {
       if (length < -1 || length == 0) {
-        invalid("Input", "lengths must be positive, or None (-1 in C++) when unknown", {{"shape", type().shape.str()}});
+        invalid("Input",
+                "lengths must be positive, or None (-1 in C++) when unknown",
+                {{"shape", type().shape.str()}});
       }
     }
   }
@@ -37,7 +39,8 @@ class InputLayer final : public Layer {
 
   [[nodiscard]] TensorType type() const {
     std::vector<std::int64_t> dims = {Shape::kUnknown[0]};
-    for (const std::int64_t length : shape) dims.push_back(length == -1 ? Shape::kUnknown[0] : length);
+    for (const std::int64_t length : shape)
+      dims.push_back(length == -1 ? Shape::kUnknown[0] : length);
     return {Shape(dims), dtype_from_name(dtype)};
   }
 };
