@@ -9,8 +9,7 @@ namespace {
 /// Both operands with rank 2 or more, their last two axes exchanged if flagged.
 Array exchanged(const Array& x, bool transposed) {
   if (!transposed) return x;
-  const int rank = x.shape.rank();
-  const Shape shape = x.shape.slice(0, -2) + Shape{x.shape[rank - 1], x.shape[rank - 2]};
+  const Shape shape = x.shape.slice(0, -2) + Shape{x.shape[-1], x.shape[-2]};
   return make(shape, [&](const Index& index) {
     Index at = index;
     std::swap(at[at.size() - 1], at[at.size() - 2]);
