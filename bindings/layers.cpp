@@ -187,9 +187,8 @@ void bind_layers(py::module_& m) {
   py::class_<Layer, PythonLayer, py::smart_holder> layer(m, "Layer");
   bind_configurable(layer);
   layer
-      .def(py::init([](std::string class_name, const std::string& name, bool trainable) {
-        return std::make_unique<PythonLayer>(std::move(class_name), name, trainable);
-      }))
+      // From a raw pointer: shared_from_this() must come to mean the Python object, too.
+      .def(py::init_alias<std::string, const std::string&, bool>())
       .def_readonly("name", &Layer::name, "The layer's name, unique in a model.")
       .def_readwrite("trainable",
                      &Layer::trainable,

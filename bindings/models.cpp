@@ -195,10 +195,12 @@ py::dict test_on_batch(const LayerHandle& layer, const py::tuple& data) {
 
 // --- compile, files ------------------------------------------------------------------------------
 
-/// A metric by name or as an object.
-MetricSpec metric_spec(py::handle spec) {
-  if (py::isinstance<py::str>(spec)) return spec.cast<std::string>();
-  return spec.cast<MetricPtr>();
+/// (name or object, whether it is weighted)
+MetricSpec metric_spec(const py::tuple& pair) {
+  MetricSpec spec = py::isinstance<py::str>(pair[0]) ? MetricSpec(pair[0].cast<std::string>())
+                                                     : MetricSpec(pair[0].cast<MetricPtr>());
+  spec.weighted = pair[1].cast<bool>();
+  return spec;
 }
 
 void compile(const LayerHandle& layer,
@@ -213,7 +215,7 @@ void compile(const LayerHandle& layer,
     options.loss.emplace_back(spec.is_none() ? LossPtr() : spec.cast<LossPtr>());
   for (const py::handle of_output : metrics) {
     std::vector<MetricSpec>& specs = options.metrics.emplace_back();
-    for (const py::handle spec : of_output) specs.push_back(metric_spec(spec));
+    for (const py::handle spec : of_output) specs.push_back(metric_spec(spec.cast<py::tuple>()));
   }
   options.raise_nonfinite = raise_nonfinite;
   model_of(layer).compile(std::move(options));

@@ -95,8 +95,11 @@ Json compile_config(const Model& model) {
     loss.push_back(spec.object ? spec.object->serialize() : Json());
   for (const std::vector<MetricSpec>& of_output : options.metrics) {
     Json::Array specs;
-    for (const MetricSpec& spec : of_output)
-      specs.push_back(spec.object ? spec.object->serialize() : Json(spec.name));
+    for (const MetricSpec& spec : of_output) {
+      specs.push_back(
+          Json::object({{"metric", spec.object ? spec.object->serialize() : Json(spec.name)},
+                        {"weighted", spec.weighted}}));
+    }
     metrics.emplace_back(std::move(specs));
   }
   return Json::object({{"optimizer", options.optimizer->serialize()},
@@ -123,12 +126,14 @@ CompileOptions compile_options(const Json& config, const ObjectFactory& make) {
   }
   for (const Json& of_output : config.at("metrics").as_array()) {
     std::vector<MetricSpec>& specs = options.metrics.emplace_back();
-    for (const Json& spec : of_output.as_array()) {
+    for (const Json& item : of_output.as_array()) {
+      const Json& spec = item.at("metric");
       if (spec.kind() == Json::Kind::string) {
         specs.emplace_back(spec.as_string());
       } else {
         specs.emplace_back(make_object<Metric>(Kind::metrics, spec, make));
       }
+      specs.back().weighted = item.at("weighted").as_bool();
     }
   }
   for (const Json& weight : config.at("loss_weights").as_array())

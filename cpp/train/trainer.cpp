@@ -120,7 +120,9 @@ void Trainer::check(const Data& data, std::string_view where) {
   for (std::size_t k = 0; k < outputs; ++k) {
     const TensorType& output = model_.outputs()[k].type;
     const LossPtr& object = options_.loss[k].object;
-    targets.push_back({object ? object->target_shape(output.shape) : output.shape, output.dtype});
+    Shape expected = object ? object->target_shape(output.shape) : output.shape;
+    if (object && object->any_target_shape() && k < data.y.size()) expected = data.y[k].shape;
+    targets.push_back({expected, output.dtype});
   }
   check_arrays(data.y, targets, names, "y", where);
   for (std::size_t k = 0; k < outputs; ++k) {
@@ -145,9 +147,14 @@ void Trainer::resolve_metrics(const Data& data) {
       if (!object) {
         object = is_accuracy(spec.name) ? accuracy(data.y[k].shape, model_.outputs()[k].type.shape)
                                         : metric(Json(spec.name));
-        object->name = prefix + spec.name;
       }
-      metrics_[k].push_back(object);
+      const Tracked tracked{
+          object, prefix + (spec.object ? object->name : spec.name), spec.weighted};
+      // As in Keras, a weighted metric is reported in place of an unweighted one of its name.
+      std::erase_if(metrics_[k], [&](const Tracked& other) {
+        return spec.weighted && other.log == tracked.log;
+      });
+      metrics_[k].push_back(tracked);
     }
   }
   resolved_ = true;
@@ -226,8 +233,9 @@ Value Trainer::add_losses(Graph& graph,
       graph.scalar(static_cast<double>(predictions[0].shape()[0]), DType::float32);
   Value total;
   for (std::size_t k = 0; k < predictions.size(); ++k) {
-    for (const MetricPtr& object : metrics_[k])
-      object->update(graph, y[k], predictions[k], Value());
+    for (const Tracked& metric : metrics_[k]) {
+      metric.object->update(graph, y[k], predictions[k], metric.weighted ? weight : Value());
+    }
     const LossPtr& object = options_.loss[k].object;
     if (!object) continue;
     Value one = (*object)(y[k], predictions[k], weight);
@@ -247,8 +255,9 @@ Logs Trainer::logs() const {
   const auto add = [&](const auto& object) {
     if (object) result.emplace_back(object->name, object->result());
   };
-  for (const std::vector<MetricPtr>& of_output : metrics_) {
-    for (const MetricPtr& object : of_output) add(object);
+  for (const std::vector<Tracked>& of_output : metrics_) {
+    for (const Tracked& metric : of_output)
+      result.emplace_back(metric.log, metric.object->result());
   }
   add(loss_tracker_);
   for (const auto& tracker : output_trackers_) add(tracker);
@@ -261,8 +270,8 @@ void Trainer::reset_metrics() {
   for (const auto& tracker : output_trackers_) {
     if (tracker) tracker->reset();
   }
-  for (const std::vector<MetricPtr>& of_output : metrics_) {
-    for (const MetricPtr& object : of_output) object->reset();
+  for (const std::vector<Tracked>& of_output : metrics_) {
+    for (const Tracked& metric : of_output) metric.object->reset();
   }
 }
 

@@ -87,7 +87,12 @@ class Trainer {
   FlatParameters parameters_;
   std::shared_ptr<MeanMetric> loss_tracker_;
   std::vector<std::shared_ptr<MeanMetric>> output_trackers_;  ///< with several outputs: each loss
-  std::vector<std::vector<MetricPtr>> metrics_;               ///< by output
+  struct Tracked {
+    MetricPtr object;
+    std::string log;
+    bool weighted = false;
+  };
+  std::vector<std::vector<Tracked>> metrics_;  ///< by output
   bool resolved_ = false;
   std::map<std::vector<std::int64_t>, StepProgram> programs_;
 };

@@ -102,10 +102,18 @@ def loss_objects(loss: Any, names: list[str]) -> list[Any]:
     return [losses.get(one) for one in per_output(loss, names, "loss")]
 
 
+def metric_pairs(plain: Any, weighted: Any, names: list[str]) -> list[list[tuple[Any, bool]]]:
+    """For each output its metrics and whether they are weighted."""
+    if plain is None and weighted is None:
+        return []
+    both = zip(metric_objects(plain, names), metric_objects(weighted, names), strict=True)
+    return [[*((m, False) for m in a), *((m, True) for m in b)] for a, b in both]
+
+
 def metric_objects(given: Any, names: list[str]) -> list[list[Any]]:
     """A list of metrics for each output; names stay names, the engine resolves them when shapes are known."""
     if given is None:
-        return []
+        return [[] for _ in range(max(len(names), 1))]
     count = max(len(names), 1)
     flat = isinstance(given, (list, tuple)) and count == 1
     if flat and len(given) == 1 and isinstance(given[0], (list, tuple)):

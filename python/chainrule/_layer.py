@@ -139,8 +139,14 @@ class Layer(_core.Layer):
             return one_or_list(self._call_inside(flat, training))
         if not self.built:
             self._build([(None, *np.shape(x)[1:]) for x in flat])
-        outputs = _core.run(lambda *values: self._call_inside(list(values), None), flat, bool(training))
+        arrays = self._as_inputs(flat)
+        outputs = _core.run(lambda *values: self._call_inside(list(values), None), arrays, bool(training))
         return one_or_list(outputs)
+
+    def _as_inputs(self, arrays: list[Any]) -> list[Any]:
+        """Arrays in the types that the layer computes in: real numbers are float32."""
+        given = [np.asarray(x) for x in arrays]
+        return [x.astype("float32") if x.dtype.kind == "f" else x for x in given]
 
     def _apply_to_symbols(self, flat: list[Any], training: bool | None) -> Any:
         stranger = next((x for x in flat if not isinstance(x, Symbol)), None)

@@ -147,6 +147,11 @@ class Model(Layer):
         """
         (print_fn or print)(_core.summary(self, line_length or 80))
 
+    def _as_inputs(self, arrays: list[Any]) -> list[Any]:
+        if len(arrays) != len(self.inputs):
+            return arrays  # the engine says what is wrong
+        return [np.asarray(x).astype(symbol.dtype) for x, symbol in zip(arrays, self.inputs, strict=True)]
+
     # --- training ---
 
     def compile(
@@ -170,7 +175,7 @@ class Model(Layer):
                 several outputs, None for an output without loss.
             loss_weights: Factors of the losses of several outputs.
             metrics: A list of names, objects or functions; for several outputs a list of lists or a dict.
-            weighted_metrics: Not supported.
+            weighted_metrics: The same, for metrics in which sample and class weights count.
             run_eagerly, steps_per_execution, jit_compile: Keras's; only their defaults.
             on_nonfinite: "raise" stops with an error before a loss that is NaN or infinite changes a weight;
                 "ignore" goes on, as Keras does.
@@ -182,7 +187,6 @@ class Model(Layer):
             raise ValueError(f"[compile] an optimizer is required, one of: {', '.join(optimizers.names())}")
         _data.refuse(
             "compile",
-            weighted_metrics=(weighted_metrics, []),
             run_eagerly=(run_eagerly, False),
             steps_per_execution=(steps_per_execution, 1),
             jit_compile=(jit_compile, "auto"),
@@ -194,7 +198,7 @@ class Model(Layer):
             self,
             optimizers.get(optimizer),
             _data.loss_objects(loss, names),
-            _data.metric_objects(metrics, names),
+            _data.metric_pairs(metrics, weighted_metrics, names),
             _data.loss_weights(loss_weights, names),
             on_nonfinite == "raise",
         )

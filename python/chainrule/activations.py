@@ -156,4 +156,5 @@ def deserialize(config: str, custom_objects: Any = None) -> Any:
 
 _custom: dict[str, Any] = {}
 _catalog.converters["str | Callable | None"] = serialize
+_catalog.getters["str | Callable | None"] = get
 __all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]

@@ -1,0 +1,202 @@
+"""Callbacks: which hooks are called, and what the ready-made ones do."""
+
+import csv
+
+import chainrule
+import numpy as np
+import pytest
+from chainrule import callbacks, layers
+
+X = np.random.default_rng(0).standard_normal((20, 3)).astype("float32")
+Y = (X[:, :1] * 2).astype("float32")
+
+
+def make(rate=0.1, **options):
+    chainrule.utils.set_random_seed(1)
+    model = chainrule.Sequential([layers.Input((3,)), layers.Dense(1)])
+    model.compile(chainrule.optimizers.SGD(rate), "mse", **options)
+    return model
+
+
+def fit(*given, epochs=3, model=None, **settings):
+    model = model or make()
+    return model.fit(X, Y, epochs=epochs, batch_size=8, verbose=0, callbacks=list(given), **settings)
+
+
+class Recorder(callbacks.Callback):
+    def __init__(self):
+        self.calls = []
+
+
+for _name in dir(callbacks.Callback):
+    if _name.startswith("on_") and _name not in ("on_batch_begin", "on_batch_end"):
+
+        def _hook(self, *arguments, _name=_name, **named):
+            self.calls.append((_name, arguments[0] if len(arguments) > 1 else None, dict(arguments[-1] or {})))
+
+        setattr(Recorder, _name, _hook)
+
+
+def test_hooks_in_order():
+    recorder = Recorder()
+    fit(recorder, epochs=1, validation_data=(X[:8], Y[:8]))
+    assert [call[:2] for call in recorder.calls] == [
+        ("on_train_begin", None),
+        ("on_epoch_begin", 0),
+        ("on_train_batch_begin", 0),
+        ("on_train_batch_end", 0),
+        ("on_train_batch_begin", 1),
+        ("on_train_batch_end", 1),
+        ("on_train_batch_begin", 2),
+        ("on_train_batch_end", 2),
+        ("on_test_begin", None),
+        ("on_test_batch_begin", 0),
+        ("on_test_batch_end", 0),
+        ("on_test_end", None),
+        ("on_epoch_end", 0),
+        ("on_train_end", None),
+    ]
+    logs = {call[0]: call[2] for call in recorder.calls}
+    assert set(logs["on_epoch_end"]) == {"loss", "val_loss"}
+    assert set(logs["on_train_batch_end"]) == {"loss"}
+    assert logs["on_test_end"]["loss"] == logs["on_epoch_end"]["val_loss"]
+
+
+def test_hooks_of_evaluate_and_predict():
+    recorder = Recorder()
+    model = make()
+    model.evaluate(X, Y, verbose=0, callbacks=[recorder])
+    model.predict(X, verbose=0, callbacks=[recorder])
+    assert [call[0] for call in recorder.calls] == [
+        "on_test_begin",
+        "on_test_batch_begin",
+        "on_test_batch_end",
+        "on_test_end",
+        "on_predict_begin",
+        "on_predict_batch_begin",
+        "on_predict_batch_end",
+        "on_predict_end",
+    ]
+
+
+def test_batches_are_numbered_from_zero_and_only_on_request():
+    batches = []
+    fit(callbacks.LambdaCallback(on_batch_end=lambda batch, logs: batches.append(batch)), epochs=2)
+    assert batches == [0, 1, 2, 0, 1, 2]
+    from chainrule._run import Run
+
+    assert not Run(make(), [callbacks.History(), callbacks.EarlyStopping()], {}).wants_batches
+
+
+def test_lambda_callback_refuses_unknown_hooks():
+    with pytest.raises(ValueError, match="no hook 'on_epoch'"):
+        callbacks.LambdaCallback(on_epoch=print)
+
+
+def test_errors_end_the_run_and_leave_a_model():
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyError("enough")
+
+    model = make()
+    with pytest.raises(KeyError, match="enough"):
+        fit(Stop(), epochs=5, model=model)
+    assert len(model.history.epoch) <= 2
+    assert model.fit(X, Y, verbose=0).epoch == [0]
+
+
+def test_only_callbacks_are_taken():
+    with pytest.raises(ValueError, match="derived from callbacks.Callback"):
+        fit(print)
+
+
+def test_stop_training():
+    class Stop(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    assert fit(Stop(), epochs=9).epoch == [0, 1]
+
+
+def test_early_stopping_restores_the_best_weights():
+    kept = []
+
+    class Spoil(callbacks.Callback):
+        """Makes every epoch after the second worse."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 0.1 if epoch < 2 else -0.1
+
+        def on_epoch_end(self, epoch, logs=None):
+            kept.append(self.model.get_weights())
+
+    model = make()
+    stopping = callbacks.EarlyStopping(monitor="loss", patience=2, restore_best_weights=True)
+    history = fit(Spoil(), stopping, epochs=20, model=model)
+    best = int(np.argmin(history.history["loss"]))
+    assert stopping.best_epoch == best
+    assert history.epoch[-1] == best + 2
+    np.testing.assert_array_equal(model.get_weights()[0], kept[best][0])
+
+
+def test_an_unknown_monitor_is_an_error():
+    with pytest.raises(ValueError, match=r"no log 'val_los'.*\['loss'\]"):
+        fit(callbacks.EarlyStopping(monitor="val_los"))
+
+
+def test_checkpoints(tmp_path):
+    model = make()
+    fit(callbacks.ModelCheckpoint(tmp_path / "m-{epoch:02d}-{loss:.2f}.safetensors"), model=model)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert [name[:5] for name in names] == ["m-01-", "m-02-", "m-03-"]
+    last = chainrule.models.load_model(tmp_path / names[-1])
+    np.testing.assert_array_equal(last.get_weights()[0], model.get_weights()[0])
+
+
+def test_best_checkpoint_only(tmp_path):
+    path = tmp_path / "best.safetensors"
+    checkpoint = callbacks.ModelCheckpoint(path, monitor="loss", save_best_only=True)
+    model = make()
+    fit(checkpoint, model=model)
+    best = checkpoint.best
+    stamp = path.stat().st_mtime_ns
+    model.optimizer.learning_rate = -1.0
+    fit(checkpoint, model=model, epochs=2)
+    assert checkpoint.best <= best
+    assert path.stat().st_mtime_ns == stamp or checkpoint.best < best
+    with pytest.raises(ValueError, match="whole models are saved"):
+        callbacks.ModelCheckpoint(path, save_weights_only=True)
+
+
+def test_csv_logger(tmp_path):
+    path = tmp_path / "log.csv"
+    history = fit(callbacks.CSVLogger(path))
+    fit(callbacks.CSVLogger(path, append=True), epochs=1)
+    rows = list(csv.DictReader(path.open()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "0"]
+    assert float(rows[2]["loss"]) == history.history["loss"][2]
+
+
+def test_terminate_on_nan(capsys):
+    model = make(rate=1e30, on_nonfinite="ignore")
+    history = fit(callbacks.TerminateOnNaN(), epochs=50, model=model)
+    assert len(history.epoch) < 50
+    assert "NaN or infinite" in capsys.readouterr().out
+
+
+def test_learning_rate_scheduler():
+    history = fit(callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2))
+    np.testing.assert_allclose(history.history["learning_rate"], [0.05, 0.025, 0.0125])
+    with pytest.raises(ValueError, match="must return a number"):
+        fit(callbacks.LearningRateScheduler(lambda epoch: "fast"))
+
+
+def test_reduce_on_plateau():
+    model = make(rate=0.0)
+    model.optimizer.learning_rate = 1e-30
+    plateau = callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=2, min_lr=0.0)
+    history = fit(plateau, epochs=6, model=model)
+    np.testing.assert_allclose(
+        history.history["learning_rate"], np.array([1, 1, 1, 0.5, 0.5, 0.25]) * 1e-30, rtol=1e-6
+    )

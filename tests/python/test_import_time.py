@@ -1,0 +1,24 @@
+"""Importing chainrule costs little more than importing NumPy."""
+
+import subprocess
+import sys
+
+LIMIT = 0.1  # seconds
+
+
+def seconds(module):
+    """The fastest of several imports in fresh processes."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", code]
+    times = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)]
+    return min(times)
+
+
+def test_import_time():
+    assert seconds("chainrule") - seconds("numpy") < LIMIT
+
+
+def test_nothing_heavy_is_imported():
+    code = "import sys, chainrule; print(*sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert not {"urllib.request", "http.client", "ssl", "chainrule.datasets", "asyncio"} & set(out.split())
