@@ -1,0 +1,73 @@
+"""A C++ program outside of the project, built against the installed package, and models that cross the border."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as keras
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(keras.__file__).parent / "datasets" / "digits.safetensors"
+
+
+def run(*command):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """The folder with the example programs, built against the package."""
+    cmake = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
+    assert cmake, "cmake is needed: it is among the build requirements of the tests"
+    folder = tmp_path_factory.mktemp("cpp")
+    package = run(sys.executable, "-m", "chainrule", "--cmake-dir").strip()
+    run(cmake, "-S", ROOT / "tests" / "install", "-B", folder, f"-Dchainrule_DIR={package}")
+    begin = time.perf_counter()
+    run(cmake, "--build", folder)
+    assert time.perf_counter() - begin < 20, "two examples, each within 10 s"
+    return folder
+
+
+def digits():
+    (_, _), (x_test, y_test) = keras.datasets.digits.load_data()
+    return x_test.reshape(-1, 64).astype("float32") / 16, y_test
+
+
+def test_a_program_is_small(programs):
+    assert (programs / "digits").stat().st_size < 3 * 1024 * 1024
+
+
+def test_python_loads_what_cpp_saved(programs, tmp_path):
+    path = tmp_path / "from_cpp.safetensors"
+    printed = run(programs / "digits", DATA, path)
+    x_test, y_test = digits()
+    model = keras.models.load_model(path)
+    loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    assert f"held-out accuracy: {accuracy:.4f}" in printed
+    assert f"held-out loss: {loss:.4f}" in printed
+    assert accuracy >= 0.97
+    model.fit(x_test, y_test, epochs=1, verbose=0)  # and it trains on
+    assert int(model.optimizer.iterations) > 0
+
+
+def test_cpp_loads_what_python_saved(programs, tmp_path):
+    path = tmp_path / "from_python.safetensors"
+    (x_train, y_train), _ = keras.datasets.digits.load_data()
+    x_test, _ = digits()
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((64,))
+    hidden = keras.layers.Dense(32, activation="gelu")(inputs)
+    outputs = keras.layers.Dense(10)(keras.layers.Concatenate()([hidden, inputs]))
+    model = keras.Model(inputs, outputs)
+    model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x_train.reshape(-1, 64) / 16, y_train, epochs=3, verbose=0)
+    model.save(path)
+    classes = [int(line) for line in run(programs / "predict", path, DATA).split()]
+    assert classes == np.argmax(model.predict(x_test, verbose=0), axis=1).tolist()
