@@ -139,11 +139,7 @@ void bind_variable(py::module_& m) {
 void bind_losses(py::module_& m) {
   py::class_<Loss, PythonLoss, py::smart_holder> loss_class(m, "Loss");
   bind_configurable(loss_class);
-  loss_class
-      .def(py::init(
-          [](std::string class_name, const std::string& name, const std::string& reduction) {
-            return std::make_unique<PythonLoss>(std::move(class_name), name, reduction);
-          }))
+  loss_class.def(py::init_alias<std::string, const std::string&, const std::string&>())
       .def_readwrite("name", &Loss::name)
       .def_readonly("reduction", &Loss::reduction)
       .def("_config", [](const Loss& self) { return to_python(self.Loss::Configurable::config()); })

@@ -86,7 +86,7 @@ class Observer final : public RunObserver {
   [[nodiscard]] bool wants_batches() const override { return batches_; }
   void on_batch_begin(const Progress& p) override { call("on_batch_begin", phase(p), p.step); }
   void on_batch_end(const Progress& p, const Logs& logs) override {
-    call("on_batch_end", phase(p), p.step, logs);
+    call("on_batch_end", phase(p), p.step - 1, logs);
   }
   void on_progress(const Progress& p, const std::function<Logs()>& logs) override {
     const py::gil_scoped_acquire gil;

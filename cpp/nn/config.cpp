@@ -38,7 +38,7 @@ class Reader final : public Fields {
     for (const auto& [name, value] : config_.as_object()) {
       if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
         invalid(where_,
-                "there is no argument '" + name + "'." + did_you_mean(name, known_),
+                "there is no argument '" + name + "'" + did_you_mean(name, known_),
                 {{name, value.dump()}});
       }
     }
@@ -155,7 +155,7 @@ const ClassInfo& Catalog::find(Kind kind, std::string_view name) const {
     known.insert(known.end(), info.aliases.begin(), info.aliases.end());
   }
   invalid(name_of(kind),
-          "there is no '" + std::string(name) + "' here." + did_you_mean(name, known),
+          "there is no '" + std::string(name) + "' here" + did_you_mean(name, known),
           {{"name", "'" + std::string(name) + "'"}});
 }
 

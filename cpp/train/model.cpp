@@ -146,8 +146,7 @@ std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& i
     for (const Symbol& input : layer_call->inputs) {
       values.push_back(results.at(input.call.get()).at(static_cast<std::size_t>(input.output)));
     }
-    const Graph::Scope scope(context.graph, layer_call->layer->name);
-    results[layer_call.get()] = layer_call->layer->call(context, values);
+    results[layer_call.get()] = layer_call->layer->trace(context, values);
   }
   std::vector<Value> outputs;
   for (const Symbol& output : outputs_) {
@@ -223,7 +222,7 @@ const std::vector<double>& History::operator[](std::string_view log) const {
     if (known == log) return values;
     names.push_back(known);
   }
-  invalid("History", "there is no log '" + std::string(log) + "'." + did_you_mean(log, names));
+  invalid("History", "there is no log '" + std::string(log) + "'" + did_you_mean(log, names));
 }
 
 }  // namespace chainrule

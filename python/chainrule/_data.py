@@ -34,7 +34,7 @@ def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
                     f"Received: {len(value)} arrays"
                 )
             return list(value)
-        return [np.asarray(value)]
+        return [_array(value, what, where)]
     if hasattr(value, "__next__") or (hasattr(value, "__iter__") and not hasattr(value, "__array__")):
         raise ValueError(
             f"[{where}] {what} must be arrays: generators and data sets of other libraries are not read. "
@@ -46,6 +46,13 @@ def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
             f"Received: {type(value).__name__}"
         )
     return [value]
+
+
+def _array(value: Any, what: str, where: str) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"[{where}] {what} is not an array: {error}") from error
 
 
 def parts(model: Any, x: Any, y: Any, sample_weight: Any, where: str) -> Parts:

@@ -117,11 +117,8 @@ def get(identifier: Any) -> Any:
         return identifier
     if isinstance(identifier, str) and identifier in _functions:
         return _functions[identifier]
-    names = sorted(_functions)
-    raise ValueError(
-        f"[activations] there is no '{identifier}' here{_core.did_you_mean(str(identifier), names)} "
-        f"Received: name={identifier!r}"
-    )
+    hint = _core.did_you_mean(str(identifier), sorted(_functions)) or "."
+    raise ValueError(f"[activations] there is no '{identifier}' here{hint} Received: name={identifier!r}")
 
 
 def serialize(activation: Any) -> str:

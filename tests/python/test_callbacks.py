@@ -173,7 +173,8 @@ def test_csv_logger(tmp_path):
     path = tmp_path / "log.csv"
     history = fit(callbacks.CSVLogger(path))
     fit(callbacks.CSVLogger(path, append=True), epochs=1)
-    rows = list(csv.DictReader(path.open()))
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1", "2", "0"]
     assert float(rows[2]["loss"]) == history.history["loss"][2]
 

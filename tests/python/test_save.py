@@ -126,7 +126,7 @@ CUSTOM = {"Scale": Scale, "Cubed": Cubed, "quartic": quartic}
 def test_own_classes_and_functions(tmp_path, loss):
     path = tmp_path / "m.safetensors"
     model = chainrule.Sequential([layers.Input((4,)), Scale(3.0), layers.Dense(2)])
-    model.compile("sgd", loss, metrics=[quartic])
+    model.compile(chainrule.optimizers.SGD(1e-4), loss, metrics=[quartic])
     fit(model)
     model.save(path)
     with pytest.raises(ValueError, match=r"'Scale' is not one of chainrule.layers: pass it as custom_objects"):
