@@ -107,6 +107,18 @@ std::int64_t Layer::count_params() const {
   return count;
 }
 
+std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& inputs) {
+  const Graph::Scope scope(context.graph, name);
+  try {
+    return call(context, inputs);
+  } catch (const InvalidArgument& error) {
+    const std::string message = error.message();
+    if (message.find("layer='") != std::string::npos) throw;  // an inner layer
+    const bool has_list = message.find("Received: ") != std::string::npos;
+    throw InvalidArgument(message + (has_list ? ", layer='" : ". Received: layer='") + name + "'");
+  }
+}
+
 std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& inputs) {
   std::vector<Shape> shapes;
   shapes.reserve(inputs.size());
@@ -116,13 +128,12 @@ std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& input
   std::vector<std::vector<TensorType>> traces;
   for (const std::int64_t stand_in : Shape::kUnknown) {
     Graph graph;
-    const Graph::Scope scope(graph, name);
     CallContext context{.graph = graph, .random_state = {}, .losses = {}};
     std::vector<Value> values;
     for (const TensorType& type : inputs)
       values.push_back(graph.input(with_unknown(type, stand_in), "input"));
     std::vector<TensorType>& types = traces.emplace_back();
-    for (const Value& value : call(context, values)) types.push_back(value.type());
+    for (const Value& value : trace(context, values)) types.push_back(value.type());
   }
   std::vector<TensorType> result = traces[0];
   for (std::size_t i = 0; i < result.size(); ++i) {

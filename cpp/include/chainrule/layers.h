@@ -124,6 +124,9 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   void ensure_built(const std::vector<Shape>& input_shapes);
   [[nodiscard]] bool built() const { return built_; }
 
+  /// call(), with the layer's name on its nodes and in its errors.
+  std::vector<Value> trace(CallContext& context, const std::vector<Value>& inputs);
+
   /// Output types for input types: the layer is traced twice with different lengths in place of the
   /// unknown ones; an axis that differs is unknown. Builds the layer.
   std::vector<TensorType> output_types(const std::vector<TensorType>& inputs);
