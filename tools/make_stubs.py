@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the type stubs of chainrule's generated namespaces, from the installed package.
 
-    python tools/make_stubs.py           write python/chainrule/*.pyi
-    python tools/make_stubs.py --check   exit with 1 if they are not up to date
+python tools/make_stubs.py           write python/chainrule/*.pyi
+python tools/make_stubs.py --check   exit with 1 if they are not up to date
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ from chainrule import _core
 
 FOLDER = Path(__file__).resolve().parents[1] / "python" / "chainrule"
 HEADER = '"""Made by tools/make_stubs.py: do not edit."""\n\n'
+IMPORTS = """\
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import _core
+"""
 NAMESPACES = ("layers", "losses", "metrics", "optimizers", "initializers", "activations", "ops")
 # What a field's type means to the caller of a constructor.
 TYPES = {
@@ -33,17 +41,27 @@ def signature_text(function: Any) -> str:
     signature = inspect.signature(function)
     parameters = []
     for parameter in signature.parameters.values():
-        text = str(parameter.replace(default=inspect.Parameter.empty, annotation=inspect.Parameter.empty))
+        text = str(
+            parameter.replace(default=inspect.Parameter.empty, annotation=inspect.Parameter.empty)
+        )
         if parameter.annotation is not inspect.Parameter.empty:
             text += f": {parameter.annotation}"
         elif parameter.name not in ("self", "cls"):
             text += ": Any"
         if parameter.default is not inspect.Parameter.empty:
             text += " = ..."
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not any("*" in p for p in parameters):
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not any(
+            "*" in p for p in parameters
+        ):
             parameters.append("*")
         parameters.append(text)
-    result = "Any" if signature.return_annotation is inspect.Signature.empty else signature.return_annotation
+    result = (
+        "Any"
+        if signature.return_annotation is inspect.Signature.empty
+        else signature.return_annotation
+    )
+    if getattr(function, "__name__", "") == "__init__":
+        result = "None"
     return f"({', '.join(parameters)}) -> {result}: ..."
 
 
@@ -61,7 +79,11 @@ def base_class(cls: Any) -> list[str]:
     lines = [f"class {cls.__name__}(_core.{cls.__mro__[1].__name__}):"]
     for name, member in vars(cls).items():
         is_member = inspect.isfunction(member) or isinstance(member, (property, classmethod))
-        if is_member and (not name.startswith("_") or name in shown) and name != "__init_subclass__":
+        if (
+            is_member
+            and (not name.startswith("_") or name in shown)
+            and name != "__init_subclass__"
+        ):
             lines += member_lines(name, member)
     return [*lines, ""]
 
@@ -71,7 +93,10 @@ def catalog_class(kind: str, base: str, name: str, fields: list[Any]) -> list[st
     for field, field_type, _, required, _ in fields:
         shown = "str | None" if field == "name" else TYPES.get(field_type, field_type)
         arguments.append(f"{field}: {shown}" + ("" if required else " = ..."))
-    lines = [f"class {name}({base}):", f"    def __init__(self, {', '.join(arguments)}) -> None: ..."]
+    lines = [
+        f"class {name}({base}):",
+        f"    def __init__(self, {', '.join(arguments)}) -> None: ...",
+    ]
     for field, *_ in fields:
         if isinstance(vars(_core.classes[f"{kind}.{name}"]).get(field), property):
             lines += ["    @property", f"    def {field}(self) -> Any: ..."]
@@ -81,7 +106,9 @@ def catalog_class(kind: str, base: str, name: str, fields: list[Any]) -> list[st
 def namespace(module: ModuleType) -> str:
     kind = module.__name__.rpartition(".")[2]
     kinds = ("layers", "losses", "metrics", "optimizers", "initializers")
-    described = {name: fields for name, _, _, _, fields in _core.describe(kind)} if kind in kinds else {}
+    described = (
+        {name: fields for name, _, _, _, fields in _core.describe(kind)} if kind in kinds else {}
+    )
     base = _core.classes[f"{kind}."].__name__ if kind in kinds else ""
     imported, lines = [], []
     names = sorted(module.__all__, key=lambda name: (name != base, name))
@@ -95,8 +122,7 @@ def namespace(module: ModuleType) -> str:
             lines += base_class(value)
         else:
             lines += [f"def {name}{signature_text(value)}"]
-    text = "from collections.abc import Callable, Sequence\nfrom typing import Any\n\nimport numpy as np\n\n"
-    text += "from chainrule import _core\n" + "\n".join(sorted(imported)) + "\n\n__all__: list[str]\n\n"
+    text = IMPORTS + "\n".join(sorted(imported)) + "\n\n__all__: list[str]\n\n"
     return HEADER + text + "\n".join(lines).rstrip() + "\n"
 
 
@@ -108,7 +134,15 @@ def core() -> str:
             lines.append(f"class {name}:")
             lines.append("    def __init__(self, *args: Any, **kwargs: Any) -> None: ...")
             for member in sorted(vars(value)):
-                if member in ("__init__", "__doc__", "__module__", "__new__", "__hash__", "__eq__", "__ne__"):
+                if member in (
+                    "__init__",
+                    "__doc__",
+                    "__module__",
+                    "__new__",
+                    "__hash__",
+                    "__eq__",
+                    "__ne__",
+                ):
                     continue
                 if callable(getattr(value, member)):
                     lines.append(f"    def {member}(self, *args: Any, **kwargs: Any) -> Any: ...")
@@ -124,7 +158,10 @@ def core() -> str:
 
 def stubs() -> dict[str, str]:
     """{file name: text}"""
-    result = {f"{name}.pyi": namespace(importlib.import_module(f"chainrule.{name}")) for name in NAMESPACES}
+    result = {
+        f"{name}.pyi": namespace(importlib.import_module(f"chainrule.{name}"))
+        for name in NAMESPACES
+    }
     return {"_core.pyi": core(), **result}
 
 

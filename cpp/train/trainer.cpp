@@ -148,12 +148,12 @@ void Trainer::resolve_metrics(const Data& data) {
         object = is_accuracy(spec.name) ? accuracy(data.y[k].shape, model_.outputs()[k].type.shape)
                                         : metric(Json(spec.name));
       }
-      const Tracked tracked{
-          object, prefix + (spec.object ? object->name : spec.name), spec.weighted};
-      // As in Keras, a weighted metric is reported in place of an unweighted one of its name.
-      std::erase_if(metrics_[k], [&](const Tracked& other) {
-        return spec.weighted && other.log == tracked.log;
-      });
+      const std::string log = spec.object ? object->name : spec.name;
+      Tracked tracked{object, prefix + log, spec.weighted};
+      const auto same = [&](const Tracked& other) { return other.log == tracked.log; };
+      if (spec.weighted && std::any_of(metrics_[k].begin(), metrics_[k].end(), same)) {
+        tracked.log = prefix + "weighted_" + log;
+      }
       metrics_[k].push_back(tracked);
     }
   }

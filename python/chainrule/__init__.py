@@ -1,9 +1,9 @@
 """Chainrule trains neural networks on the CPU, with Keras's names.
 
-    import chainrule as keras
+import chainrule as keras
 
-    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
-    model.compile(optimizer="adam", loss="mse")
+model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+model.compile(optimizer="adam", loss="mse")
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def demo(epochs: int, output: Path | None) -> int:
 
     (x_train, y_train), (x_test, y_test) = cr.datasets.digits.load_data()
     print(
-        f"Training a network to read handwritten digits: {len(x_train)} images of 8 x 8 pixels to learn from, "
+        f"Training a network to read handwritten digits: {len(x_train)} images of 8 x 8 pixels to "
+        f"learn from, "
         f"{len(x_test)} others to test it."
     )
     cr.utils.set_random_seed(1)
@@ -43,7 +44,9 @@ def demo(epochs: int, output: Path | None) -> int:
     start = time.perf_counter()
     model.fit(x_train.astype("float32") / 16, y_train, epochs=epochs)
     seconds = time.perf_counter() - start
-    accuracy = model.evaluate(x_test.astype("float32") / 16, y_test, verbose=0, return_dict=True)["accuracy"]
+    accuracy = model.evaluate(x_test.astype("float32") / 16, y_test, verbose=0, return_dict=True)[
+        "accuracy"
+    ]
     path = output or Path(tempfile.gettempdir(), "chainrule-digits.safetensors")
     model.save(path)
     print(f"Accuracy on the {len(x_test)} held-out digits: {100 * accuracy:.1f} %")
@@ -56,7 +59,9 @@ def info() -> int:
     """Prints what this build is and what it runs on."""
     found = _core.info()
     print(f"chainrule        {found['version']}")
-    print(f"instruction set  {found['instruction_set']} (of {', '.join(found['instruction_sets'])})")
+    print(
+        f"instruction set  {found['instruction_set']} (of {', '.join(found['instruction_sets'])})"
+    )
     print(f"threads          {found['threads']}")
     print(f"build            {found['build']}, {found['compiler']}")
     print(f"python           {sys.version.split()[0]}")
@@ -72,19 +77,27 @@ def positive(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="chainrule", description="Trains neural networks on the CPU.")
+    parser = argparse.ArgumentParser(
+        prog="chainrule", description="Trains neural networks on the CPU."
+    )
     parser.add_argument("--version", action="version", version=f"chainrule {_core.__version__}")
-    parser.add_argument("--cmake-dir", action="store_true", help="print where find_package(chainrule) looks")
+    parser.add_argument(
+        "--cmake-dir", action="store_true", help="print where find_package(chainrule) looks"
+    )
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo_parser = commands.add_parser("demo", help="train a small network on the embedded digits")
-    demo_parser.add_argument("--epochs", type=positive, default=30, help="times to see all images (default: 30)")
+    demo_parser.add_argument(
+        "--epochs", type=positive, default=30, help="times to see all images (default: 30)"
+    )
     demo_parser.add_argument("--output", type=Path, metavar="PATH", help="where to save the model")
     commands.add_parser("info", help="version, instruction set, threads, build")
     options = parser.parse_args(arguments)
     try:
         if options.cmake_dir:
             if not cmake_dir().is_dir():
-                raise RuntimeError(f"the CMake package is not in this installation. Looked for: {cmake_dir()}")
+                raise RuntimeError(
+                    f"the CMake package is not in this installation. Looked for: {cmake_dir()}"
+                )
             print(cmake_dir())
             return 0
         if options.command == "demo":

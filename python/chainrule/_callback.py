@@ -8,8 +8,9 @@ from typing import Any
 class Callback:
     """The base of all callbacks: override the hooks you need.
 
-    `self.model` is the model and `self.params` holds "epochs", "steps" and "verbose". The engine returns to Python
-    after each batch only if a hook of batches is overridden. An exception ends the run.
+    `self.model` is the model and `self.params` holds "epochs", "steps" and "verbose". The engine
+    returns to Python after each batch only if a hook of batches is overridden. An exception ends
+    the run.
 
     Example:
 
@@ -39,7 +40,8 @@ class Callback:
         """An epoch begins; the first is 0."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """An epoch has ended; logs hold its values, those of validation with "val_" before the name."""
+        """An epoch has ended; logs hold its values, those of validation with "val_" before the
+        name."""
 
     def on_test_begin(self, logs: Any = None) -> None:
         """An evaluation or validation begins."""

@@ -177,14 +177,18 @@ class CSVLogger(Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._begun = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        self._begun = (
+            self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        )
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
         self._writer = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._writer is None:
             names = ["epoch", *sorted(logs)]
-            self._writer = csv.DictWriter(self._file, names, delimiter=self.separator, extrasaction="ignore")
+            self._writer = csv.DictWriter(
+                self._file, names, delimiter=self.separator, extrasaction="ignore"
+            )
             if not self._begun:
                 self._writer.writeheader()
         self._writer.writerow({"epoch": epoch, **logs})
@@ -207,7 +211,8 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate before each epoch.
 
     Args:
-        schedule: A function of the epoch (from 0), or of the epoch and the present rate, to the new rate.
+        schedule: A function of the epoch (from 0), or of the epoch and the present rate, to the new
+            rate.
         verbose: 1 prints the rate.
     """
 
@@ -218,9 +223,15 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = self.model.optimizer
-        rate = self.schedule(epoch, optimizer.learning_rate) if self.takes_rate else self.schedule(epoch)
+        rate = (
+            self.schedule(epoch, optimizer.learning_rate)
+            if self.takes_rate
+            else self.schedule(epoch)
+        )
         if not isinstance(rate, (int, float)) and not hasattr(rate, "__float__"):
-            raise ValueError(f"[LearningRateScheduler] the schedule must return a number. Received: {rate!r}")
+            raise ValueError(
+                f"[LearningRateScheduler] the schedule must return a number. Received: {rate!r}"
+            )
         optimizer.learning_rate = float(rate)
         if self.verbose > 0:
             print(f"Epoch {epoch + 1}: learning rate {float(rate):.4g}")
@@ -255,7 +266,9 @@ class ReduceLROnPlateau(_Monitor):
         min_lr: float = 0.0,
     ) -> None:
         if not 0.0 < factor < 1.0:
-            raise ValueError(f"[ReduceLROnPlateau] factor must be between 0 and 1. Received: factor={factor}")
+            raise ValueError(
+                f"[ReduceLROnPlateau] factor must be between 0 and 1. Received: factor={factor}"
+            )
         super().__init__(monitor, mode, min_delta)
         self.factor = factor
         self.patience = patience

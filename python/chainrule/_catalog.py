@@ -28,11 +28,15 @@ def plain(value: Any, field_type: str) -> Any:
     return value
 
 
-def arguments(cls: type, fields: list[Field], args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:
-    """The configuration that a call of the constructor means. C++ names unknown and missing arguments."""
+def arguments(
+    cls: type, fields: list[Field], args: tuple[Any, ...], given: dict[str, Any]
+) -> dict[str, Any]:
+    """The configuration that a call of the constructor means. C++ names unknown and missing
+    arguments."""
     if len(args) > len(fields):
         raise TypeError(
-            f"[{cls.__name__}] at most {len(fields)} arguments are taken. Received: {len(args)} arguments"
+            f"[{cls.__name__}] at most {len(fields)} arguments are taken. Received: {len(args)} "
+            f"arguments"
         )
     config = dict(given)
     for field, value in zip(fields, args, strict=False):
@@ -49,7 +53,9 @@ def shown_default(default: Any) -> Any:
     """A default as a person would write it: 'glorot_uniform', not its configuration."""
     if isinstance(default, dict) and "class_name" in default:
         name = default["class_name"]
-        return next((snake for full, snake, *_ in _core.describe("initializers") if full == name), name)
+        return next(
+            (snake for full, snake, *_ in _core.describe("initializers") if full == name), name
+        )
     return tuple(default) if isinstance(default, list) else default
 
 
@@ -62,7 +68,10 @@ def parameters(fields: list[Field]) -> list[inspect.Parameter]:
         annotation = "str | None" if name == "name" else field_type
         result.append(
             inspect.Parameter(
-                name, kind, default=inspect.Parameter.empty if required else value, annotation=annotation
+                name,
+                kind,
+                default=inspect.Parameter.empty if required else value,
+                annotation=annotation,
             )
         )
     return result
@@ -83,7 +92,9 @@ def _property(field: Field) -> property:
     return property(lambda self: get(self._config()[name]), doc=doc)
 
 
-def make_class(kind: str, base: Any, described: tuple[str, str, list[str], str, list[Field]]) -> Any:
+def make_class(
+    kind: str, base: Any, described: tuple[str, str, list[str], str, list[Field]]
+) -> Any:
     """A subclass of `base` for one class of the catalog."""
     name, _, _, doc, fields = described
     core = base.__mro__[1]
@@ -116,7 +127,8 @@ def make_classes(kind: str, base: Any, names: tuple[str, ...] = ()) -> dict[str,
 
 
 class Described:
-    """What the bases of all kinds share: mixed in as functions, since their C++ bases fix the layout."""
+    """What the bases of all kinds share: mixed in as functions, since their C++ bases fix the
+    layout."""
 
     @staticmethod
     def refuse_subclass(cls: type, advice: str) -> None:
@@ -139,7 +151,8 @@ def get(kind: str, base: type, identifier: Any) -> Any:
         made = _core.make(kind, identifier)
         return wrap(kind, base, made, identifier)
     raise ValueError(
-        f"[{kind}] a name, a configuration or an object of chainrule.{kind} is needed. Received: {identifier!r}"
+        f"[{kind}] a name, a configuration or an object of chainrule.{kind} is needed. Received: "
+        f"{identifier!r}"
     )
 
 
@@ -155,14 +168,22 @@ def serialize(thing: Any) -> dict[str, Any]:
     return {"class_name": thing._class_name, "config": thing.get_config()}
 
 
+def names(kind: str) -> list[str]:
+    """The snake_case names of all classes of a kind."""
+    return sorted(snake for _, snake, *_ in _core.describe(kind))
+
+
 def unknown(kind: str, class_name: str) -> bool:
     """Whether the catalog lacks a class."""
     return all(
-        class_name not in (name, snake, *aliases) for name, snake, aliases, *_ in _core.describe(kind)
+        class_name not in (name, snake, *aliases)
+        for name, snake, aliases, *_ in _core.describe(kind)
     )
 
 
-def factory(custom_objects: dict[str, Any] | None, where: str) -> Callable[[str, dict[str, Any]], Any]:
+def factory(
+    custom_objects: dict[str, Any] | None, where: str
+) -> Callable[[str, dict[str, Any]], Any]:
     """What makes objects of the caller's own classes when a model is loaded."""
     custom = {**registered, **(custom_objects or {})}
 

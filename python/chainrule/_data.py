@@ -1,4 +1,5 @@
-"""What callers pass as data, losses and metrics: checked and put into lists, one entry for each input or output."""
+"""What callers pass as data, losses and metrics: checked and put into lists, one entry for each
+input or output."""
 
 from __future__ import annotations
 
@@ -13,16 +14,20 @@ Parts = tuple[list[Any], list[Any], Any]
 
 
 def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
-    """The arrays of a model's inputs (or outputs) called `names`; empty when these are not known yet."""
+    """The arrays of a model's inputs (or outputs) called `names`; empty when these are not known
+    yet."""
     count = max(len(names), 1)
     if isinstance(value, dict):
         if not names:
-            raise ValueError(f"[{where}] {what} by name needs a model that has its shape. Received: {what}=dict")
+            raise ValueError(
+                f"[{where}] {what} by name needs a model that has its shape. Received: {what}=dict"
+            )
         missing = [name for name in names if name not in value]
         extra = [str(name) for name in value if name not in names]
         if missing or extra:
             raise ValueError(
-                f"[{where}] {what} must have the keys {names}. Received: {what} with keys {list(value)}"
+                f"[{where}] {what} must have the keys {names}. Received: {what} with keys "
+                f"{list(value)}"
             )
         return [value[name] for name in names]
     if isinstance(value, (list, tuple)):
@@ -35,9 +40,12 @@ def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
                 )
             return list(value)
         return [_array(value, what, where)]
-    if hasattr(value, "__next__") or (hasattr(value, "__iter__") and not hasattr(value, "__array__")):
+    if hasattr(value, "__next__") or (
+        hasattr(value, "__iter__") and not hasattr(value, "__array__")
+    ):
         raise ValueError(
-            f"[{where}] {what} must be arrays: generators and data sets of other libraries are not read. "
+            f"[{where}] {what} must be arrays: generators and data sets of other libraries are "
+            f"not read. "
             f"Received: {type(value).__name__}"
         )
     if count > 1:
@@ -64,7 +72,8 @@ def parts(model: Any, x: Any, y: Any, sample_weight: Any, where: str) -> Parts:
     if isinstance(sample_weight, (list, tuple)) and any(np.ndim(w) > 0 for w in sample_weight):
         if len(sample_weight) != 1:
             raise ValueError(
-                f"[{where}] sample_weight is one array for all outputs. Received: {len(sample_weight)} arrays"
+                f"[{where}] sample_weight is one array for all outputs. Received: "
+                f"{len(sample_weight)} arrays"
             )
         sample_weight = sample_weight[0]
     return (
@@ -79,7 +88,9 @@ def class_weights(weights: Any) -> dict[int, float]:
     if weights is None:
         return {}
     if not isinstance(weights, dict):
-        raise ValueError(f"[fit] class_weight is a dict from label to weight. Received: {weights!r}")
+        raise ValueError(
+            f"[fit] class_weight is a dict from label to weight. Received: {weights!r}"
+        )
     return {int(label): float(weight) for label, weight in weights.items()}
 
 
@@ -90,7 +101,8 @@ def per_output(value: Any, names: list[str], what: str) -> list[Any]:
         unknown = [name for name in value if name not in names]
         if unknown:
             raise ValueError(
-                f"[compile] {what} must be given by the names of outputs, {names}. Received: {list(value)}"
+                f"[compile] {what} must be given by the names of outputs, {names}. Received: "
+                f"{list(value)}"
             )
         return [value.get(name) for name in names]
     if isinstance(value, (list, tuple)):
@@ -118,7 +130,8 @@ def metric_pairs(plain: Any, weighted: Any, names: list[str]) -> list[list[tuple
 
 
 def metric_objects(given: Any, names: list[str]) -> list[list[Any]]:
-    """A list of metrics for each output; names stay names, the engine resolves them when shapes are known."""
+    """A list of metrics for each output; names stay names, the engine resolves them when shapes are
+    known."""
     if given is None:
         return [[] for _ in range(max(len(names), 1))]
     count = max(len(names), 1)
@@ -127,7 +140,8 @@ def metric_objects(given: Any, names: list[str]) -> list[list[Any]]:
         given = given[0]
     lists = [given] if flat else per_output(given, names, "metrics")
     return [
-        [m if isinstance(m, str) else metrics.get(m) for m in _list(of_output)] for of_output in lists
+        [m if isinstance(m, str) else metrics.get(m) for m in _list(of_output)]
+        for of_output in lists
     ]
 
 
@@ -140,11 +154,15 @@ def _list(value: Any) -> Sequence[Any]:
 def loss_weights(given: Any, names: list[str]) -> list[float]:
     if given is None:
         return []
-    return [1.0 if weight is None else float(weight) for weight in per_output(given, names, "loss_weights")]
+    return [
+        1.0 if weight is None else float(weight)
+        for weight in per_output(given, names, "loss_weights")
+    ]
 
 
 def refuse(where: str, **settings: tuple[Any, Any]) -> None:
-    """Raises for Keras's settings that have no meaning here, unless they have their default: name=(given, default)."""
+    """Raises for Keras's settings that have no meaning here, unless they have their default:
+    name=(given, default)."""
     for name, (given, default) in settings.items():
         if given != default and given is not None:
             raise ValueError(f"[{where}] {name} is not supported. Received: {name}={given!r}")

@@ -26,9 +26,10 @@ def one_or_list(values: Sequence[Any]) -> Any:
 class Layer(_core.Layer):
     """The base of all layers. Derive from it to write your own.
 
-    `build(input_shape)` makes weights with add_weight(); `call(inputs)` computes with operators and the functions of
-    chainrule.ops. call() is traced: it runs when the layer is applied and when a model is compiled for a batch size,
-    never in a training step, so what it does besides computing is done only then.
+    `build(input_shape)` makes weights with add_weight(); `call(inputs)` computes with operators and
+    the functions of chainrule.ops. call() is traced: it runs when the layer is applied and when a
+    model is compiled for a batch size, never in a training step, so what it does besides computing
+    is done only then.
 
     Args:
         name: Name of the layer, unique in a model; None makes one from the class name.
@@ -39,18 +40,22 @@ class Layer(_core.Layer):
 
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
-    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
-    ...
+    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones",
+    name="scale") ...
     ...     def call(self, inputs):
     ...         return inputs * self.scale
     """
 
     __slots__ = ()
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None, **kwargs: Any):
+    def __init__(
+        self, *, name: str | None = None, trainable: bool = True, dtype: Any = None, **kwargs: Any
+    ):
         cls = type(self).__name__
         if kwargs:
-            raise TypeError(f"[{cls}] Layer takes name, trainable and dtype. Received: {', '.join(kwargs)}")
+            raise TypeError(
+                f"[{cls}] Layer takes name, trainable and dtype. Received: {', '.join(kwargs)}"
+            )
         if dtype is not None and np.dtype(dtype).name != "float32":
             raise ValueError(f"[{cls}] layers compute in float32. Received: dtype={dtype!r}")
         super().__init__(cls, name or "", trainable)
@@ -65,7 +70,8 @@ class Layer(_core.Layer):
         """Makes the weights.
 
         Args:
-            input_shape: The shape of the input, None where unknown; a list of shapes for several inputs.
+            input_shape: The shape of the input, None where unknown; a list of shapes for several
+                inputs.
         """
 
     def call(self, inputs: Any) -> Any:
@@ -74,11 +80,15 @@ class Layer(_core.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments. Extend it when your __init__ takes more: saving needs it."""
-        if "_catalog_class" not in type(self).__dict__ and type(self).get_config is Layer.get_config:
+        if (
+            "_catalog_class" not in type(self).__dict__
+            and type(self).get_config is Layer.get_config
+        ):
             taken = set(inspect.signature(type(self).__init__).parameters) - BASE_ARGUMENTS
             if taken:
                 raise NotImplementedError(
-                    f"[{type(self).__name__}] write get_config(), which returns the arguments of __init__, to save "
+                    f"[{type(self).__name__}] write get_config(), which returns the arguments of "
+                    f"__init__, to save "
                     f"or copy the layer. Missing: {', '.join(sorted(taken))}"
                 )
         return self._config()
@@ -123,7 +133,8 @@ class Layer(_core.Layer):
         _core.add_loss(loss)
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
-        """Applies the layer: to symbols of a functional model, to symbolic values in call(), or to arrays.
+        """Applies the layer: to symbols of a functional model, to symbolic values in call(), or to
+        arrays.
 
         Args:
             inputs: One input or a list of them.
@@ -140,7 +151,9 @@ class Layer(_core.Layer):
         if not self.built:
             self._build([(None, *np.shape(x)[1:]) for x in flat])
         arrays = self._as_inputs(flat)
-        outputs = _core.run(lambda *values: self._call_inside(list(values), None), arrays, bool(training))
+        outputs = _core.run(
+            lambda *values: self._call_inside(list(values), None), arrays, bool(training)
+        )
         return one_or_list(outputs)
 
     def _as_inputs(self, arrays: list[Any]) -> list[Any]:
@@ -157,7 +170,8 @@ class Layer(_core.Layer):
             )
         if training is not None:
             raise ValueError(
-                f"[{type(self).__name__}] a layer of a functional model trains when the model does: leave out "
+                f"[{type(self).__name__}] a layer of a functional model trains when the model "
+                f"does: leave out "
                 f"training. Received: training={training}, layer='{self.name}'"
             )
         return one_or_list(self._apply(flat))
@@ -207,7 +221,9 @@ class Layer(_core.Layer):
         given = {"training": training} if "training" in arguments else {}
         outputs = self.call(one_or_list(values), **given)
         if outputs is None:
-            raise ValueError(f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'")
+            raise ValueError(
+                f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
+            )
         return outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -252,10 +268,13 @@ def Input(
         raise ValueError("[Input] the shape of a sample is required: Input((784,))")
     if batch_size is not None:
         raise ValueError(
-            f"[Input] the batch size is not part of a model: leave it out. Received: batch_size={batch_size}"
+            f"[Input] the batch size is not part of a model: leave it out. Received: "
+            f"batch_size={batch_size}"
         )
     lengths = [shape] if isinstance(shape, int) else list(shape)
     layer = _core.classes["layers.InputLayer"](
-        shape=[-1 if n is None else n for n in lengths], dtype=np.dtype(dtype or "float32").name, name=name
+        shape=[-1 if n is None else n for n in lengths],
+        dtype=np.dtype(dtype or "float32").name,
+        name=name,
     )
     return _core.input_symbol(layer)

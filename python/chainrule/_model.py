@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chainrule import _catalog, _core, _data, optimizers
-from chainrule._layer import Layer, flatten, one_or_list
+from chainrule._layer import flatten, one_or_list
 from chainrule._run import Run
+from chainrule._structure import Structure
 from chainrule.callbacks import History, display_for
 
-FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
 
-
-class Model(Layer):
+class Model(Structure):
     """Layers connected to an acyclic graph.
 
     Args:
@@ -36,124 +32,6 @@ class Model(Layer):
     history: Any = None
     _log_names: tuple[str, ...] = ("loss",)
 
-    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
-        if inputs is None or outputs is None:
-            raise ValueError("[Model] inputs and outputs are required: Model(inputs, outputs)")
-        made = _core.make_functional(_symbols(inputs, "inputs"), _symbols(outputs, "outputs"), name or "")
-        _core.Layer.__init__(self, made)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "call" in cls.__dict__:
-            raise TypeError(
-                f"[{cls.__name__}] a Model with a call() of its own is not supported: use the functional "
-                "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
-            )
-        super().__init_subclass__(**kwargs)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    # --- structure ---
-
-    @property
-    def layers(self) -> list[Layer]:
-        """All layers."""
-        return _core.model_layers(self)
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """A layer by name or by index.
-
-        Raises:
-            ValueError: when there is none.
-        """
-        own = self.layers
-        if index is not None:
-            if not -len(own) <= index < len(own):
-                raise ValueError(f"[get_layer] the model has {len(own)} layers. Received: index={index}")
-            return own[index]
-        found = [layer for layer in own if layer.name == name]
-        if not found:
-            hint = _core.did_you_mean(str(name), [layer.name for layer in own])
-            raise ValueError(f"[get_layer] there is no layer '{name}'{hint or '.'} Received: name={name!r}")
-        return found[0]
-
-    @property
-    def inputs(self) -> list[Any]:
-        """The symbols of the inputs."""
-        return _core.model_inputs(self)
-
-    @property
-    def outputs(self) -> list[Any]:
-        """The symbols of the outputs."""
-        return _core.model_outputs(self)
-
-    @property
-    def input(self) -> Any:
-        """The symbol of the input, or a list."""
-        return one_or_list(self._known("input").inputs)
-
-    @property
-    def output(self) -> Any:
-        """The symbol of the output, or a list."""
-        return one_or_list(self._known("output").outputs)
-
-    @property
-    def input_shape(self) -> Any:
-        """Shape of the input, None for the batch axis; a list for several inputs."""
-        return one_or_list([symbol.shape for symbol in self._known("input_shape").inputs])
-
-    @property
-    def output_shape(self) -> Any:
-        """Shape of the output, None for the batch axis; a list for several outputs."""
-        return one_or_list([symbol.shape for symbol in self._known("output_shape").outputs])
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs: keys for x as a dict."""
-        return _core.input_names(self)
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs: keys for y, losses and metrics as dicts."""
-        return _core.output_names(self)
-
-    def _known(self, where: str) -> Any:
-        _core.require_shape(self, where)
-        return self
-
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights of a model that has no Input.
-
-        Args:
-            input_shape: Shape of the input with the batch axis: (None, 64).
-        """
-        several = isinstance(input_shape, list) and input_shape and isinstance(input_shape[0], (list, tuple))
-        self._build(input_shape if several else [input_shape])
-
-    def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of all weights, in the order of the layers."""
-        return _core.get_weights(self)
-
-    def set_weights(self, weights: Any) -> None:
-        """Sets all weights; their shapes are checked before any is changed."""
-        _core.set_weights(self, list(weights))
-
-    def summary(self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None) -> None:
-        """Prints a table of the layers, their output shapes and numbers of parameters.
-
-        Args:
-            line_length: Width in characters; 80 by default.
-            print_fn: What to print with; gets the whole table.
-        """
-        (print_fn or print)(_core.summary(self, line_length or 80))
-
-    def _as_inputs(self, arrays: list[Any]) -> list[Any]:
-        if len(arrays) != len(self.inputs):
-            return arrays  # the engine says what is wrong
-        return [np.asarray(x).astype(symbol.dtype) for x, symbol in zip(arrays, self.inputs, strict=True)]
-
-    # --- training ---
-
     def compile(
         self,
         optimizer: Any = None,
@@ -171,20 +49,23 @@ class Model(Layer):
 
         Args:
             optimizer: Required: a name ("adam") or an object.
-            loss: A name, an object or a function (y_true, y_pred) of symbolic values; a list or dict of them for
-                several outputs, None for an output without loss.
+            loss: A name, an object or a function (y_true, y_pred) of symbolic values; a list or
+                dict of them for several outputs, None for an output without loss.
             loss_weights: Factors of the losses of several outputs.
-            metrics: A list of names, objects or functions; for several outputs a list of lists or a dict.
+            metrics: A list of names, objects or functions; for several outputs a list of lists or a
+                dict.
             weighted_metrics: The same, for metrics in which sample and class weights count.
             run_eagerly, steps_per_execution, jit_compile: Keras's; only their defaults.
-            on_nonfinite: "raise" stops with an error before a loss that is NaN or infinite changes a weight;
-                "ignore" goes on, as Keras does.
+            on_nonfinite: "raise" stops with an error before a loss that is NaN or infinite changes
+                a weight; "ignore" goes on, as Keras does.
 
         Raises:
             ValueError: for unknown names, with the nearest valid ones.
         """
         if optimizer is None:
-            raise ValueError(f"[compile] an optimizer is required, one of: {', '.join(optimizers.names())}")
+            raise ValueError(
+                f"[compile] an optimizer is required, one of: {', '.join(_catalog.names('optimizers'))}"
+            )
         _data.refuse(
             "compile",
             run_eagerly=(run_eagerly, False),
@@ -192,7 +73,9 @@ class Model(Layer):
             jit_compile=(jit_compile, "auto"),
         )
         if on_nonfinite not in ("raise", "ignore"):
-            raise ValueError(f"[compile] on_nonfinite must be 'raise' or 'ignore'. Received: {on_nonfinite!r}")
+            raise ValueError(
+                f"[compile] on_nonfinite must be 'raise' or 'ignore'. Received: {on_nonfinite!r}"
+            )
         names = self.output_names
         _core.compile(
             self,
@@ -249,13 +132,15 @@ class Model(Layer):
         """Trains for whole epochs.
 
         Args:
-            x: An array with the samples along its first axis; a list or dict of them for several inputs.
+            x: An array with the samples along its first axis; a list or dict of them for several
+                inputs.
             y: Targets, likewise for the outputs.
             batch_size: Samples a step; 32 by default.
             epochs: Number of the last epoch.
             verbose: 0 prints nothing, 1 shows progress, 2 prints a line an epoch; "auto" is 1.
             callbacks: Objects of classes derived from callbacks.Callback.
-            validation_split: Fraction of the samples, from the end, to validate on after each epoch.
+            validation_split: Fraction of the samples, from the end, to validate on after each
+                epoch.
             validation_data: (x, y) or (x, y, sample_weight) to validate on.
             shuffle: Whether each epoch has an order of its own.
             class_weight: {label: weight}.
@@ -271,7 +156,8 @@ class Model(Layer):
         Raises:
             ValueError: for data that do not fit the model.
             RuntimeError: before compile(), or for a loss that is NaN or infinite.
-            KeyboardInterrupt: on Ctrl-C, after the running step; `model.history` holds the epochs so far.
+            KeyboardInterrupt: on Ctrl-C, after the running step; `model.history` holds the epochs
+                so far.
 
         Example:
 
@@ -280,15 +166,21 @@ class Model(Layer):
         >>> model.fit(np.ones((8, 2)), np.ones((8, 1)), epochs=2, verbose=0).epoch
         [0, 1]
         """
-        _data.refuse("fit", steps_per_epoch=(steps_per_epoch, None), validation_steps=(validation_steps, None))
+        _data.refuse(
+            "fit",
+            steps_per_epoch=(steps_per_epoch, None),
+            validation_steps=(validation_steps, None),
+        )
         data = _data.parts(self, x, y, sample_weight, "fit")
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
                 raise ValueError("[fit] validation_data must be (x, y) or (x, y, sample_weight)")
             weight = validation_data[2] if len(validation_data) == 3 else None
-            validation = _data.parts(self, validation_data[0], validation_data[1], weight, "fit, validation_data")
-        settings = {
+            validation = _data.parts(
+                self, validation_data[0], validation_data[1], weight, "fit, validation_data"
+            )
+        settings: dict[str, Any] = {
             "batch_size": 32 if batch_size is None else batch_size,
             "epochs": epochs,
             "initial_epoch": initial_epoch,
@@ -301,7 +193,11 @@ class Model(Layer):
         }
         self.history = History()
         samples = np.shape(data[0][0])[0] if np.ndim(data[0][0]) else 0
-        params = {"verbose": verbose, "epochs": epochs, "steps": -(-samples // max(settings["batch_size"], 1))}
+        params = {
+            "verbose": verbose,
+            "epochs": epochs,
+            "steps": -(-samples // max(settings["batch_size"], 1)),
+        }
         run = Run(self, [*flatten(callbacks or []), self.history], params, display_for(verbose))
         self.stop_training = False
         try:
@@ -332,7 +228,8 @@ class Model(Layer):
             return_dict: Whether to return a dict.
 
         Returns:
-            The loss; with metrics a list of the loss and the metrics, in the order of metrics_names; or a dict.
+            The loss; with metrics a list of the loss and the metrics, in the order of
+            metrics_names; or a dict.
         """
         _data.refuse("evaluate", steps=(steps, None))
         data = _data.parts(self, x, y, sample_weight, "evaluate")
@@ -366,14 +263,21 @@ class Model(Layer):
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
             run.call("on_predict_begin", {})
-            outputs = _core.predict(self, inputs, 32 if batch_size is None else batch_size, run or None)
+            outputs = _core.predict(
+                self, inputs, 32 if batch_size is None else batch_size, run or None
+            )
             run.call("on_predict_end", {})
         finally:
             run.close()
         return one_or_list(outputs)
 
     def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
     ) -> Any:
         """One training step on all samples.
 
@@ -381,16 +285,22 @@ class Model(Layer):
             Loss and metrics since reset_metrics(), as evaluate() does.
         """
         data = _data.parts(self, x, y, sample_weight, "train_on_batch")
-        return self._results(_core.train_on_batch(self, data, _data.class_weights(class_weight)), return_dict)
+        return self._results(
+            _core.train_on_batch(self, data, _data.class_weights(class_weight)), return_dict
+        )
 
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Loss and metrics of one batch, added to those since reset_metrics()."""
         data = _data.parts(self, x, y, sample_weight, "test_on_batch")
         return self._results(_core.test_on_batch(self, data), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        return one_or_list(_core.predict_on_batch(self, _data.arrays(x, _core.input_names(self), "x", "predict")))
+        return one_or_list(
+            _core.predict_on_batch(self, _data.arrays(x, _core.input_names(self), "x", "predict"))
+        )
 
     def reset_metrics(self) -> None:
         """Forgets the batches that train_on_batch() and test_on_batch() have added up."""
@@ -405,50 +315,3 @@ class Model(Layer):
     def _remember(self, logs: dict[str, float]) -> None:
         names = [name for name in logs if name != "loss" and not name.startswith("val_")]
         object.__setattr__(self, "_log_names", ("loss", *names))
-
-    # --- configuration and files ---
-
-    def get_config(self) -> dict[str, Any]:
-        """Layers and their connections."""
-        return self._full_config()
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-        """A model of the same structure with new weights."""
-        spec = {"class_name": "Sequential" if "calls" not in config else "Functional", "config": config}
-        return _core.model_from_config(spec, _catalog.factory(custom_objects, "from_config"))
-
-    def to_json(self, **kwargs: Any) -> str:
-        """The configuration as text: models.model_from_json() reads it."""
-        return json.dumps(_catalog.serialize(self), **kwargs)
-
-    def save(self, filepath: Any, overwrite: bool = True) -> None:
-        """Writes weights, optimizer, random state and configuration to one safetensors file, which appears at once
-        and whole.
-
-        Args:
-            filepath: Where; by custom the name ends in ".safetensors".
-            overwrite: Whether a file of that name may be replaced.
-
-        Raises:
-            ValueError: for the suffix of another format.
-            RuntimeError: when the model has no shape yet, or the file cannot be written.
-        """
-        path = os.fspath(filepath)
-        if path.lower().endswith(FOREIGN_FILES):
-            raise ValueError(
-                f"[save] models are saved as safetensors files: use the suffix .safetensors. Received: '{path}'"
-            )
-        if not overwrite and os.path.exists(path):
-            raise ValueError(f"[save] the file exists, and overwrite=False. Received: '{path}'")
-        _core.save(self, path)
-
-
-def _symbols(value: Any, what: str) -> list[Any]:
-    symbols = list(value.values()) if isinstance(value, dict) else flatten(value)
-    for symbol in symbols:
-        if not isinstance(symbol, _core.Symbol):
-            raise ValueError(
-                f"[Model] {what} must be what Input() and applied layers return. Received: {type(symbol).__name__}"
-            )
-    return symbols

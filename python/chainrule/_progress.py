@@ -1,4 +1,5 @@
-"""Progress for people: one line that is updated in a terminal or notebook, plain lines in a log file."""
+"""Progress for people: one line that is updated in a terminal or notebook, plain lines in a log
+file."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def duration(seconds: float) -> str:
 
 def numbers(logs: dict[str, float]) -> str:
     """loss: 0.1234 - accuracy: 0.9876"""
-    ordered = sorted(logs.items(), key=lambda item: (item[0].startswith("val_"), not item[0].endswith("loss")))
+    ordered = sorted(
+        logs.items(), key=lambda item: (item[0].startswith("val_"), not item[0].endswith("loss"))
+    )
     return " - ".join(f"{name}: {_number(value)}" for name, value in ordered)
 
 
@@ -103,7 +106,9 @@ class Progress:
         self.steps = 0
         self.start = time.monotonic()
 
-    def advance(self, phase: str, step: int, steps: int, logs: Callable[[], dict[str, Any]]) -> None:
+    def advance(
+        self, phase: str, step: int, steps: int, logs: Callable[[], dict[str, Any]]
+    ) -> None:
         validating = phase == "test" and self.epochs > 0
         if not validating:
             self.steps = steps
@@ -111,17 +116,24 @@ class Progress:
             return
         elapsed = time.monotonic() - self.start
         if validating:
-            self.line.update(f"{self.title}  {self.line.bar(1.0)}  validating {step}/{steps}  {duration(elapsed)}")
+            self.line.update(
+                f"{self.title}  {self.line.bar(1.0)}  validating {step}/{steps}  "
+                f"{duration(elapsed)}"
+            )
             return
         left = elapsed / max(step, 1) * (steps - step)
-        text = f"{self.title}  {self.line.bar(step / max(steps, 1))}  {step}/{steps}  {duration(elapsed)}"
-        text += f", {duration(left)} left"
+        bar = self.line.bar(step / max(steps, 1))
+        text = f"{self.title}  {bar}  {step}/{steps}  {duration(elapsed)}, {duration(left)} left"
         values = {} if phase == "predict" else logs()
         self.line.update(f"{text}  {numbers(values)}" if values else text)
 
     def end(self, logs: dict[str, float]) -> None:
         elapsed = time.monotonic() - self.start
-        per_step = f" ({duration(elapsed / self.steps)}/step)" if self.steps and elapsed / self.steps >= 1e-3 else ""
+        per_step = (
+            f" ({duration(elapsed / self.steps)}/step)"
+            if self.steps and elapsed / self.steps >= 1e-3
+            else ""
+        )
         text = f"{self.title}  {self.steps}/{self.steps}  {duration(elapsed)}{per_step}"
         self.line.finish(f"{text}  {numbers(logs)}" if logs else text)
 

@@ -11,13 +11,16 @@ from chainrule import callbacks as cb
 class Run:
     """The observer that the engine calls, by name, between steps."""
 
-    def __init__(self, model: Any, callbacks: Any, params: dict[str, Any], display: Any = None) -> None:
+    def __init__(
+        self, model: Any, callbacks: Any, params: dict[str, Any], display: Any = None
+    ) -> None:
         given = [] if callbacks is None else callbacks
         self.callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
         for callback in self.callbacks:
             if not isinstance(callback, cb.Callback):
                 raise ValueError(
-                    f"[callbacks] objects of classes derived from callbacks.Callback are needed. Received: {callback!r}"
+                    f"[callbacks] objects of classes derived from callbacks.Callback are needed. "
+                    f"Received: {callback!r}"
                 )
         if display is not None and not any(isinstance(c, cb.ProgbarLogger) for c in self.callbacks):
             self.callbacks.insert(0, display)  # its line ends before others print
@@ -59,17 +62,24 @@ class Run:
     def on_batch_end(self, phase: str, step: int, logs: dict[str, float]) -> None:
         self.call(f"on_{phase}_batch_end", step, logs)
 
-    def on_progress(self, phase: str, step: int, steps: int, logs: Callable[[], dict[str, float]]) -> None:
+    def on_progress(
+        self, phase: str, step: int, steps: int, logs: Callable[[], dict[str, float]]
+    ) -> None:
         for display in self.displays:
             display.on_progress(phase, step, steps, logs)
 
 
-_BATCH_HOOKS = [f"on_{phase}_batch_{moment}" for phase in ("train", "test", "predict") for moment in ("begin", "end")]
+_BATCH_HOOKS = [
+    f"on_{phase}_batch_{moment}"
+    for phase in ("train", "test", "predict")
+    for moment in ("begin", "end")
+]
 
 
 def _overrides_batches(callback: Any) -> bool:
     hooks = [*_BATCH_HOOKS, "on_batch_begin", "on_batch_end"]
     cls = type(callback)
     return any(
-        getattr(cls, hook) is not getattr(cb.Callback, hook) or hook in callback.__dict__ for hook in hooks
+        getattr(cls, hook) is not getattr(cb.Callback, hook) or hook in callback.__dict__
+        for hook in hooks
     )

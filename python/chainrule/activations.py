@@ -64,7 +64,9 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 @_activation
-def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+def relu(
+    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+) -> Any:
     """max(x, 0); with a slope below `threshold` and a largest value."""
     return _a.relu(x, negative_slope, max_value, threshold)
 
@@ -118,11 +120,14 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, str) and identifier in _functions:
         return _functions[identifier]
     hint = _core.did_you_mean(str(identifier), sorted(_functions)) or "."
-    raise ValueError(f"[activations] there is no '{identifier}' here{hint} Received: name={identifier!r}")
+    raise ValueError(
+        f"[activations] there is no '{identifier}' here{hint} Received: name={identifier!r}"
+    )
 
 
 def serialize(activation: Any) -> str:
-    """The name by which a layer knows a function; a function of your own is entered under its own name."""
+    """The name by which a layer knows a function; a function of your own is entered under its own
+    name."""
     if activation is None:
         return "linear"
     if isinstance(activation, str):
@@ -132,7 +137,8 @@ def serialize(activation: Any) -> str:
     name = getattr(activation, "__name__", "<lambda>")
     if not callable(activation) or isinstance(activation, type) or name == "<lambda>":
         raise ValueError(
-            "[activations] an activation is a name or a function with a name, so that models can be saved: use def, "
+            "[activations] an activation is a name or a function with a name, so that models can "
+            "be saved: use def, "
             f"or write a layers.Layer. Received: {activation!r}"
         )
     known = _functions.get(name)

@@ -32,7 +32,8 @@ __all__ = [
 
 
 class History(Callback):
-    """What fit() returns: `epoch`, the numbers of the epochs, and `history`, {log: [value, ...]}."""
+    """What fit() returns: `epoch`, the numbers of the epochs, and `history`, {log: [value,
+    ...]}."""
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
@@ -56,7 +57,8 @@ class LambdaCallback(Callback):
     """Hooks from functions.
 
     Args:
-        hooks: Functions by the names of the hooks: LambdaCallback(on_epoch_end=lambda epoch, logs: ...).
+        hooks: Functions by the names of the hooks: LambdaCallback(on_epoch_end=lambda epoch, logs:
+            ...).
     """
 
     def __init__(self, **hooks: Any) -> None:

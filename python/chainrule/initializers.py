@@ -20,7 +20,10 @@ class Initializer(_core.Initializer):
 
     def __init_subclass__(cls) -> None:
         if "_catalog_class" not in cls.__dict__:
-            raise TypeError(f"[{cls.__name__}] initializers cannot be written in Python: use VarianceScaling or set_weights")
+            raise TypeError(
+                f"[{cls.__name__}] initializers cannot be written in Python: use VarianceScaling "
+                f"or set_weights"
+            )
 
     def __call__(self, shape: Any, dtype: Any = "float32") -> np.ndarray[Any, Any]:
         """New values.

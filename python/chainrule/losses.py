@@ -1,4 +1,5 @@
-"""Losses: names, defaults and numerics are Keras's. Each class has a function of its snake_case name."""
+"""Losses: names, defaults and numerics are Keras's. Each class has a function of its snake_case
+name."""
 
 from __future__ import annotations
 
@@ -22,9 +23,16 @@ class Loss(_core.Loss):
 
     __slots__ = ()
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
         if dtype not in (None, "float32"):
-            raise ValueError(f"[{type(self).__name__}] losses are float32. Received: dtype={dtype!r}")
+            raise ValueError(
+                f"[{type(self).__name__}] losses are float32. Received: dtype={dtype!r}"
+            )
         class_name = type(self).__name__
         super().__init__(class_name, name or _core.snake_case(class_name), reduction or "none")
 
@@ -94,7 +102,9 @@ def _loss_function(name: str, cls: Any) -> Callable[..., Any]:
         return cls(reduction="none", **settings)(y_true, y_pred)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The values of {cls.__name__} for each sample; `settings` are its arguments."
+    function.__doc__ = (
+        f"The values of {cls.__name__} for each sample; `settings` are its arguments."
+    )
     return function
 
 

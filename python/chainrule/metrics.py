@@ -9,8 +9,8 @@ from chainrule.losses import _function
 
 
 class Metric(_core.Metric):
-    """The base of all metrics: a quantity over many batches. For your own, pass compile() a function
-    `(y_true, y_pred)` of symbolic values that gives the value of each sample.
+    """The base of all metrics: a quantity over many batches. For your own, pass compile() a
+    function `(y_true, y_pred)` of symbolic values that gives the value of each sample.
 
     >>> metric = MeanSquaredError()
     >>> metric.update_state([[0.0], [2.0]], [[1.0], [1.0]])
@@ -23,7 +23,8 @@ class Metric(_core.Metric):
     def __init_subclass__(cls) -> None:
         if "_catalog_class" not in cls.__dict__:
             raise TypeError(
-                f"[{cls.__name__}] metric classes cannot be written in Python: use a function (y_true, y_pred)"
+                f"[{cls.__name__}] metric classes cannot be written in Python: use a function "
+                f"(y_true, y_pred)"
             )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -53,7 +54,8 @@ class Metric(_core.Metric):
 
 
 def get(identifier: Any) -> Any:
-    """A metric from its name ("mae"), its configuration, a function of symbolic values, or itself."""
+    """A metric from its name ("mae"), its configuration, a function of symbolic values, or
+    itself."""
     if callable(identifier) and not isinstance(identifier, (type, Metric)):
         return _function("metric", identifier, _core.function_metric, "metrics", Metric)
     return _catalog.get("metrics", Metric, identifier)

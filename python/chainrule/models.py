@@ -17,7 +17,8 @@ class Sequential(Model):
     """A chain of layers.
 
     Args:
-        layers: The layers, first an Input; without one, the shape comes from build() or the first data.
+        layers: The layers, first an Input; without one, the shape comes from build() or the first
+            data.
         name: Name of the model.
 
     Example:
@@ -65,12 +66,16 @@ def load_model(
         RuntimeError: when the file is missing.
         ValueError: when it is damaged or holds no model.
     """
-    return _core.load_model(os.fspath(filepath), _catalog.factory(custom_objects, "load_model"), compile)
+    return _core.load_model(
+        os.fspath(filepath), _catalog.factory(custom_objects, "load_model"), compile
+    )
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A model of the structure that to_json() wrote, with new weights."""
-    return _core.model_from_config(json.loads(json_string), _catalog.factory(custom_objects, "model_from_json"))
+    return _core.model_from_config(
+        json.loads(json_string), _catalog.factory(custom_objects, "model_from_json")
+    )
 
 
 def clone_model(model: Model) -> Any:

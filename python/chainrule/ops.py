@@ -1,7 +1,8 @@
 """Functions of tensors, with Keras's names.
 
-Inside a layer's call(), or a loss, metric or activation function, they take and give symbolic values and become
-part of the model. Elsewhere they take arrays, compute at once and return NumPy arrays.
+Inside a layer's call(), or a loss, metric or activation function, they take and give symbolic
+values and become part of the model. Elsewhere they take arrays, compute at once and return NumPy
+arrays.
 
     >>> ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.], dtype=float32)
@@ -23,7 +24,9 @@ __all__: list[str] = []
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, _ARRAYS) or (hasattr(value, "__array__") and not isinstance(value, type))
+    return isinstance(value, _ARRAYS) or (
+        hasattr(value, "__array__") and not isinstance(value, type)
+    )
 
 
 def eager(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,7 +41,9 @@ def eager(function: Callable[..., Any]) -> Callable[..., Any]:
         named = {key: _lift(value, arrays) for key, value in kwargs.items()}
 
         def traced(*values: Any) -> Any:
-            return function(*[p(values) for p in places], **{k: p(values) for k, p in named.items()})
+            return function(
+                *[p(values) for p in places], **{k: p(values) for k, p in named.items()}
+            )
 
         return _core.run(traced, arrays, False)
 
@@ -49,7 +54,8 @@ def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
     """How to find an argument again when its arrays have become symbolic values."""
     if isinstance(value, _core.Symbol):
         raise ValueError(
-            "[ops] the output of a layer of a functional model is no array: put the computation into the call() "
+            "[ops] the output of a layer of a functional model is no array: put the computation "
+            "into the call() "
             f"of a layers.Layer. Received: {value!r}"
         )
     if _is_array(value):
@@ -75,7 +81,7 @@ def _axes(axis: int | Sequence[int] | None, x: Any) -> list[int]:
     return [axis] if isinstance(axis, int) else list(axis)
 
 
-# --- element-wise: made from the engine's table ------------------------------------------------------------------
+# --- element-wise: made from the engine's table ---------------------------------------------------
 
 
 def _elementwise(name: str, operands: int, meaning: str) -> Callable[..., Any]:
@@ -91,7 +97,11 @@ def _elementwise(name: str, operands: int, meaning: str) -> Callable[..., Any]:
             return function(x1, x2)
 
     op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"{meaning} Element-wise; operands broadcast." if operands == 2 else f"{meaning} Element-wise."
+    op.__doc__ = (
+        f"{meaning} Element-wise; operands broadcast."
+        if operands == 2
+        else f"{meaning} Element-wise."
+    )
     return _public(op)
 
 
@@ -133,7 +143,7 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
     return value if dtype is None else _ops.cast(value, np.dtype(dtype).name)
 
 
-# --- reductions --------------------------------------------------------------------------------------------------
+# --- reductions -----------------------------------------------------------------------------------
 
 
 def _reduction(name: str, core_name: str, meaning: str) -> Callable[..., Any]:
@@ -191,7 +201,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return _ops.log_softmax(x, axis)
 
 
-# --- linear algebra ----------------------------------------------------------------------------------------------
+# --- linear algebra -------------------------------------------------------------------------------
 
 
 @_public
@@ -200,7 +210,7 @@ def matmul(x1: Any, x2: Any) -> Any:
     return _ops.matmul(x1, x2)
 
 
-# --- shape -------------------------------------------------------------------------------------------------------
+# --- shape ----------------------------------------------------------------------------------------
 
 
 def shape(x: Any) -> tuple[int, ...]:
@@ -279,7 +289,7 @@ def split(x: Any, indices_or_sections: int, axis: int = 0) -> Any:
     return list(_ops.split(x, indices_or_sections, axis))
 
 
-# --- indexing, creation ------------------------------------------------------------------------------------------
+# --- indexing, creation ---------------------------------------------------------------------------
 
 
 @_public
@@ -290,7 +300,9 @@ def take(x: Any, indices: Any, axis: int | None = 0) -> Any:
     if first == 0:
         return _ops.gather(x, indices)
     indices = _ops.convert(indices)
-    rows = _ops.gather(_ops.transpose(x, [first, *(i for i in range(x.ndim) if i != first)]), indices)
+    rows = _ops.gather(
+        _ops.transpose(x, [first, *(i for i in range(x.ndim) if i != first)]), indices
+    )
     k = indices.ndim
     order = [*range(k, k + first), *range(k), *range(k + first, rows.ndim)]
     return _ops.transpose(rows, order)

@@ -29,11 +29,6 @@ class Optimizer(_core.Optimizer):
         return cls(**config)
 
 
-def names() -> list[str]:
-    """The names that compile() takes."""
-    return sorted(snake for _, snake, *_ in _core.describe("optimizers"))
-
-
 def get(identifier: Any) -> Any:
     """An optimizer from its name ("adam"), its configuration, or itself."""
     return _catalog.get("optimizers", Optimizer, identifier)

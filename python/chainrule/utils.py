@@ -23,13 +23,16 @@ __all__ = [
 
 
 def set_random_seed(seed: int) -> None:
-    """Makes what follows repeatable: initial weights, dropout, shuffling; and Python's and NumPy's numbers.
+    """Makes what follows repeatable: initial weights, dropout, shuffling; and Python's and NumPy's
+    numbers.
 
     Args:
         seed: An integer from 0 to 2**32 - 1.
     """
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-        raise ValueError(f"[set_random_seed] the seed must be an integer from 0 to 2**32 - 1. Received: {seed!r}")
+        raise ValueError(
+            f"[set_random_seed] the seed must be an integer from 0 to 2**32 - 1. Received: {seed!r}"
+        )
     random.seed(int(seed))
     np.random.seed(int(seed))  # noqa: NPY002  (as Keras does, for scripts that draw from it)
     _core.set_random_seed(int(seed))
@@ -53,14 +56,17 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
     """
     labels = np.asarray(x)
     if labels.dtype.kind not in "iub" and not np.array_equal(labels, labels.astype("int64")):
-        raise ValueError(f"[to_categorical] labels must be integers. Received: an array of {labels.dtype}")
+        raise ValueError(
+            f"[to_categorical] labels must be integers. Received: an array of {labels.dtype}"
+        )
     labels = labels.astype("int64")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     count = int(labels.max(initial=-1)) + 1 if num_classes is None else num_classes
     if labels.size and (labels.min() < 0 or labels.max() >= count):
         raise ValueError(
-            f"[to_categorical] labels must be from 0 to {count - 1}. Received: {labels.min()} to {labels.max()}"
+            f"[to_categorical] labels must be from 0 to {count - 1}. Received: {labels.min()} to "
+            f"{labels.max()}"
         )
     result = np.zeros((*labels.shape, count), "float32")
     np.put_along_axis(result, labels[..., None], 1.0, axis=-1)
@@ -74,8 +80,11 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray[Any, Any]:
     return array / np.where(norms == 0, 1, norms)
 
 
-def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
-    """Decorates a class or function of your own, so that load_model() finds it without custom_objects.
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[Any], Any]:
+    """Decorates a class or function of your own, so that load_model() finds it without
+    custom_objects.
 
     Args:
         package: Keras's; has no meaning here.
@@ -105,11 +114,13 @@ def gradients_of(
 
     Example:
 
-    >>> dx, dw = gradients_of(layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
-    >>> dw[0]
+    >>> dx, dw = gradients_of(layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 1),
+    "float32")) >>> dw[0]
     array([[2.],
            [2.],
            [2.]], dtype=float32)
     """
     many = isinstance(upstream, (list, tuple))
-    return _core.gradients_of(layer, flatten(inputs), list(upstream) if many else [upstream], training)
+    return _core.gradients_of(
+        layer, flatten(inputs), list(upstream) if many else [upstream], training
+    )

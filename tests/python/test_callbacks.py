@@ -2,9 +2,10 @@
 
 import csv
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import callbacks, layers
 
 X = np.random.default_rng(0).standard_normal((20, 3)).astype("float32")
@@ -20,7 +21,9 @@ def make(rate=0.1, **options):
 
 def fit(*given, epochs=3, model=None, **settings):
     model = model or make()
-    return model.fit(X, Y, epochs=epochs, batch_size=8, verbose=0, callbacks=list(given), **settings)
+    return model.fit(
+        X, Y, epochs=epochs, batch_size=8, verbose=0, callbacks=list(given), **settings
+    )
 
 
 class Recorder(callbacks.Callback):
@@ -32,7 +35,9 @@ for _name in dir(callbacks.Callback):
     if _name.startswith("on_") and _name not in ("on_batch_begin", "on_batch_end"):
 
         def _hook(self, *arguments, _name=_name, **named):
-            self.calls.append((_name, arguments[0] if len(arguments) > 1 else None, dict(arguments[-1] or {})))
+            self.calls.append(
+                (_name, arguments[0] if len(arguments) > 1 else None, dict(arguments[-1] or {}))
+            )
 
         setattr(Recorder, _name, _hook)
 

@@ -4,8 +4,9 @@ import re
 import subprocess
 import sys
 
-import chainrule
 import pytest
+
+import chainrule
 
 
 def run(*arguments, check=True):
@@ -22,7 +23,9 @@ def test_demo_learns_to_read_digits(tmp_path):
     assert f"Saved the model: {path}" in out
     (_, _), (x_test, y_test) = chainrule.datasets.digits.load_data()
     model = chainrule.models.load_model(path)
-    again = model.evaluate(x_test.astype("float32") / 16, y_test, verbose=0, return_dict=True)["accuracy"]
+    again = model.evaluate(x_test.astype("float32") / 16, y_test, verbose=0, return_dict=True)[
+        "accuracy"
+    ]
     assert 100 * again == pytest.approx(accuracy, abs=0.06)
 
 
@@ -30,7 +33,9 @@ def test_demo_with_epochs(tmp_path):
     out = run("demo", "--epochs", 2, "--output", tmp_path / "m.safetensors").stdout
     assert "Epoch 2/2" in out
     assert run("demo", "--epochs", 0, check=False).returncode == 2
-    failed = run("demo", "--epochs", 1, "--output", tmp_path / "nowhere" / "m.safetensors", check=False)
+    failed = run(
+        "demo", "--epochs", 1, "--output", tmp_path / "nowhere" / "m.safetensors", check=False
+    )
     assert failed.returncode == 1
     assert failed.stderr.startswith("chainrule: [")
 

@@ -3,9 +3,10 @@
 import gc
 import weakref
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import layers, losses, ops
 
 RANDOM = np.random.default_rng(0)
@@ -153,7 +154,9 @@ def test_symbolic_values():
     expected = (-X + 1 - 2 * X / 4) ** 2 + np.abs(X)
     chosen = np.where((X > 0.5) & (X <= 2), X, 0)
     actual = Look()(X)
-    np.testing.assert_allclose(actual, np.concatenate([expected[:, :2], chosen[:, 2:], X[:, :1]], axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        actual, np.concatenate([expected[:, :2], chosen[:, 2:], X[:, :1]], axis=1), rtol=1e-5
+    )
     with pytest.raises(RuntimeError, match="only inside"):
         _ = seen["kept"] + 1
 
@@ -169,7 +172,11 @@ def test_symbolic_values():
         (lambda x: x[0, 0, 0], IndexError, "too many indices"),
         (lambda x: x @ x, ValueError, "matmul"),
         (lambda x: None, ValueError, "returned nothing"),
-        (lambda x: x + "1", ValueError, "a symbolic value, a weight, a number or an array is needed"),
+        (
+            lambda x: x + "1",
+            ValueError,
+            "a symbolic value, a weight, a number or an array is needed",
+        ),
         (lambda x: 1 // 0, ZeroDivisionError, "division"),
     ],
 )
@@ -223,7 +230,7 @@ def test_weights_compute_like_values():
     np.testing.assert_allclose(Weighted()(X), X * 2 - 0.5 + 4, rtol=1e-6)
 
 
-# --- losses, metrics, activations ----------------------------------------------------------------------------------
+# --- losses, metrics, activations -----------------------------------------------------------------
 
 
 def cubed(y_true, y_pred):
@@ -255,7 +262,9 @@ def test_a_custom_loss_may_take_labels():
     labels = (X[:, 0] > 0).astype("int64")
     mine = compiled(layers.Dense(2), loss=picked)
     theirs = compiled(layers.Dense(2), loss=losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert mine.evaluate(X, labels, verbose=0) == pytest.approx(theirs.evaluate(X, labels, verbose=0), rel=1e-5)
+    assert mine.evaluate(X, labels, verbose=0) == pytest.approx(
+        theirs.evaluate(X, labels, verbose=0), rel=1e-5
+    )
 
 
 def test_the_object_stays_alive_in_the_model():
@@ -269,7 +278,9 @@ def test_losses_by_name_function_and_class():
     for loss in ("mse", "MeanSquaredError", "mean_squared_error", losses.MeanSquaredError()):
         assert losses.get(loss)(np.ones_like(X), X) == pytest.approx(expected, rel=1e-6)
     assert losses.mean_squared_error(np.ones_like(X), X).shape == (12,)
-    with pytest.raises(ValueError, match=r"an object is needed, not a class: write MeanSquaredError\(\)"):
+    with pytest.raises(
+        ValueError, match=r"an object is needed, not a class: write MeanSquaredError\(\)"
+    ):
         losses.get(losses.MeanSquaredError)
 
 
@@ -280,6 +291,8 @@ def test_custom_activations_in_layers():
     layer = layers.Dense(2, activation=softer)
     model = compiled(layer)
     expected = X @ layer.kernel.numpy()
-    np.testing.assert_allclose(model.predict(X, verbose=0), expected / (1 + np.abs(expected)), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.predict(X, verbose=0), expected / (1 + np.abs(expected)), rtol=1e-5
+    )
     assert layer.activation is softer
     assert type(model).from_config(model.get_config()).layers[0].activation is softer

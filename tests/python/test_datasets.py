@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from chainrule.datasets import _files, digits, fashion_mnist, mnist
 
 
@@ -22,13 +23,19 @@ def no_network(monkeypatch, tmp_path):
 
 def part(count=3, names=("x_train", "y_train", "x_test", "y_test")):
     return {
-        name: np.full((count, 28, 28) if name[0] == "x" else (count,), i, np.uint8) for i, name in enumerate(names)
+        name: np.full((count, 28, 28) if name[0] == "x" else (count,), i, np.uint8)
+        for i, name in enumerate(names)
     }
 
 
 def test_digits():
     (x, y), (x_test, y_test) = digits.load_data()
-    assert (x.shape, y.shape, x_test.shape, y_test.shape) == ((1442, 8, 8), (1442,), (355, 8, 8), (355,))
+    assert (x.shape, y.shape, x_test.shape, y_test.shape) == (
+        (1442, 8, 8),
+        (1442,),
+        (355, 8, 8),
+        (355,),
+    )
     assert x.dtype == y.dtype == np.uint8
     assert x.max() == 16
     # Every fifth of each class.
@@ -45,7 +52,9 @@ def test_from_a_path_and_from_the_folder(tmp_path, monkeypatch):
         (x, y), (x_test, y_test) = load()
         assert (x[0, 0, 0], y[0], x_test[0, 0, 0], y_test[0]) == (0, 1, 2, 3)
         monkeypatch.setenv(_files.FOLDER, str(tmp_path))
-    np.savez(tmp_path / "fashion_mnist_part.npz", **part(4, ("x_train", "y_train", "x_val", "y_val")))
+    np.savez(
+        tmp_path / "fashion_mnist_part.npz", **part(4, ("x_train", "y_train", "x_val", "y_val"))
+    )
     assert fashion_mnist.load_data()[1][0].shape == (4, 28, 28)
     np.savez(tmp_path / "fashion_mnist.npz", **part(5))
     assert fashion_mnist.load_data()[1][0].shape == (5, 28, 28)

@@ -1,8 +1,10 @@
-"""Bad input: each is refused before anything changes, with a message that states the rule and what was received."""
+"""Bad input: each is refused before anything changes, with a message that states the rule and what
+was received."""
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import initializers, layers, losses, metrics, optimizers
 
 X = np.random.default_rng(0).standard_normal((20, 4)).astype("float32")
@@ -33,10 +35,12 @@ def refuses(message, action, error=ValueError):
     return text
 
 
-# --- data --------------------------------------------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("use", ["fit", "evaluate", "predict", "predict_on_batch", "train_on_batch", "test_on_batch"])
+@pytest.mark.parametrize(
+    "use", ["fit", "evaluate", "predict", "predict_on_batch", "train_on_batch", "test_on_batch"]
+)
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -47,7 +51,10 @@ def refuses(message, action, error=ValueError):
         (X.astype(complex), r"an array of numbers is needed.*complex128"),
         (X.astype(object), r"an array of numbers is needed.*object"),
         (np.array([["a"] * 4] * 20), r"an array of numbers is needed.*<U1"),
-        (np.array(["2020-01-01"] * 20, "datetime64[D]"), r"an array of numbers is needed.*datetime64"),
+        (
+            np.array(["2020-01-01"] * 20, "datetime64[D]"),
+            r"an array of numbers is needed.*datetime64",
+        ),
         (np.float32(1.0), r"axis|axes|samples"),
         ([[1.0, 2.0], [3.0]], r"x is not an array"),
         ((row for row in X), r"x must be arrays.*generator"),
@@ -56,7 +63,11 @@ def refuses(message, action, error=ValueError):
 def test_wrong_inputs(use, x, message):
     model = make()
     before = model.get_weights()
-    arguments = (x,) if use.startswith("predict") else (x, Y[: len(x)] if isinstance(x, np.ndarray) and x.ndim else Y)
+    arguments = (
+        (x,)
+        if use.startswith("predict")
+        else (x, Y[: len(x)] if isinstance(x, np.ndarray) and x.ndim else Y)
+    )
     settings = {} if use.endswith("batch") else {"verbose": 0}
     refuses(message, lambda: getattr(model, use)(*arguments, **settings))
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
@@ -69,7 +80,15 @@ def test_unequal_lengths():
 
 
 @pytest.mark.parametrize(
-    "y", [Y[:, :1], Y[:, 0], np.repeat(Y, 2, axis=1), Y[:, None, :], np.zeros((20, 3)), np.zeros(20, "int64")]
+    "y",
+    [
+        Y[:, :1],
+        Y[:, 0],
+        np.repeat(Y, 2, axis=1),
+        Y[:, None, :],
+        np.zeros((20, 3)),
+        np.zeros(20, "int64"),
+    ],
 )
 def test_targets_whose_shape_does_not_match(y):
     refuses(r"y must have shape \(None, 2\) for 'out'. Received: y=\(20", lambda: fit(y=y))
@@ -138,11 +157,15 @@ def test_a_model_before_it_has_a_shape():
 
 def test_training_before_compile():
     model = chainrule.Sequential([layers.Input((4,)), layers.Dense(2)])
-    for use in (lambda: fit(model=model), lambda: model.evaluate(X, Y, verbose=0), lambda: model.optimizer):
+    for use in (
+        lambda: fit(model=model),
+        lambda: model.evaluate(X, Y, verbose=0),
+        lambda: model.optimizer,
+    ):
         refuses("must be compiled first", use, RuntimeError)
 
 
-# --- settings ----------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -186,12 +209,24 @@ def test_missing_data():
         ({"optimizer": "sgd"}, "a loss is required"),
         ({"optimizer": optimizers.SGD, "loss": "mse"}, r"not a class: write SGD\(\)"),
         ({"optimizer": 3, "loss": "mse"}, "a name, a configuration or an object"),
-        ({"optimizer": "sgd", "loss": ["mse", "mse"]}, "loss must have one entry for each of the 1 outputs"),
+        (
+            {"optimizer": "sgd", "loss": ["mse", "mse"]},
+            "loss must have one entry for each of the 1 outputs",
+        ),
         ({"optimizer": "sgd", "loss": {"oot": "mse"}}, r"by the names of outputs, \['out'\]"),
-        ({"optimizer": "sgd", "loss": losses.MeanSquaredError(reduction="none")}, "must be reduced to a scalar"),
+        (
+            {"optimizer": "sgd", "loss": losses.MeanSquaredError(reduction="none")},
+            "must be reduced to a scalar",
+        ),
         ({"optimizer": "sgd", "loss": "mse", "run_eagerly": True}, "run_eagerly is not supported"),
-        ({"optimizer": "sgd", "loss": "mse", "steps_per_execution": 4}, "steps_per_execution is not supported"),
-        ({"optimizer": "sgd", "loss": "mse", "on_nonfinite": "warn"}, "must be 'raise' or 'ignore'"),
+        (
+            {"optimizer": "sgd", "loss": "mse", "steps_per_execution": 4},
+            "steps_per_execution is not supported",
+        ),
+        (
+            {"optimizer": "sgd", "loss": "mse", "on_nonfinite": "warn"},
+            "must be 'raise' or 'ignore'",
+        ),
     ],
 )
 def test_settings_of_compile(settings, message):
@@ -256,15 +291,26 @@ def test_graphs():
     refuses("inputs must be made by Input", lambda: chainrule.Model(layers.Dense(2)(a), b))
     refuses("each input can be listed once", lambda: chainrule.Model([a, a], layers.Dense(2)(a)))
     twins = [layers.Dense(2, name="twin"), layers.Dense(2, name="twin")]
-    refuses("layers must have different names", lambda: chainrule.Model(a, [twin(a) for twin in twins]))
+    refuses(
+        "layers must have different names", lambda: chainrule.Model(a, [twin(a) for twin in twins])
+    )
     refuses("layers must have different names", lambda: chainrule.Sequential(twins))
-    refuses("an Input can only be the first", lambda: chainrule.Sequential([layers.Dense(2), layers.Input((4,))]))
+    refuses(
+        "an Input can only be the first",
+        lambda: chainrule.Sequential([layers.Dense(2), layers.Input((4,))]),
+    )
 
 
 def test_weights():
     model = make()
     before = model.get_weights()
     refuses("one array for each of the 2 weights", lambda: model.set_weights(before[:1]))
-    refuses(r"must be \(2,\) for weight 'out/bias'", lambda: model.set_weights([before[0] + 1, np.ones(3)]))
+    refuses(
+        r"must be \(2,\) for weight 'out/bias'",
+        lambda: model.set_weights([before[0] + 1, np.ones(3)]),
+    )
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
-    refuses(r"the shape of the new value must be \(2,\)", lambda: model.layers[0].bias.assign(np.ones(3)))
+    refuses(
+        r"the shape of the new value must be \(2,\)",
+        lambda: model.layers[0].bias.assign(np.ones(3)),
+    )

@@ -8,9 +8,10 @@ import textwrap
 import threading
 import time
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import layers
 
 RANDOM = np.random.default_rng(0)
@@ -20,7 +21,9 @@ Y = (X @ RANDOM.standard_normal((4, 2)) + 0.1).astype("float32")
 
 def make(optimizer="sgd", seed=1, **compile_options):
     chainrule.utils.set_random_seed(seed)
-    model = chainrule.Sequential([layers.Input((4,)), layers.Dense(5, activation="tanh"), layers.Dense(2)])
+    model = chainrule.Sequential(
+        [layers.Input((4,)), layers.Dense(5, activation="tanh"), layers.Dense(2)]
+    )
     model.compile(optimizer=optimizer, loss="mse", **compile_options)
     return model
 
@@ -108,7 +111,9 @@ def test_float32_is_not_copied():
 
 def test_batch_sizes():
     # Larger than the data, and a last batch of one sample.
-    assert_same(trained(X, batch_size=37, shuffle=False), trained(X, batch_size=1000, shuffle=False))
+    assert_same(
+        trained(X, batch_size=37, shuffle=False), trained(X, batch_size=1000, shuffle=False)
+    )
     weights, losses = trained(X, batch_size=36)
     assert np.isfinite(losses).all()
     model = make()
@@ -135,13 +140,19 @@ def test_shuffle_changes_the_order_of_samples():
 def test_validation_split_is_taken_from_the_end():
     split = make().fit(X, Y, validation_split=0.2, epochs=2, verbose=0).history
     kept = int(np.floor(37 * 0.8))
-    data = make().fit(X[:kept], Y[:kept], validation_data=(X[kept:], Y[kept:]), epochs=2, verbose=0).history
+    data = (
+        make()
+        .fit(X[:kept], Y[:kept], validation_data=(X[kept:], Y[kept:]), epochs=2, verbose=0)
+        .history
+    )
     assert split == data
     assert list(split) == ["loss", "val_loss"]
 
 
 def test_validation_every_second_epoch():
-    history = make().fit(X, Y, validation_data=(X, Y), validation_freq=2, epochs=4, verbose=0).history
+    history = (
+        make().fit(X, Y, validation_data=(X, Y), validation_freq=2, epochs=4, verbose=0).history
+    )
     assert (len(history["loss"]), len(history["val_loss"])) == (4, 2)
 
 
@@ -215,8 +226,8 @@ LONG = """
 import _thread, sys, threading, time
 import chainrule, numpy as np
 x, y = np.ones((100_000, 64), "float32"), np.ones((100_000, 1), "float32")
-model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(64), chainrule.layers.Dense(1)])
-model.compile("sgd", "mse", on_nonfinite="ignore")
+model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(64),
+chainrule.layers.Dense(1)]) model.compile("sgd", "mse", on_nonfinite="ignore")
 
 class First(chainrule.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
@@ -236,7 +247,9 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_returns_at_once_and_leaves_a_model():
-    with subprocess.Popen([sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
         sent = time.time()
@@ -289,12 +302,14 @@ def test_progress_in_a_terminal_is_one_line():
     code = """
     import chainrule, numpy as np
     x, y = np.ones((40_000, 64), "float32"), np.ones((40_000, 1), "float32")
-    model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(128), chainrule.layers.Dense(1)])
-    model.compile("sgd", "mse", on_nonfinite="ignore")
+    model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(128),
+    chainrule.layers.Dense(1)]) model.compile("sgd", "mse", on_nonfinite="ignore")
     model.fit(x, y, batch_size=16, epochs=2, validation_split=0.1)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    process = subprocess.Popen(command, stdout=slave, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+    process = subprocess.Popen(
+        command, stdout=slave, env={**os.environ, "PYTHONIOENCODING": "utf-8"}
+    )
     os.close(slave)
     text = b""
     while True:

@@ -10,7 +10,9 @@ def seconds(module):
     """The fastest of several imports in fresh processes."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     command = [sys.executable, "-c", code]
-    times = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)]
+    times = [
+        float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)
+    ]
     return min(times)
 
 
@@ -20,5 +22,9 @@ def test_import_time():
 
 def test_nothing_heavy_is_imported():
     code = "import sys, chainrule; print(*sorted(sys.modules))"
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert not {"urllib.request", "http.client", "ssl", "chainrule.datasets", "asyncio"} & set(out.split())
+    out = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert not {"urllib.request", "http.client", "ssl", "chainrule.datasets", "asyncio"} & set(
+        out.split()
+    )

@@ -2,9 +2,10 @@
 
 import inspect
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import layers
 
 # Class -> arguments and shapes of inputs.
@@ -91,7 +92,12 @@ def test_arguments_by_position_and_attributes():
     assert layer.activation is chainrule.activations.relu
     assert isinstance(layer.kernel_initializer, chainrule.initializers.GlorotUniform)
     assert repr(layer).startswith("Dense(units=3, activation='relu'")
-    assert layers.Dense(2, kernel_initializer=chainrule.initializers.Constant(2.0))(np.ones((1, 3)))[0, 0] == 6.0
+    assert (
+        layers.Dense(2, kernel_initializer=chainrule.initializers.Constant(2.0))(np.ones((1, 3)))[
+            0, 0
+        ]
+        == 6.0
+    )
 
 
 def test_weights_by_name():
@@ -133,7 +139,9 @@ def test_symbols_add_subtract_multiply():
     a, b = layers.Input((3,)), layers.Input((3,))
     model = chainrule.Model([a, b], [a + b, a - b, a * b])
     x, y = inputs_of([(2, 3), (2, 3)])
-    for actual, expected in zip(model.predict([x, y], verbose=0), (x + y, x - y, x * y), strict=True):
+    for actual, expected in zip(
+        model.predict([x, y], verbose=0), (x + y, x - y, x * y), strict=True
+    ):
         np.testing.assert_array_equal(actual, expected)
     with pytest.raises(ValueError, match="only outputs of layers can be combined"):
         _ = a + 1.0

@@ -2,9 +2,10 @@
 
 import json
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import layers, models
 
 RANDOM = np.random.default_rng(0)
@@ -47,7 +48,9 @@ def test_sequential_without_input_waits_for_a_shape():
 def test_functional_with_several_inputs_and_outputs():
     a, b = layers.Input((4,), name="a"), layers.Input((3,), name="b")
     joined = layers.Concatenate()([a, b])
-    model = chainrule.Model([a, b], [layers.Dense(2, name="p")(joined), layers.Dense(1, name="q")(joined)])
+    model = chainrule.Model(
+        [a, b], [layers.Dense(2, name="p")(joined), layers.Dense(1, name="q")(joined)]
+    )
     assert model.input_names == ["a", "b"]
     assert model.output_names == ["p", "q"]
     assert model.input_shape == [(None, 4), (None, 3)]
@@ -57,8 +60,12 @@ def test_functional_with_several_inputs_and_outputs():
     np.testing.assert_array_equal(model.predict([x["a"], x["b"]], verbose=0)[0], p)
     np.testing.assert_allclose(model([x["a"], x["b"]])[1], q, rtol=1e-6)
 
-    model.compile("sgd", {"p": "mse", "q": "mae"}, loss_weights={"p": 2.0, "q": 1.0}, metrics={"q": ["mae"]})
-    logs = model.fit(x, {"p": p + 1, "q": q + 1}, epochs=1, shuffle=False, batch_size=6, verbose=0).history
+    model.compile(
+        "sgd", {"p": "mse", "q": "mae"}, loss_weights={"p": 2.0, "q": 1.0}, metrics={"q": ["mae"]}
+    )
+    logs = model.fit(
+        x, {"p": p + 1, "q": q + 1}, epochs=1, shuffle=False, batch_size=6, verbose=0
+    ).history
     assert set(logs) == {"loss", "p_loss", "q_loss", "q_mae"}
     assert logs["loss"][0] == pytest.approx(3.0, rel=1e-5)
     with pytest.raises(ValueError, match="x must have the keys"):
@@ -100,7 +107,13 @@ def residual():
 
 
 @pytest.mark.parametrize(
-    "make", [residual, lambda: chainrule.Sequential([layers.Input((4,)), layers.Dense(2, "tanh"), layers.Dense(1)])]
+    "make",
+    [
+        residual,
+        lambda: chainrule.Sequential(
+            [layers.Input((4,)), layers.Dense(2, "tanh"), layers.Dense(1)]
+        ),
+    ],
 )
 def test_configuration_round_trip(make):
     model = make()
@@ -134,7 +147,9 @@ def test_a_model_with_call_is_refused():
 
 
 def test_frozen_layers_stay():
-    model = chainrule.Sequential([layers.Input((4,)), layers.Dense(3, trainable=False), layers.Dense(1)])
+    model = chainrule.Sequential(
+        [layers.Input((4,)), layers.Dense(3, trainable=False), layers.Dense(1)]
+    )
     assert len(model.trainable_weights) == 2
     assert len(model.non_trainable_weights) == 2
     model.compile("sgd", "mse")

@@ -1,15 +1,16 @@
 """chainrule.ops against NumPy, at once and traced."""
 
-import chainrule
 import numpy as np
 import pytest
+
+import chainrule
 from chainrule import layers, ops
 
 RANDOM = np.random.default_rng(0)
 A = RANDOM.uniform(0.2, 0.9, (3, 4)).astype("float32")
 B = RANDOM.uniform(0.2, 0.9, (3, 4)).astype("float32")
 M = RANDOM.standard_normal((2, 4, 5)).astype("float32")
-I = np.array([2, 0])
+INDICES = np.array([2, 0])
 
 
 def softmax(x):
@@ -49,7 +50,11 @@ CASES = {
     "where": (lambda a, b: ops.where(a > b, a, b), np.maximum, [A, B]),
     "clip": (lambda a: ops.clip(a, 0.3, 0.6), lambda a: np.clip(a, 0.3, 0.6), [A]),
     "sum": (ops.sum, np.sum, [A]),
-    "sum axis": (lambda a: ops.sum(a, axis=(0, 1), keepdims=True), lambda a: a.sum(keepdims=True), [A]),
+    "sum axis": (
+        lambda a: ops.sum(a, axis=(0, 1), keepdims=True),
+        lambda a: a.sum(keepdims=True),
+        [A],
+    ),
     "mean": (lambda a: ops.mean(a, axis=-1), lambda a: a.mean(-1), [A]),
     "max": (lambda a: ops.max(a, axis=0), lambda a: a.max(0), [A]),
     "min": (ops.min, np.min, [A]),
@@ -69,13 +74,29 @@ CASES = {
     "expand_dims": (lambda a: ops.expand_dims(a, 1), lambda a: a[:, None], [A]),
     "squeeze": (lambda a: ops.squeeze(a, 0), lambda a: a[0], [A[:1]]),
     "squeeze all": (ops.squeeze, np.squeeze, [A[:1]]),
-    "broadcast_to": (lambda a: ops.broadcast_to(a, (2, 3, 4)), lambda a: np.broadcast_to(a, (2, 3, 4)), [A]),
-    "concatenate": (lambda a, b: ops.concatenate([a, b]), lambda a, b: np.concatenate([a, b]), [A, B]),
-    "stack": (lambda a, b: ops.stack([a, b], axis=1), lambda a, b: np.stack([a, b], axis=1), [A, B]),
-    "take": (lambda a: ops.take(a, I), lambda a: a.take(I, 0), [A]),
-    "take axis": (lambda a: ops.take(a, I, axis=-1), lambda a: a.take(I, -1), [M]),
-    "take flat": (lambda a: ops.take(a, I, axis=None), lambda a: a.take(I), [A]),
-    "one_hot": (lambda a: ops.one_hot(ops.cast(a * 0, "int32"), 3), lambda a: np.eye(3)[np.zeros((3, 4), int)], [A]),
+    "broadcast_to": (
+        lambda a: ops.broadcast_to(a, (2, 3, 4)),
+        lambda a: np.broadcast_to(a, (2, 3, 4)),
+        [A],
+    ),
+    "concatenate": (
+        lambda a, b: ops.concatenate([a, b]),
+        lambda a, b: np.concatenate([a, b]),
+        [A, B],
+    ),
+    "stack": (
+        lambda a, b: ops.stack([a, b], axis=1),
+        lambda a, b: np.stack([a, b], axis=1),
+        [A, B],
+    ),
+    "take": (lambda a: ops.take(a, INDICES), lambda a: a.take(INDICES, 0), [A]),
+    "take axis": (lambda a: ops.take(a, INDICES, axis=-1), lambda a: a.take(INDICES, -1), [M]),
+    "take flat": (lambda a: ops.take(a, INDICES, axis=None), lambda a: a.take(INDICES), [A]),
+    "one_hot": (
+        lambda a: ops.one_hot(ops.cast(a * 0, "int32"), 3),
+        lambda a: np.eye(3)[np.zeros((3, 4), int)],
+        [A],
+    ),
     "cast": (lambda a: ops.cast(a * 3, "int32"), lambda a: (a * 3).astype("int32"), [A]),
     "zeros_like": (ops.zeros_like, np.zeros_like, [A]),
     "ones": (lambda a: a + ops.ones((3, 4)), lambda a: a + 1, [A]),
@@ -141,11 +162,15 @@ def test_symbols_are_refused():
 
 
 def test_gradients_of():
-    dx, dw = chainrule.utils.gradients_of(layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 1), "float32"))
+    dx, dw = chainrule.utils.gradients_of(
+        layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 1), "float32")
+    )
     np.testing.assert_array_equal(dw[0], [[2], [2], [2]])
     assert dx[0].shape == (2, 3)
     with pytest.raises(ValueError, match="upstream must have the shape"):
-        chainrule.utils.gradients_of(layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 2), "float32"))
+        chainrule.utils.gradients_of(
+            layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 2), "float32")
+        )
 
 
 def test_shape_errors_say_what_was_received():

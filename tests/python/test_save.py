@@ -3,12 +3,13 @@
 import json
 import shutil
 
-import chainrule
 import numpy as np
 import pytest
-from chainrule import layers, losses, models, ops
 from safetensors import safe_open
 from safetensors.numpy import load_file
+
+import chainrule
+from chainrule import layers, losses, models, ops
 
 X = np.random.default_rng(0).standard_normal((24, 4)).astype("float32")
 Y = (X[:, :2] * 2).astype("float32")
@@ -17,7 +18,12 @@ Y = (X[:, :2] * 2).astype("float32")
 def make(optimizer="adam"):
     chainrule.utils.set_random_seed(1)
     model = chainrule.Sequential(
-        [layers.Input((4,)), layers.Dense(8, activation="relu", name="hidden"), layers.Dropout(0.2), layers.Dense(2)]
+        [
+            layers.Input((4,)),
+            layers.Dense(8, activation="relu", name="hidden"),
+            layers.Dropout(0.2),
+            layers.Dense(2),
+        ]
     )
     model.compile(optimizer, "mse", metrics=["mae"])
     return model
@@ -33,7 +39,8 @@ def assert_same_weights(one, other):
 
 
 @pytest.mark.parametrize(
-    "optimizer", [lambda: "adam", lambda: chainrule.optimizers.SGD(0.05, momentum=0.9), lambda: "sgd"]
+    "optimizer",
+    [lambda: "adam", lambda: chainrule.optimizers.SGD(0.05, momentum=0.9), lambda: "sgd"],
 )
 def test_training_continues_bit_for_bit(tmp_path, optimizer):
     path = tmp_path / "model.safetensors"
@@ -86,12 +93,16 @@ def test_functional_nested_and_shared(tmp_path):
     shared = layers.Dense(3, name="shared")
     inner = chainrule.Sequential([layers.Input((3,)), layers.Dense(2)], name="inner")
     a, b = layers.Input((4,), name="a"), layers.Input((4,), name="b")
-    model = chainrule.Model([a, b], [inner(layers.Add()([shared(a), shared(b)])), layers.Dense(1, name="q")(a)])
+    model = chainrule.Model(
+        [a, b], [inner(layers.Add()([shared(a), shared(b)])), layers.Dense(1, name="q")(a)]
+    )
     model.save(tmp_path / "m.safetensors")
     loaded = models.load_model(tmp_path / "m.safetensors")
     assert type(loaded) is chainrule.Model
     assert loaded.input_names == ["a", "b"]
-    for p, q in zip(model.predict([X, X], verbose=0), loaded.predict([X, X], verbose=0), strict=True):
+    for p, q in zip(
+        model.predict([X, X], verbose=0), loaded.predict([X, X], verbose=0), strict=True
+    ):
         np.testing.assert_array_equal(p, q)
 
 
@@ -101,7 +112,9 @@ class Scale(layers.Layer):
         self.start = start
 
     def build(self, input_shape):
-        self.factor = self.add_weight(shape=(), initializer=chainrule.initializers.Constant(self.start), name="factor")
+        self.factor = self.add_weight(
+            shape=(), initializer=chainrule.initializers.Constant(self.start), name="factor"
+        )
 
     def call(self, x):
         return x * self.factor
@@ -129,7 +142,9 @@ def test_own_classes_and_functions(tmp_path, loss):
     model.compile(chainrule.optimizers.SGD(1e-4), loss, metrics=[quartic])
     fit(model)
     model.save(path)
-    with pytest.raises(ValueError, match=r"'Scale' is not one of chainrule.layers: pass it as custom_objects"):
+    with pytest.raises(
+        ValueError, match=r"'Scale' is not one of chainrule.layers: pass it as custom_objects"
+    ):
         models.load_model(path)
     loaded = models.load_model(path, custom_objects=CUSTOM)
     assert type(loaded.layers[0]) is Scale

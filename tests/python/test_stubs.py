@@ -11,7 +11,9 @@ make_stubs = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_stubs)
 
 
-@pytest.mark.parametrize("name", ["_core.pyi", *(f"{namespace}.pyi" for namespace in make_stubs.NAMESPACES)])
+@pytest.mark.parametrize(
+    "name", ["_core.pyi", *(f"{namespace}.pyi" for namespace in make_stubs.NAMESPACES)]
+)
 def test_stubs_are_up_to_date(name):
     expected = make_stubs.stubs()[name]
     compile(expected, name, "exec")

@@ -1,4 +1,5 @@
-"""Data sets: digits comes with the package; mnist and fashion_mnist from a folder, a cache or a download."""
+"""Data sets: digits comes with the package; mnist and fashion_mnist from a folder, a cache or a
+download."""
 
 from __future__ import annotations
 

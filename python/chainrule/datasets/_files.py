@@ -1,4 +1,5 @@
-"""Where files of data sets come from: a folder of the user's, the cache, or a download into the cache."""
+"""Where files of data sets come from: a folder of the user's, the cache, or a download into the
+cache."""
 
 from __future__ import annotations
 
@@ -46,12 +47,15 @@ def cached(name: str, url: str, algorithm: str, digest: str) -> Path:
     if path.is_file():
         if checksum(path.read_bytes(), algorithm) == digest:
             return path
-        raise RuntimeError(f"[datasets] a file of the cache is damaged: delete it. Received: '{path}'")
+        raise RuntimeError(
+            f"[datasets] a file of the cache is damaged: delete it. Received: '{path}'"
+        )
     content = download(url)
     found = checksum(content, algorithm)
     if found != digest:
         raise RuntimeError(
-            f"[datasets] the {algorithm} checksum of the download must be {digest}. Received: {found}, from {url}"
+            f"[datasets] the {algorithm} checksum of the download must be {digest}. Received: "
+            f"{found}, from {url}"
         )
     write(path, content)
     return path
@@ -69,7 +73,8 @@ def download(url: str) -> bytes:
             return content
     except (urllib.error.URLError, OSError) as error:
         raise RuntimeError(
-            f"[datasets] the download failed: {error}. Without a network, put the file into a folder and name the "
+            f"[datasets] the download failed: {error}. Without a network, put the file into a "
+            f"folder and name the "
             f"folder in the environment variable {FOLDER}. Received: url={url}"
         ) from error
 
@@ -96,5 +101,6 @@ def read(path: Path, *names: str) -> list[np.ndarray[Any, Any]]:
             return [file[name] for name in names]
     except (KeyError, ValueError, OSError, EOFError) as error:
         raise ValueError(
-            f"[datasets] the file must be an .npz file with the arrays {', '.join(names)}: {error}. Received: '{path}'"
+            f"[datasets] the file must be an .npz file with the arrays {', '.join(names)}: "
+            f"{error}. Received: '{path}'"
         ) from error

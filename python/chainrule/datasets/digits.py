@@ -1,7 +1,7 @@
 """Handwritten digits of 8 x 8 pixels: small enough to come with the package.
 
-1,797 images with pixels from 0 to 16, the test part of the UCI set "Optical Recognition of Handwritten Digits"
-(E. Alpaydin and C. Kaynak, 1998; CC BY 4.0), as scikit-learn distributes it.
+1,797 images with pixels from 0 to 16, the test part of the UCI set "Optical Recognition of
+Handwritten Digits" (E. Alpaydin and C. Kaynak, 1998; CC BY 4.0), as scikit-learn distributes it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["load_data"]
 
 
 def load_data() -> Split:
-    """The images and their labels, split once and for all: of each class, in the order of the file, every fifth image
-    is for testing. So all classes are equally frequent in both parts.
+    """The images and their labels, split once and for all: of each class, in the order of the file,
+    every fifth image is for testing. So all classes are equally frequent in both parts.
 
     Returns:
-        (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 8, 8) from 0 to 16, y of shape (n,) from 0
-        to 9; 1,442 images to train on and 355 to test.
+        (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 8, 8) from 0 to 16, y of
+        shape (n,) from 0 to 9; 1,442 images to train on and 355 to test.
 
     Example:
 

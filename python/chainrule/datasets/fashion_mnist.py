@@ -1,4 +1,5 @@
-"""Fashion-MNIST: images of clothes, 28 x 28 pixels, in ten classes (Xiao, Rasul and Vollgraf 2017; MIT)."""
+"""Fashion-MNIST: images of clothes, 28 x 28 pixels, in ten classes (Xiao, Rasul and Vollgraf 2017;
+MIT)."""
 
 from __future__ import annotations
 
@@ -25,22 +26,28 @@ MD5 = {
 def load_data(path: Any = None) -> _files.Split:
     """60,000 images to train on and 10,000 to test, in the official order.
 
-    They are read from `path`; else from the folder that the environment variable CHAINRULE_DATA names, where
-    `fashion_mnist.npz` holds all of them, or `fashion_mnist_part.npz` a part (x_train, y_train, and x_val, y_val, which
-    are returned as the test images); else from the cache (~/.chainrule/datasets, or $CHAINRULE_HOME/datasets), into
-    which they are downloaded once (31 MB; the authors' MD5 checksums are tested).
+    They are read from `path`; else from the folder that the environment variable CHAINRULE_DATA
+    names, where `fashion_mnist.npz` holds all of them, or `fashion_mnist_part.npz` a part (x_train,
+    y_train, and x_val, y_val, which are returned as the test images); else from the cache
+    (~/.chainrule/datasets, or $CHAINRULE_HOME/datasets), into which they are downloaded once (31
+    MB; the authors' MD5 checksums are tested).
 
     Args:
         path: An .npz file with the arrays x_train, y_train, x_test and y_test.
 
     Returns:
-        (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 28, 28) from 0 to 255, y of shape (n,) from
-        0 to 9: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
+        (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 28, 28) from 0 to 255, y
+        of shape (n,) from 0 to 9: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker,
+        bag, ankle boot.
 
     Raises:
         RuntimeError: when the files are nowhere and cannot be downloaded.
     """
-    file = Path(path) if path is not None else _files.local("fashion_mnist.npz", "fashion_mnist_part.npz")
+    file = (
+        Path(path)
+        if path is not None
+        else _files.local("fashion_mnist.npz", "fashion_mnist_part.npz")
+    )
     if file is not None:
         part = "val" if file.name == "fashion_mnist_part.npz" else "test"
         x, y, x_test, y_test = _files.read(file, "x_train", "y_train", f"x_{part}", f"y_{part}")
@@ -51,7 +58,8 @@ def load_data(path: Any = None) -> _files.Split:
 
 
 def _idx(path: Path) -> np.ndarray[Any, Any]:
-    """A gzipped IDX file of bytes: two zeros, the type 8, the rank, the lengths as big-endian int32, the elements."""
+    """A gzipped IDX file of bytes: two zeros, the type 8, the rank, the lengths as big-endian
+    int32, the elements."""
     with gzip.open(path) as file:
         content = file.read()
     rank = content[3]

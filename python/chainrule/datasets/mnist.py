@@ -16,16 +16,16 @@ SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 def load_data(path: Any = None) -> _files.Split:
     """60,000 images to train on and 10,000 to test, in the official order.
 
-    They are read from `path`; else from `mnist.npz` in the folder that the environment variable CHAINRULE_DATA names;
-    else from the cache (~/.chainrule/datasets, or $CHAINRULE_HOME/datasets), into which they are downloaded once
-    (11 MB; the SHA-256 checksum is tested).
+    They are read from `path`; else from `mnist.npz` in the folder that the environment variable
+    CHAINRULE_DATA names; else from the cache (~/.chainrule/datasets, or $CHAINRULE_HOME/datasets),
+    into which they are downloaded once (11 MB; the SHA-256 checksum is tested).
 
     Args:
         path: An .npz file with the arrays x_train, y_train, x_test and y_test.
 
     Returns:
-        (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 28, 28) from 0 to 255, y of shape (n,) from
-        0 to 9.
+        (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 28, 28) from 0 to 255, y
+        of shape (n,) from 0 to 9.
 
     Raises:
         RuntimeError: when the files are nowhere and cannot be downloaded.

@@ -1,0 +1,205 @@
+"""The structure of models: layers, shapes, weights, configuration, files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule import _catalog, _core
+from chainrule._layer import Layer, flatten, one_or_list
+
+FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
+
+
+class Structure(Layer):
+    """What a model is, apart from its training."""
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
+        if inputs is None or outputs is None:
+            raise ValueError("[Model] inputs and outputs are required: Model(inputs, outputs)")
+        made = _core.make_functional(
+            _symbols(inputs, "inputs"), _symbols(outputs, "outputs"), name or ""
+        )
+        _core.Layer.__init__(self, made)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "call" in cls.__dict__:
+            raise TypeError(
+                f"[{cls.__name__}] a Model with a call() of its own is not supported: use the "
+                f"functional "
+                "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
+            )
+        super().__init_subclass__(**kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    # --- structure ---
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers."""
+        return _core.model_layers(self)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by name or by index.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        own = self.layers
+        if index is not None:
+            if not -len(own) <= index < len(own):
+                raise ValueError(
+                    f"[get_layer] the model has {len(own)} layers. Received: index={index}"
+                )
+            return own[index]
+        found = [layer for layer in own if layer.name == name]
+        if not found:
+            hint = _core.did_you_mean(str(name), [layer.name for layer in own])
+            raise ValueError(
+                f"[get_layer] there is no layer '{name}'{hint or '.'} Received: name={name!r}"
+            )
+        return found[0]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbols of the inputs."""
+        return _core.model_inputs(self)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbols of the outputs."""
+        return _core.model_outputs(self)
+
+    @property
+    def input(self) -> Any:
+        """The symbol of the input, or a list."""
+        return one_or_list(self._known("input").inputs)
+
+    @property
+    def output(self) -> Any:
+        """The symbol of the output, or a list."""
+        return one_or_list(self._known("output").outputs)
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input, None for the batch axis; a list for several inputs."""
+        return one_or_list([symbol.shape for symbol in self._known("input_shape").inputs])
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output, None for the batch axis; a list for several outputs."""
+        return one_or_list([symbol.shape for symbol in self._known("output_shape").outputs])
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs: keys for x as a dict."""
+        return _core.input_names(self)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs: keys for y, losses and metrics as dicts."""
+        return _core.output_names(self)
+
+    def _known(self, where: str) -> Any:
+        _core.require_shape(self, where)
+        return self
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights of a model that has no Input.
+
+        Args:
+            input_shape: Shape of the input with the batch axis: (None, 64).
+        """
+        several = (
+            isinstance(input_shape, list)
+            and input_shape
+            and isinstance(input_shape[0], (list, tuple))
+        )
+        self._build(input_shape if several else [input_shape])
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Copies of all weights, in the order of the layers."""
+        return _core.get_weights(self)
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets all weights; their shapes are checked before any is changed."""
+        _core.set_weights(self, list(weights))
+
+    def summary(
+        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
+    ) -> None:
+        """Prints a table of the layers, their output shapes and numbers of parameters.
+
+        Args:
+            line_length: Width in characters; 80 by default.
+            print_fn: What to print with; gets the whole table.
+        """
+        (print_fn or print)(_core.summary(self, line_length or 80))
+
+    def _as_inputs(self, arrays: list[Any]) -> list[Any]:
+        if len(arrays) != len(self.inputs):
+            return arrays  # the engine says what is wrong
+        return [
+            np.asarray(x).astype(symbol.dtype)
+            for x, symbol in zip(arrays, self.inputs, strict=True)
+        ]
+
+    # --- configuration and files ---
+
+    def get_config(self) -> dict[str, Any]:
+        """Layers and their connections."""
+        return self._full_config()
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
+        """A model of the same structure with new weights."""
+        spec = {
+            "class_name": "Sequential" if "calls" not in config else "Functional",
+            "config": config,
+        }
+        return _core.model_from_config(spec, _catalog.factory(custom_objects, "from_config"))
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The configuration as text: models.model_from_json() reads it."""
+        return json.dumps(_catalog.serialize(self), **kwargs)
+
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
+        """Writes weights, optimizer, random state and configuration to one safetensors file, which
+        appears at once and whole.
+
+        Args:
+            filepath: Where; by custom the name ends in ".safetensors".
+            overwrite: Whether a file of that name may be replaced.
+
+        Raises:
+            ValueError: for the suffix of another format.
+            RuntimeError: when the model has no shape yet, or the file cannot be written.
+        """
+        path = os.fspath(filepath)
+        if path.lower().endswith(FOREIGN_FILES):
+            raise ValueError(
+                f"[save] models are saved as safetensors files: use the suffix .safetensors. "
+                f"Received: '{path}'"
+            )
+        if not overwrite and os.path.exists(path):
+            raise ValueError(f"[save] the file exists, and overwrite=False. Received: '{path}'")
+        _core.save(self, path)
+
+
+def _symbols(value: Any, what: str) -> list[Any]:
+    symbols = list(value.values()) if isinstance(value, dict) else flatten(value)
+    for symbol in symbols:
+        if not isinstance(symbol, _core.Symbol):
+            raise ValueError(
+                f"[Model] {what} must be what Input() and applied layers return. Received: "
+                f"{type(symbol).__name__}"
+            )
+    return symbols
