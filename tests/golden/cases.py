@@ -87,8 +87,8 @@ def _activation(function: str, spread: float | None = None, **config: Any) -> Ca
 
 
 # Beyond these, one element would be larger than all others (exponential), or the gradient is the
-# difference of nearly equal float32 numbers (glu).
-_SPREAD = {"exponential": 5.0, "glu": 6.0}
+# difference of nearly equal float32 numbers (glu, sparsemax).
+_SPREAD = {"exponential": 5.0, "glu": 6.0, "sparsemax": 3.0}
 
 
 _PLAIN = (
@@ -237,6 +237,34 @@ def _metric(
 BATCHES = 3
 
 METRICS = [
+    _metric("binary_crossentropy", "BinaryCrossentropy", "binary", "sigmoid", (9, 4), (9,)),
+    _metric(
+        "binary_crossentropy_logits",
+        "BinaryCrossentropy",
+        "binary",
+        "real",
+        from_logits=True,
+        label_smoothing=0.1,
+    ),
+    _metric("categorical_crossentropy", "CategoricalCrossentropy", "one_hot", "softmax"),
+    _metric(
+        "categorical_crossentropy_logits",
+        "CategoricalCrossentropy",
+        "one_hot",
+        "real",
+        weights=(9,),
+        from_logits=True,
+        label_smoothing=0.1,
+    ),
+    _metric("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy", "labels", "softmax"),
+    _metric(
+        "sparse_categorical_crossentropy_logits",
+        "SparseCategoricalCrossentropy",
+        "labels",
+        "real",
+        weights=(9,),
+        from_logits=True,
+    ),
     _metric("binary_accuracy", "BinaryAccuracy", "binary", "sigmoid", (9, 1)),
     _metric("binary_accuracy_weighted", "BinaryAccuracy", "binary", "sigmoid", (9, 1), (9,)),
     _metric("binary_accuracy_many_outputs", "BinaryAccuracy", "binary", "sigmoid", (9, 4), (9,)),

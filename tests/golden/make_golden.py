@@ -130,9 +130,27 @@ class Call(keras.layers.Layer):
         return self.function(x, **self.settings)
 
 
+def sparsemax(x):
+    """The projection onto the simplex (Martins and Astudillo 2016, algorithm 1).
+
+    Keras 3 adds up all running sums of the support where the last one is meant, so its rows do
+    not add up to 1.
+    """
+    descending = -jnp.sort(-x, axis=-1)
+    sums = jnp.cumsum(descending, axis=-1)
+    count = jnp.arange(1, x.shape[-1] + 1)
+    support = jnp.sum(1 + count * descending > sums, axis=-1, keepdims=True)
+    threshold = (jnp.take_along_axis(sums, support - 1, axis=-1) - 1) / support
+    return jnp.maximum(x - threshold, 0)
+
+
+CORRECTED = {"sparsemax": sparsemax}
+
+
 def make_layer(case: dict) -> keras.layers.Layer:
     if "function" in case:
-        return Call(getattr(keras.activations, case["function"]), case["config"])
+        function = case["function"]
+        return Call(CORRECTED.get(function) or getattr(keras.activations, function), case["config"])
     return getattr(keras.layers, case["class"])(**case["config"])
 
 
