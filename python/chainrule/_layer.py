@@ -40,8 +40,9 @@ class Layer(_core.Layer):
 
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
-    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones",
-    name="scale") ...
+    ...         shape = (input_shape[-1],)
+    ...         self.scale = self.add_weight(shape, initializer="ones", name="scale")
+    ...
     ...     def call(self, inputs):
     ...         return inputs * self.scale
     """

@@ -114,8 +114,9 @@ def gradients_of(
 
     Example:
 
-    >>> dx, dw = gradients_of(layers.Dense(1), np.ones((2, 3), "float32"), np.ones((2, 1),
-    "float32")) >>> dw[0]
+    >>> x, upstream = np.ones((2, 3), "float32"), np.ones((2, 1), "float32")
+    >>> dx, dw = gradients_of(layers.Dense(1), x, upstream)
+    >>> dw[0]
     array([[2.],
            [2.],
            [2.]], dtype=float32)

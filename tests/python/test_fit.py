@@ -226,8 +226,10 @@ LONG = """
 import _thread, sys, threading, time
 import chainrule, numpy as np
 x, y = np.ones((100_000, 64), "float32"), np.ones((100_000, 1), "float32")
-model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(64),
-chainrule.layers.Dense(1)]) model.compile("sgd", "mse", on_nonfinite="ignore")
+model = chainrule.Sequential(
+    [chainrule.Input((64,)), chainrule.layers.Dense(64), chainrule.layers.Dense(1)]
+)
+model.compile("sgd", "mse", on_nonfinite="ignore")
 
 class First(chainrule.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
@@ -240,7 +242,6 @@ except KeyboardInterrupt:
     caught = time.time()
     assert len(model.history.epoch) >= 1
     assert len(model.history.history["loss"]) == len(model.history.epoch)
-    assert np.isfinite(model.predict(x[:2], verbose=0)).all() or True
     model.fit(x[:10], y[:10], verbose=0)
     print("caught", caught, flush=True)
 """
@@ -302,8 +303,10 @@ def test_progress_in_a_terminal_is_one_line():
     code = """
     import chainrule, numpy as np
     x, y = np.ones((40_000, 64), "float32"), np.ones((40_000, 1), "float32")
-    model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(128),
-    chainrule.layers.Dense(1)]) model.compile("sgd", "mse", on_nonfinite="ignore")
+    model = chainrule.Sequential(
+        [chainrule.Input((64,)), chainrule.layers.Dense(128), chainrule.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse", on_nonfinite="ignore")
     model.fit(x, y, batch_size=16, epochs=2, validation_split=0.1)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
