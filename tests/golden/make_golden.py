@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from case_data import Arrays, float32, inputs_of, target_and_predictions, weights_of
 from compare import assert_close, assert_distribution
 from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 from keras.src.initializers.random_initializers import compute_fans
@@ -30,12 +31,7 @@ HERE = Path(__file__).resolve().parent
 # Keras on JAX turns float64 into float32 wherever it promotes dtypes; here float64 is meant.
 BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 TRUNCATED_STD = 0.87962566103423978  # of a standard normal distribution cut off at +-2
-Arrays = dict[str, np.ndarray]
 problems: list[str] = []  # cases that ask for more than float32 can give
-
-
-def float32(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x, dtype=np.float32)
 
 
 def cast(x):
@@ -63,57 +59,6 @@ def both_precisions(case: dict, run) -> Arrays:
         except AssertionError as error:
             problems.append(str(error))
     return results["float64"]
-
-
-# --- data
-
-
-def inputs_of(case: dict) -> list[np.ndarray]:
-    random = cases.rng(case["name"])
-    if limit := case.get("spread"):
-        count = int(np.prod(case["shapes"][0]))
-        spread = np.linspace(-limit, limit, count) + random.uniform(-0.1, 0.1, count)
-        return [float32(random.permutation(spread).reshape(case["shapes"][0]))]
-    scale = 3.0 if "function" in case else 1.0
-    return [float32(scale * random.standard_normal(shape)) for shape in case["shapes"]]
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def target_and_predictions(
-    case: dict, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    shape = case["shape"]
-    real = 1.5 * random.standard_normal(shape)
-    labels = random.integers(0, shape[-1], shape[:-1])
-    target = {
-        "real": lambda: float32(random.standard_normal(shape)),
-        "binary": lambda: float32(random.integers(0, 2, shape)),
-        "one_hot": lambda: float32(np.eye(shape[-1])[labels]),
-        "probabilities": lambda: float32(softmax(random.standard_normal(shape))),
-        "labels": lambda: labels.astype(np.int32),
-        "labels_column": lambda: labels[..., None].astype(np.int32),
-    }[case["target"]]()
-    if case["predictions"] == "saturated":
-        predictions = np.resize([0.0, 1.0, 0.3, 1.0, 0.0, 0.9, 1e-9], shape)
-    else:
-        predictions = {
-            "real": lambda: real,
-            "sigmoid": lambda: 1 / (1 + np.exp(-real)),
-            "softmax": lambda: softmax(real),
-        }[case["predictions"]]()
-    return target, float32(predictions)
-
-
-def weights_of(case: dict, random: np.random.Generator) -> Arrays:
-    return (
-        {}
-        if case["weights"] is None
-        else {"weights": float32(random.uniform(0.2, 2.0, case["weights"]))}
-    )
 
 
 # --- layers and activations
