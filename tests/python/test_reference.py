@@ -54,8 +54,21 @@ def test_docstrings_become_markdown():
     >>> double(2)
     4
     """
-    assert make_docs.markdown(doc) == [
-        *("Doubles.", "", "Args:", "", "- `x`, `y`: Numbers, of any size.", ""),
-        *("Returns:", "", "A number.", ""),
-        *("Example:", "", "```pycon", ">>> double(2)", "4", "```", ""),
-    ]
+    expected = """Doubles.
+
+Args:
+
+- `x`, `y`: Numbers, of any size.
+
+Returns:
+
+A number.
+
+Example:
+
+```pycon
+>>> double(2)
+4
+```
+"""
+    assert "\n".join(make_docs.markdown(doc)) == expected
