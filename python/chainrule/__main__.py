@@ -31,8 +31,8 @@ def demo(epochs: int, output: Path | None) -> int:
         [
             cr.Input((8, 8)),
             cr.layers.Flatten(),
-            cr.layers.Dense(64, activation="relu"),
-            cr.layers.Dropout(0.2),
+            cr.layers.Dense(256, activation="relu"),
+            cr.layers.Dropout(0.3),
             cr.layers.Dense(10),
         ]
     )
