@@ -63,9 +63,8 @@ class Model(Structure):
             ValueError: for unknown names, with the nearest valid ones.
         """
         if optimizer is None:
-            raise ValueError(
-                f"[compile] an optimizer is required, one of: {', '.join(_catalog.names('optimizers'))}"
-            )
+            known = ", ".join(_catalog.names("optimizers"))
+            raise ValueError(f"[compile] an optimizer is required, one of: {known}")
         _data.refuse(
             "compile",
             run_eagerly=(run_eagerly, False),
