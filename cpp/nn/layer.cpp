@@ -57,7 +57,12 @@ void Layer::validate() {
 
 void Layer::ensure_built(const std::vector<Shape>& input_shapes) {
   if (built_) return;
-  build(input_shapes);
+  try {
+    build(input_shapes);
+  } catch (...) {
+    weights_.clear();  // a later build starts anew
+    throw;
+  }
   built_ = true;
 }
 

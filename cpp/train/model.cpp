@@ -127,6 +127,8 @@ void Model::connect(Symbols inputs, Symbols outputs) {
   layers_ = order_layers(walk);
   calls_ = walk.calls;
   built_ = true;
+  predictor_->forget_programs();
+  if (trainer_) trainer_->forget_programs();
 }
 
 void Model::fields(Fields& f) { base_fields(f); }

@@ -15,6 +15,8 @@ class Predictor {
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
                               std::int64_t batch_size,
                               RunObserver* observer);
+  /// For a model whose structure has changed.
+  void forget_programs() { programs_.clear(); }
 
  private:
   /// The program for a batch of this size and of these sample shapes.

@@ -5,6 +5,20 @@ namespace {
 
 bool is_input(const LayerPtr& layer) { return layer->class_name() == "InputLayer"; }
 
+/// The output of the last layer, each applied to that of the one before.
+Symbol apply_chain(Symbol x, const std::vector<LayerPtr>& layers) {
+  for (const LayerPtr& layer : layers) {
+    const Symbols outputs = layer->apply({x});
+    if (outputs.size() != 1) {
+      invalid("Sequential",
+              "layers of a Sequential have one output",
+              {{"layer", "'" + layer->name + "'"}});
+    }
+    x = outputs[0];
+  }
+  return x;
+}
+
 }  // namespace
 
 Sequential::Sequential(const std::vector<LayerPtr>& layers, const std::string& model_name) {
@@ -28,27 +42,14 @@ void Sequential::add(const LayerPtr& layer) {
           "Sequential", "layers must have different names", {{"name", "'" + layer->name + "'"}});
     }
   }
-  if (!inputs().empty()) extend(layer);
+  if (!inputs().empty()) connect(inputs(), {apply_chain(outputs()[0], {layer})});
   chain_.push_back(layer);
-}
-
-void Sequential::extend(const LayerPtr& layer) {
-  const Symbols outputs_now = layer->apply(outputs());
-  if (outputs_now.size() != 1) {
-    invalid("Sequential",
-            "layers of a Sequential have one output",
-            {{"layer", "'" + layer->name + "'"}});
-  }
-  connect(inputs(), outputs_now);
 }
 
 void Sequential::pop() {
   if (chain_.empty()) invalid("Sequential", "there is no layer to remove");
   chain_.pop_back();
-  if (inputs().empty()) return;
-  const Symbol input = inputs()[0];
-  connect({input}, {input});
-  for (const LayerPtr& layer : chain_) extend(layer);
+  if (!inputs().empty()) connect(inputs(), {apply_chain(inputs()[0], chain_)});
 }
 
 void Sequential::build(const std::vector<Shape>& input_shapes) {
@@ -65,8 +66,7 @@ void Sequential::build(const std::vector<Shape>& input_shapes) {
   for (const std::int64_t length : shape.slice(1).dims())
     sample.push_back(length == Shape::kUnknown[0] ? -1 : length);
   const Symbol input = layers::Input(sample);
-  connect({input}, {input});
-  for (const LayerPtr& layer : chain_) extend(layer);
+  connect({input}, {apply_chain(input, chain_)});
 }
 
 }  // namespace chainrule

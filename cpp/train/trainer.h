@@ -49,6 +49,8 @@ class Trainer {
   /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and
   /// loading.
   const FlatParameters& parameters();
+  /// For a model whose structure has changed.
+  void forget_programs() { programs_.clear(); }
 
  private:
   /// One epoch, or one evaluation, over checked data. `order`: samples of each batch; null: as they

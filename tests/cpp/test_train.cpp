@@ -314,3 +314,39 @@ TEST("two models that share weights train in turn on the same values") {
                     second.predict({view_of(problem.x)})[0].raw(),
                     203 * 4) == 0);
 }
+
+TEST("a model whose layers change computes with those it has") {
+  const Problem problem;
+  Sequential model({layers::Input({7}), layers::Dense(3), layers::ActivationLayer("exponential")});
+  model.compile({.optimizer = optimizers::SGD({.learning_rate = 0.0}), .loss = {"mse"}});
+  const auto predicted = [&] { return model.predict({view_of(problem.x)})[0].clone(); };
+  const auto tested = [&] {
+    const Tensor y(Shape{203, 3}, DType::float32);
+    return model.evaluate({.x = {view_of(problem.x)}, .y = {view_of(y)}})[0].second;
+  };
+  const float whole = predicted().data<float>()[0];
+  const double loss = tested();
+  model.pop();
+  CHECK_CLOSE(std::exp(predicted().data<float>()[0]), whole, 1e-6);
+  CHECK(tested() != loss);
+  model.add(layers::ActivationLayer("exponential"));
+  CHECK_EQ(predicted().data<float>()[0], whole);
+  CHECK_EQ(tested(), loss);
+}
+
+TEST("a build that fails leaves a model that can still be built") {
+  const Problem problem;
+  Sequential model({layers::Flatten(), layers::Reshape({8}), layers::Dense(2)});
+  for (int i = 0; i < 2; ++i) {
+    CHECK_THROWS(model.predict({view_of(problem.x)}), "as many elements as target_shape");
+    CHECK(!model.built());
+  }
+  const Tensor right(Shape{4, 2, 4}, DType::float32);
+  CHECK_EQ(model.predict({view_of(right)})[0].shape(), (Shape{4, 2}));
+
+  const LayerPtr dense = layers::Dense(3, {.bias_initializer = initializer("orthogonal")});
+  for (int i = 0; i < 2; ++i) {
+    CHECK_THROWS(Sequential({layers::Input({7}), dense}), "at least two axes");
+    CHECK(dense->weights().empty());
+  }
+}

@@ -186,6 +186,7 @@ class Model : public Layer {
 
  protected:
   Model();
+  /// Replaces the structure, or throws and changes nothing.
   void connect(Symbols inputs, Symbols outputs);
 
  private:
@@ -216,7 +217,6 @@ class Sequential final : public Model {
   [[nodiscard]] const std::vector<LayerPtr>& chain() const { return chain_; }
 
  private:
-  void extend(const LayerPtr& layer);
   std::vector<LayerPtr> chain_;  ///< without the Input
 };
 
