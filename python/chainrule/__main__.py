@@ -37,7 +37,7 @@ def demo(epochs: int, output: Path | None) -> int:
         ]
     )
     model.compile(
-        optimizer=cr.optimizers.Adam(0.003),
+        optimizer=cr.optimizers.Adam(0.002),
         loss=cr.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="command")
     demo_parser = commands.add_parser("demo", help="train a small network on the embedded digits")
     demo_parser.add_argument(
-        "--epochs", type=positive, default=30, help="times to see all images (default: 30)"
+        "--epochs", type=positive, default=40, help="times to see all images (default: 40)"
     )
     demo_parser.add_argument("--output", type=Path, metavar="PATH", help="where to save the model")
     commands.add_parser("info", help="version, instruction set, threads, build")
