@@ -382,6 +382,8 @@ TEST("errors of layers name the layer, the rule and the shapes") {
   CHECK_THROWS(layers::Reshape({-1, -1}),
                "[Reshape] the lengths of target_shape must be positive, and at most one may be -1");
   CHECK_THROWS(layers::Reshape({0}), "target_shape");
+  const std::int64_t large = std::int64_t{1} << 32;  // whose square is 0 in 64 bits
+  CHECK_THROWS(layers::Reshape({large, large, -1}), "must fit memory");
   CHECK_THROWS(
       layers::Permute({1, 3}),
       "[Permute] dims must hold every number from 1 to its length once. Received: dims=[1,3]");

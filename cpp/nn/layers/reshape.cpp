@@ -1,6 +1,7 @@
 // Reshape: another shape for every sample.
 
 #include <algorithm>
+#include <iterator>
 
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
@@ -31,6 +32,12 @@ class Reshape final : public UnaryLayer {
               "the lengths of target_shape must be positive, and at most one may be -1",
               {{"target_shape", target_text()}});
     }
+    // Checks that the known lengths have a product.
+    std::vector<std::int64_t> known;
+    std::copy_if(target_shape.begin(), target_shape.end(), std::back_inserter(known), [](auto n) {
+      return n > 0;
+    });
+    known_size_ = Shape(known).size();
     UnaryLayer::validate();
   }
 
@@ -44,19 +51,19 @@ class Reshape final : public UnaryLayer {
     };
     if (x.shape().rank() == 0) misfit("the input must have a batch axis");
     const std::int64_t size = x.shape().slice(1).size();
-    std::int64_t known = 1;
-    for (const std::int64_t length : target_shape) known *= length == -1 ? 1 : length;
     const bool fits = std::count(target_shape.begin(), target_shape.end(), -1) == 1
-                          ? size % known == 0
-                          : size == known;
+                          ? size % known_size_ == 0
+                          : size == known_size_;
     if (!fits) misfit("a sample of the input must have as many elements as target_shape");
     std::vector<std::int64_t> shape{x.shape()[0]};
     for (const std::int64_t length : target_shape)
-      shape.push_back(length == -1 ? size / known : length);
+      shape.push_back(length == -1 ? size / known_size_ : length);
     return reshape(x, Shape(shape));
   }
 
  private:
+  std::int64_t known_size_ = 1;  ///< product of the lengths that are not -1
+
   [[nodiscard]] std::string target_text() const {
     return FieldType<std::vector<std::int64_t>>::write(target_shape).dump();
   }
