@@ -52,7 +52,8 @@ bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
   if (matches(given, expected)) return true;
   if (given.rank() == expected.rank() + 1 && given.back() == 1)
     return matches(given.removed(given.rank() - 1), expected);
-  return given.rank() + 1 == expected.rank() && matches(given.inserted(given.rank(), 1), expected);
+  return given.rank() + 1 == expected.rank() && expected.back() == 1 &&
+         matches(given.inserted(given.rank(), 1), expected);
 }
 
 double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
@@ -62,10 +63,13 @@ double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
   });
 }
 
+/// The nearest integer; what is not finite or beyond int64 is no label: -1.
+std::int64_t rounded(double label) { return std::abs(label) < 0x1p63 ? std::llrint(label) : -1; }
+
 /// The class of sample i: its label, or the place of the largest entry of its row.
 std::int64_t class_of(const ArrayView& y, std::int64_t i) {
   const std::int64_t n = sample_size(y);
-  if (n == 1) return static_cast<std::int64_t>(element(y, i, 0));
+  if (n == 1) return rounded(element(y, i, 0));
   std::int64_t best = 0;
   for (std::int64_t k = 1; k < n; ++k) {
     if (element(y, i, k) > element(y, i, best)) best = k;
@@ -150,6 +154,11 @@ std::vector<float> sample_weights(const Data& data,
     invalid(where,
             "class_weight needs a model with one output",
             {{"outputs", std::to_string(data.y.size())}});
+  }
+  if (!class_weight.empty() && data.y[0].shape.rank() > 2) {
+    invalid(where,
+            "class_weight needs one label, or one row of class probabilities, for each sample",
+            {{"y", data.y[0].shape.str()}});
   }
   if (data.sample_weight && sample_size(*data.sample_weight) != 1) {
     invalid(where,

@@ -21,6 +21,11 @@ void check_positive(std::string_view where, const char* name, std::int64_t value
     invalid(where, std::string(name) + " must be positive", {{name, std::to_string(value)}});
 }
 
+void check_not_negative(std::string_view where, const char* name, std::int64_t value) {
+  if (value < 0)
+    invalid(where, std::string(name) + " must not be negative", {{name, std::to_string(value)}});
+}
+
 void append(History& history, std::int64_t epoch, const Logs& logs) {
   history.epoch.push_back(epoch);
   for (const auto& [name, value] : logs) {
@@ -100,11 +105,8 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
   check_positive("fit", "batch_size", options.batch_size);
   check_positive("fit", "epochs", options.epochs);
   check_positive("fit", "validation_freq", options.validation_freq);
-  if (options.initial_epoch < 0) {
-    invalid("fit",
-            "initial_epoch must not be negative",
-            {{"initial_epoch", std::to_string(options.initial_epoch)}});
-  }
+  check_not_negative("fit", "validation_batch_size", options.validation_batch_size);
+  check_not_negative("fit", "initial_epoch", options.initial_epoch);
   if (!(options.validation_split >= 0 && options.validation_split < 1)) {
     invalid("fit",
             "validation_split must be in [0, 1)",

@@ -89,6 +89,11 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
       const Tensor& output = batch.output(static_cast<int>(k));
       if (step == 0) results.emplace_back(output.shape().with(0, count), output.dtype());
+      if (output.shape().slice(1) != results[k].shape().slice(1)) {
+        invalid("predict",
+                "the output of a sample must not depend on the number of samples in its batch",
+                {{"output", output.shape().str()}, {"first output", results[k].shape().str()}});
+      }
       const std::size_t sample_bytes = output.bytes() / static_cast<std::size_t>(n);
       std::memcpy(results[k].raw() + static_cast<std::size_t>(first) * sample_bytes,
                   output.raw(),

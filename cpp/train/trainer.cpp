@@ -136,11 +136,14 @@ void Trainer::resolve_metrics(const Data& data) {
   if (resolved_) return;
   const std::size_t outputs = model_.outputs().size();
   const std::vector<std::string> names = model_.output_names();
-  metrics_.resize(outputs);
+  std::vector<std::vector<Tracked>> metrics(outputs);
+  std::vector<std::shared_ptr<MeanMetric>> trackers;
+  std::set<const Metric*> objects;
   for (std::size_t k = 0; k < outputs; ++k) {
     const std::string prefix = outputs > 1 ? names[k] + "_" : "";
+    std::set<std::string> logs = {prefix + "loss"};
     if (outputs > 1)
-      output_trackers_.push_back(options_.loss[k].object ? mean_tracker(prefix + "loss") : nullptr);
+      trackers.push_back(options_.loss[k].object ? mean_tracker(prefix + "loss") : nullptr);
     if (options_.metrics.empty()) continue;
     for (const MetricSpec& spec : options_.metrics[k]) {
       MetricPtr object = spec.object;
@@ -149,14 +152,23 @@ void Trainer::resolve_metrics(const Data& data) {
                                         : metric(Json(spec.name));
       }
       const std::string log = spec.object ? object->name : spec.name;
-      Tracked tracked{object, prefix + log, spec.weighted};
-      const auto same = [&](const Tracked& other) { return other.log == tracked.log; };
-      if (spec.weighted && std::any_of(metrics_[k].begin(), metrics_[k].end(), same)) {
-        tracked.log = prefix + "weighted_" + log;
+      std::string shown = prefix + log;
+      if (spec.weighted && logs.contains(shown)) shown = prefix + "weighted_" + log;
+      if (!logs.insert(shown).second) {
+        invalid("compile",
+                "the metrics of an output must have different names, none of them 'loss'",
+                {{"name", "'" + log + "'"}});
       }
-      metrics_[k].push_back(tracked);
+      if (!objects.insert(object.get()).second) {
+        invalid("compile",
+                "each output needs metric objects of its own",
+                {{"metric", "'" + log + "'"}, {"output", "'" + names[k] + "'"}});
+      }
+      metrics[k].push_back({object, shown, spec.weighted});
     }
   }
+  metrics_ = std::move(metrics);
+  output_trackers_ = std::move(trackers);
   resolved_ = true;
 }
 

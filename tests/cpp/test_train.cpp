@@ -6,32 +6,13 @@
 
 #include "allocations.h"
 #include "chainrule/model.h"
+#include "problem.h"
 #include "test.h"
 
 using namespace chainrule;
+using test::Problem;
 
 namespace {
-
-/// y = x w + 1, and the class of y.
-struct Problem {
-  Tensor x{Shape{203, 7}, DType::float32};
-  Tensor y{Shape{203, 1}, DType::float32};
-  Tensor labels{Shape{203}, DType::int32};
-
-  Problem() {
-    Random random(5);
-    for (float& value : x.data<float>()) value = static_cast<float>(random.normal());
-    for (std::size_t i = 0; i < 203; ++i) {
-      float sum = 1;
-      for (std::size_t k = 0; k < 7; ++k)
-        sum += x.data<float>()[i * 7 + k] * (k % 2 == 0 ? 0.5F : -0.25F);
-      y.data<float>()[i] = sum;
-      labels.data<std::int32_t>()[i] = sum > 1.5F ? 2 : sum > 0.5F ? 1 : 0;
-    }
-  }
-  [[nodiscard]] Data regression() const { return {.x = {view_of(x)}, .y = {view_of(y)}}; }
-  [[nodiscard]] Data classification() const { return {.x = {view_of(x)}, .y = {view_of(labels)}}; }
-};
 
 std::shared_ptr<Sequential> classifier() {
   set_random_seed(11);

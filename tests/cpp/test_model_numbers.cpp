@@ -1,0 +1,124 @@
+// What the numbers of a fit are made of: weights of samples and classes, names of logs, lengths
+// that depend on the data.
+
+#include <cmath>
+
+#include "chainrule/model.h"
+#include "problem.h"
+#include "test.h"
+
+using namespace chainrule;
+using test::Problem;
+
+TEST("class weights by label or by one-hot row, beside sample weights") {
+  const Problem problem;
+  Tensor rows(Shape{203, 3}, DType::float32);
+  Tensor weights(Shape{203}, DType::float32);
+  Tensor product(Shape{203}, DType::float64);
+  const double of_class[] = {3.0, 1.0, 0.5};
+  for (std::size_t i = 0; i < 203; ++i) {
+    const auto label = static_cast<std::size_t>(problem.labels.data<std::int32_t>()[i]);
+    rows.data<float>()[i * 3 + label] = 1.0F;
+    weights.data<float>()[i] = static_cast<float>(i % 4);
+    product.data<double>()[i] = static_cast<double>(i % 4) * of_class[label];
+  }
+  const std::map<std::int64_t, double> class_weight = {{0, 3.0}, {2, 0.5}, {9, 7.0}};
+  const auto loss_of =
+      [&](bool sparse, const Tensor& sample_weight, const std::map<std::int64_t, double>& classes) {
+        set_random_seed(3);
+        Sequential model({layers::Input({7}), layers::Dense(3)});
+        model.compile({.optimizer = optimizers::SGD(),
+                       .loss = {sparse ? losses::SparseCategoricalCrossentropy(true)
+                                       : losses::CategoricalCrossentropy(true)}});
+        return model
+            .train_on_batch({.x = {view_of(problem.x)},
+                             .y = {view_of(sparse ? problem.labels : rows)},
+                             .sample_weight = view_of(sample_weight)},
+                            classes)[0]
+            .second;
+      };
+  const double expected = loss_of(true, product, {});
+  CHECK_CLOSE(loss_of(true, weights, class_weight), expected, 1e-6);
+  CHECK_CLOSE(loss_of(false, weights, class_weight), expected, 1e-6);
+}
+
+TEST("class weights of labels that are nearly integers, or none at all") {
+  const Tensor x = Tensor::of<float>({3, 1}, {1, 1, 1});
+  const Tensor y = Tensor::of<float>({3}, {0.9999F, 1e30F, -1e30F});
+  const auto loss_of = [&](const std::map<std::int64_t, double>& classes) {
+    Sequential model(
+        {layers::Input({1}), layers::Dense(1, {.kernel_initializer = initializer("zeros")})});
+    model.compile({.optimizer = optimizers::SGD(),
+                   .loss = {losses::BinaryCrossentropy()},
+                   .raise_nonfinite = false});
+    return model.train_on_batch({.x = {view_of(x)}, .y = {view_of(y)}}, classes)[0].second;
+  };
+  CHECK_EQ(loss_of({{0, 100.0}}), loss_of({}));
+}
+
+TEST("options of fit that have no meaning are refused") {
+  const Problem problem;
+  Sequential model({layers::Input({7}), layers::Dense(3)});
+  model.compile(
+      {.optimizer = optimizers::SGD(), .loss = {losses::SparseCategoricalCrossentropy(true)}});
+  const auto fit = [&](const FitOptions& options) { model.fit(problem.classification(), options); };
+  CHECK_THROWS(fit({.validation_batch_size = -1}), "validation_batch_size must not be negative");
+  CHECK_THROWS(fit({.initial_epoch = -1}), "initial_epoch must not be negative");
+
+  Sequential steps({layers::Input({7}), layers::Reshape({7, 1}), layers::Dense(1)});
+  steps.compile({.optimizer = optimizers::SGD(), .loss = {"mse"}});
+  const Tensor y(Shape{203, 7, 1}, DType::float32);
+  CHECK_THROWS(
+      steps.fit({.x = {view_of(problem.x)}, .y = {view_of(y)}}, {.class_weight = {{0, 2.0}}}),
+      "class_weight needs one label");
+}
+
+TEST("metrics of one name are refused, but for a weighted one beside a plain one") {
+  const Problem problem;
+  const Symbol in = layers::Input({7});
+  const Symbol out = layers::Dense(1)(in);
+  const auto fit = [&](const std::vector<MetricSpec>& metrics, const Symbols& outputs) {
+    Model model({in}, outputs);
+    model.compile({.optimizer = optimizers::SGD(),
+                   .loss = std::vector<LossSpec>(outputs.size(), "mse"),
+                   .metrics = std::vector<std::vector<MetricSpec>>(outputs.size(), metrics)});
+    const std::vector<ArrayView> y(outputs.size(), view_of(problem.y));
+    for (int i = 0; i < 2; ++i) {
+      try {
+        model.fit({.x = {view_of(problem.x)}, .y = y});
+      } catch (const Error&) {
+        if (i == 1) throw;  // as at the first call
+      }
+    }
+    return model.history.logs.size();
+  };
+  CHECK_THROWS(fit({"mae", "mae"}, {out}), "different names, none of them 'loss'");
+  CHECK_THROWS(fit({function_metric("loss", [](Value t, Value) { return t; })}, {out}), "'loss'");
+  CHECK_THROWS(fit({metric("mae")}, {out, layers::Dense(1)(in)}), "metric objects of its own");
+  MetricSpec weighted = "mae";
+  weighted.weighted = true;
+  CHECK_EQ(fit({"mae", weighted}, {out}), 3U);
+}
+
+TEST("lengths that are not known before the data come") {
+  Sequential model({layers::Input({-1}), layers::ActivationLayer("relu")});
+  const Tensor x = Tensor::of<float>({2, 3}, {1, -2, 3, -4, 5, -6});
+  CHECK_EQ(model.predict({view_of(x)})[0].data<float>()[4], 5.0F);
+  // Is it two samples, or one sample's axis? Only a last axis of length 1 may be left out.
+  const Tensor flat(Shape{5}, DType::float32);
+  CHECK_THROWS(model.predict({view_of(flat)}), "x must have shape (None, None)");
+}
+
+TEST("an output that depends on the number of samples is refused") {
+  class Products final : public UnaryLayer {
+   public:
+    [[nodiscard]] std::string class_name() const override { return "Products"; }
+    void fields(Fields& f) override { base_fields(f); }
+    Value call(CallContext&, Value x) override { return matmul(x, x, false, true); }
+  };
+  const auto products = std::make_shared<Products>();
+  products->name = "products";
+  Sequential model({layers::Input({7}), LayerPtr(products)});
+  CHECK_EQ(model.predict({view_of(Problem().x)}, 203)[0].shape(), (Shape{203, 203}));
+  CHECK_THROWS(model.predict({view_of(Problem().x)}, 100), "must not depend on the number");
+}
