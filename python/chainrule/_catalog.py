@@ -38,6 +38,11 @@ def arguments(
             f"[{cls.__name__}] at most {len(fields)} arguments are taken. Received: {len(args)} "
             f"arguments"
         )
+    if "input_shape" in given or "input_dim" in given:
+        raise ValueError(
+            f"[{cls.__name__}] layers take no input_shape: put Input(shape) before the first layer "
+            f"of a Sequential. Received: {', '.join(sorted(given))}"
+        )
     config = dict(given)
     for field, value in zip(fields, args, strict=False):
         if field[0] in config:
