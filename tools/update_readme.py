@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Fills the parts of README.md that are facts of the code or of a measurement.
+
+python tools/update_readme.py           write README.md
+python tools/update_readme.py --check   exit with 1 if it is not up to date
+
+Between `<!-- dense -->` markers: what benchmarks/python/compare.py wrote to
+benchmarks/results/dense.md. Between `<!-- catalog -->` markers: the public names of the installed
+package. Each pair of markers is `<!-- name -->` and `<!-- /name -->`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results" / "dense.md"
+
+NOT_MEASURED = """\
+*Not measured yet: `python benchmarks/python/compare.py` measures Chainrule, PyTorch, JAX and Keras
+side by side and writes the table, `python tools/update_readme.py` puts it here.*"""
+GROUPS = {
+    "Models": "models",
+    "Layers": "layers",
+    "Losses": "losses",
+    "Metrics": "metrics",
+    "Optimizers": "optimizers",
+    "Initializers": "initializers",
+    "Activations": "activations",
+    "Callbacks": "callbacks",
+    "Data sets": "datasets",
+}
+# Public names that are no choices: bases, look-ups, what Input makes.
+LEFT_OUT = {
+    *("get", "serialize", "deserialize", "Layer", "Loss", "Metric", "Optimizer", "Initializer"),
+    *("Callback", "InputLayer"),
+}
+
+
+# --- measurements ---------------------------------------------------------------------------------
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The Markdown tables of a text: rows of cells, the first is the head."""
+    found = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
+    return [[cells(line) for line in table.splitlines() if "|---" not in line] for table in found]
+
+
+def claim(table: list[list[str]]) -> str:
+    """The sentence that a table of training steps supports."""
+    head = table[0]
+    column = next(i for i, name in enumerate(head) if "best peer" in name)
+    ratios = [float(row[column]) for row in table[1:] if row[column] != "-"]
+    peers = [name for name in head[1:column] if name != "Chainrule"]
+    if not ratios or not peers:
+        return ""
+    named = peers[0] if len(peers) == 1 else f"{', '.join(peers[:-1])} and {peers[-1]}"
+    return (
+        f"A training step of these models is {min(ratios):.2g} to {max(ratios):.2g} times as fast "
+        f"as with the fastest of {named}, measured side by side on one machine.\n"
+    )
+
+
+def without_goals(table: list[list[str]]) -> list[str]:
+    """The lines of a table without its column of goals."""
+    kept = [i for i, name in enumerate(table[0]) if name != "goal"]
+    rows = [[row[i] for i in kept] for row in table]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * len(kept), *lines[1:]]
+
+
+def dense() -> str:
+    if not RESULTS.exists():
+        return NOT_MEASURED
+    text = RESULTS.read_text()
+    head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    result = [claim(table) for table in tables(text)[:1]]
+    for section in sections:
+        title, _, body = section.partition("\n")
+        prose = body.split("\n|")[0].strip()
+        for table in tables(section):
+            result += [f"**{title}.** {prose}\n", *without_goals(table), ""]
+    result += [re.sub(r"^# .*\n", "", head).strip()]
+    return "\n".join(result).strip()
+
+
+# --- what there is --------------------------------------------------------------------------------
+
+
+def names_of(namespace: str) -> list[str]:
+    """Public names; of a loss only the class, not its function."""
+    module = importlib.import_module(f"chainrule.{namespace}")
+    names = [name for name in module.__all__ if name not in LEFT_OUT]
+    if namespace == "losses":
+        names = [name for name in names if name[0].isupper()]
+    return sorted(names, key=str.lower)
+
+
+def catalog() -> str:
+    lines = ["| | |", "|---|---|"]
+    for title, namespace in GROUPS.items():
+        names = ", ".join(f"`{name}`" for name in names_of(namespace))
+        lines.append(f"| [{title}](docs/api/{namespace}.md) | {names} |")
+    return "\n".join(lines)
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def updated(text: str) -> str:
+    for name, make in {"dense": dense, "catalog": catalog}.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise SystemExit(f"README.md must have one {begin} and one {end}")
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{make()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def main() -> int:
+    present = README.read_text()
+    expected = updated(present)
+    if present == expected:
+        return 0
+    if "--check" in sys.argv[1:]:
+        print("README.md is not up to date: run python tools/update_readme.py")
+        return 1
+    README.write_text(expected)
+    print("wrote README.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
