@@ -71,11 +71,17 @@ def cpp_programs():
     }
 
 
+def tool(name):
+    """A program of the tests' build requirements: installed beside Python, or on the PATH."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    assert found, f"{name} is needed: it is among the build requirements of the tests"
+    return found
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The folder with the pages' C++ programs, compiled against the installed package."""
-    cmake = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
-    assert cmake, "cmake is needed: it is among the build requirements of the tests"
+    cmake, ninja = tool("cmake"), tool("ninja")
     folder = tmp_path_factory.mktemp("pages")
     lines = [
         "cmake_minimum_required(VERSION 3.24)",
@@ -92,8 +98,9 @@ def built(tmp_path_factory):
     (folder / "CMakeLists.txt").write_text("\n".join(lines) + "\n")
     asked = [sys.executable, "-m", "chainrule", "--cmake-dir"]
     package = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    configure = [cmake, "-S", folder, "-B", folder / "build", f"-Dchainrule_DIR={package}"]
     for command in (
-        [cmake, "-S", folder, "-B", folder / "build", f"-Dchainrule_DIR={package}"],
+        [*configure, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"],
         [cmake, "--build", folder / "build", "--parallel", "2"],
     ):
         result = subprocess.run(command, capture_output=True, text=True)
