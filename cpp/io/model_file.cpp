@@ -209,7 +209,7 @@ std::shared_ptr<Model> load_model(const std::string& path,
   }
   std::size_t bytes = 0;
   for (const auto& [name, tensor] : file.tensors) bytes += tensor.bytes();
-  const WeightBudget budget(bytes);
+  const LoadBudget budget(bytes);
   std::shared_ptr<Model> model =
       model_from_config(Json::parse(metadata_of(file, "model", path)), make);
   model->require_shape("load_model");

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -23,8 +24,11 @@ TensorType with_unknown(const TensorType& type, std::int64_t length) {
   return result;
 }
 
-/// Bytes of weights that may still be made on this thread (see WeightBudget).
-thread_local std::size_t weight_budget = std::numeric_limits<std::size_t>::max();
+/// What may still be made on this thread (see LoadBudget): bytes of weights, traces of layers.
+constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kMostTraces = 1 << 18;
+thread_local std::size_t weight_budget = kUnlimited;
+thread_local std::size_t trace_budget = kUnlimited;
 
 std::string shapes_text(const std::vector<TensorType>& types) {
   std::string text;
@@ -85,7 +89,7 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
             "the configuration asks for more weights than the file holds",
             {{"weight", "'" + name + "/" + weight_name + "'"}, {"shape", shape.str()}});
   }
-  if (weight_budget != std::numeric_limits<std::size_t>::max()) weight_budget -= bytes;
+  if (weight_budget != kUnlimited) weight_budget -= bytes;
   Random random(next_random_seed());
   auto variable = std::make_shared<Variable>();
   variable->name = name + "/" + weight_name;
@@ -113,6 +117,12 @@ std::int64_t Layer::count_params() const {
 }
 
 std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& inputs) {
+  if (trace_budget == 0) {
+    invalid("load",
+            "the configuration connects more than " + std::to_string(kMostTraces) + " layers",
+            {{"layer", "'" + name + "'"}});
+  }
+  if (trace_budget != kUnlimited) --trace_budget;
   const Graph::Scope scope(context.graph, name);
   try {
     return call(context, inputs);
@@ -162,7 +172,7 @@ Symbols Layer::apply(const Symbols& inputs) {
     }
     types.push_back(symbol.type);
   }
-  const auto layer_call = std::make_shared<LayerCall>(LayerCall{shared_from_this(), inputs});
+  const auto layer_call = std::make_shared<LayerCall>(shared_from_this(), inputs);
   Symbols outputs;
   for (const TensorType& type : output_types(types)) {
     outputs.push_back({layer_call, static_cast<int>(outputs.size()), type});
@@ -180,8 +190,29 @@ std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Valu
   return {call(context, inputs[0])};
 }
 
-WeightBudget::WeightBudget(std::size_t bytes) : saved_(weight_budget) { weight_budget = bytes; }
-WeightBudget::~WeightBudget() { weight_budget = saved_; }
+LayerCall::~LayerCall() {
+  Symbols pending = std::move(inputs);
+  while (!pending.empty()) {
+    const Symbol symbol = std::move(pending.back());
+    pending.pop_back();
+    if (symbol.call.use_count() != 1) continue;
+    Symbols& more = const_cast<LayerCall&>(*symbol.call).inputs;  // nobody else sees it any more
+    pending.insert(
+        pending.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    more.clear();
+  }
+}
+
+LoadBudget::LoadBudget(std::size_t weight_bytes)
+    : saved_bytes_(weight_budget), saved_traces_(trace_budget) {
+  weight_budget = weight_bytes;
+  trace_budget = kMostTraces;
+}
+
+LoadBudget::~LoadBudget() {
+  weight_budget = saved_bytes_;
+  trace_budget = saved_traces_;
+}
 
 namespace layers {
 

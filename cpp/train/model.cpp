@@ -13,20 +13,33 @@
 namespace chainrule {
 namespace {
 
-/// Walks a functional model from its outputs.
+/// Walks a functional model from its outputs, depth first. With a stack of its own: models may be
+/// deeper than the thread's.
 class Walk {
  public:
-  void visit(const std::shared_ptr<const LayerCall>& call) {
-    first_seen.try_emplace(call->layer.get(), static_cast<int>(first_seen.size()));
-    if (!visited_.insert(call.get()).second) return;
-    for (const Symbol& input : call->inputs) visit(input.call);
-    calls.push_back(call);
+  void visit(const std::shared_ptr<const LayerCall>& output) {
+    enter(output);
+    while (!open_.empty()) {
+      auto& [call, next] = open_.back();
+      if (next < call->inputs.size()) {
+        enter(call->inputs[next++].call);
+      } else {
+        calls.push_back(call);
+        open_.pop_back();
+      }
+    }
   }
 
   std::vector<std::shared_ptr<const LayerCall>> calls;  // each after those that it reads
   std::map<const Layer*, int> first_seen;               // outputs first
 
  private:
+  void enter(const std::shared_ptr<const LayerCall>& call) {
+    first_seen.try_emplace(call->layer.get(), static_cast<int>(first_seen.size()));
+    if (visited_.insert(call.get()).second) open_.emplace_back(call, 0);
+  }
+
+  std::vector<std::pair<std::shared_ptr<const LayerCall>, std::size_t>> open_;  // call, next input
   std::set<const LayerCall*> visited_;
 };
 

@@ -163,3 +163,46 @@ TEST("a failed save leaves the old file") {
   CHECK_THROWS(model->save(directory.file("missing/model.safetensors")), "missing");
   CHECK_THROWS(load_model(directory.file("none.safetensors")), "none.safetensors");
 }
+
+TEST("configurations far deeper than the stack are built and taken down") {
+  constexpr int kLength = 100'000;
+  Json::Array calls{Json::object({{"layer", "in"}, {"inputs", Json::array()}})};
+  for (int i = 0; i < kLength; ++i) {
+    const Json source = Json::Array{std::int64_t{i}, std::int64_t{0}};
+    calls.push_back(Json::object({{"layer", "relu"}, {"inputs", Json::Array{source}}}));
+  }
+  const Json config =
+      Json::object({{"name", "deep"},
+                    {"layers",
+                     Json::Array{LayerPtr(layers::Input({2}, DType::float32, "in"))->serialize(),
+                                 layers::ActivationLayer("relu", "relu")->serialize()}},
+                    {"calls", std::move(calls)},
+                    {"inputs", Json::Array{std::int64_t{0}}},
+                    {"outputs", Json::Array{Json::Array{std::int64_t{kLength}, std::int64_t{0}}}}});
+  const auto model =
+      model_from_config(Json::object({{"class_name", "Functional"}, {"config", config}}));
+  CHECK_EQ(model->outputs()[0].type.shape.back(), 2);
+}
+
+TEST("a file whose models double at every level is refused, not followed") {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory.file("model.safetensors");
+  LayerPtr inner = layers::ActivationLayer("relu", "level");
+  const auto twice = [](const LayerPtr& layer) {
+    const Symbol in = layers::Input({2}, DType::float32, "in");
+    return std::make_shared<Model>(Symbols{in}, Symbols{layer(layer(in))}, "level");
+  };
+  for (int level = 0; level < 3; ++level) inner = LayerPtr(twice(inner));
+  const auto model = std::dynamic_pointer_cast<Model>(std::shared_ptr<Layer>(inner));
+  model->save(path);
+  CHECK(load_model(path)->serialize() == model->serialize());
+
+  const auto nest = [](TensorFile& file) {
+    std::string& text = metadata(file, "model");
+    const std::string core = layers::ActivationLayer("relu", "level")->serialize().dump();
+    const std::size_t at = text.find(core);
+    const std::string before = text.substr(0, at), after = text.substr(at + core.size());
+    for (int i = 0; i < 5; ++i) text = before + text + after;
+  };
+  CHECK_THROWS(load_model(changed(path, nest)), "connects more than");
+}

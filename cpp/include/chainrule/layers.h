@@ -99,6 +99,13 @@ using Symbols = std::vector<Symbol>;
 struct LayerCall {
   std::shared_ptr<Layer> layer;
   Symbols inputs;
+
+  LayerCall(std::shared_ptr<Layer> called, Symbols arguments)
+      : layer(std::move(called)), inputs(std::move(arguments)) {}
+  LayerCall(const LayerCall&) = delete;
+  LayerCall& operator=(const LayerCall&) = delete;
+  /// Takes down the calls that nobody else needs one by one: a chain may be longer than the stack.
+  ~LayerCall();
 };
 
 // --- the base of all layers
@@ -177,17 +184,18 @@ struct LayerPtr : std::shared_ptr<Layer> {
 /// The tensor of an InputLayer.
 Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
-/// While it lives, layers built on this thread may make at most so many bytes of weights: what a
-/// file claims is bounded by what it holds.
-class WeightBudget {
+/// What a file may ask for while it is loaded on this thread: weights of at most so many bytes, as
+/// many as it holds, and a bounded number of traced layers, since each level of nested models can
+/// double it.
+class LoadBudget {
  public:
-  explicit WeightBudget(std::size_t bytes);
-  ~WeightBudget();
-  WeightBudget(const WeightBudget&) = delete;
-  WeightBudget& operator=(const WeightBudget&) = delete;
+  explicit LoadBudget(std::size_t weight_bytes);
+  ~LoadBudget();
+  LoadBudget(const LoadBudget&) = delete;
+  LoadBudget& operator=(const LoadBudget&) = delete;
 
  private:
-  std::size_t saved_;
+  std::size_t saved_bytes_, saved_traces_;
 };
 
 /// Gives automatic names from the start again: "dense", not "dense_7".
