@@ -13,7 +13,26 @@ namespace {
 /// Bytes that are worth another thread.
 constexpr std::int64_t kGrainBytes = 1 << 16;
 
+// By bits, since a loop without exits over integers is vectorised.
+template <class Bits>
+bool no_full_exponent(const void* data, Bits exponent, std::int64_t n) {
+  const auto* bytes = static_cast<const std::byte*>(data);
+  Bits found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Bits bits;
+    std::memcpy(&bits, bytes + i * static_cast<std::int64_t>(sizeof bits), sizeof bits);
+    found |= static_cast<Bits>((bits & exponent) == exponent ? 1 : 0);
+  }
+  return found == 0;
+}
+
 }  // namespace
+
+bool all_finite(const void* data, DType dtype, std::int64_t n) {
+  if (dtype == DType::float32) return no_full_exponent<std::uint32_t>(data, 0x7f800000U, n);
+  if (dtype == DType::float64) return no_full_exponent<std::uint64_t>(data, 0x7ffULL << 52, n);
+  return true;
+}
 
 void gather_batch(const Exec& exec,
                   void* out,

@@ -26,4 +26,7 @@ void gather_batch(const Exec& exec,
                   std::int64_t first,
                   std::int64_t count);
 
+/// Whether none of `n` elements is NaN or infinite; true for types that cannot hold these.
+bool all_finite(const void* data, DType dtype, std::int64_t n);
+
 }  // namespace chainrule::kernels

@@ -187,17 +187,21 @@ std::string find_nonfinite(const Data& data,
         const std::int64_t index = order == nullptr ? first + i : order[i];
         for (std::int64_t k = 0; k < sample_size(arrays[a]); ++k) {
           const double value = element(arrays[a], index, k);
-          if (std::isfinite(value)) continue;
+          if (std::isfinite(static_cast<float>(value))) continue;
           return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") +
                  " of sample " + std::to_string(index) + " holds " +
-                 (std::isnan(value) ? "nan" : "inf");
+                 (std::isnan(value)   ? "nan"
+                  : std::isinf(value) ? "inf"
+                                      : "a number beyond float32");
         }
       }
     }
     return "";
   };
-  const std::string in_x = search(data.x, "x");
-  return in_x.empty() ? search(data.y, "y") : in_x;
+  std::string found = search(data.x, "x");
+  if (found.empty()) found = search(data.y, "y");
+  if (found.empty() && data.sample_weight) found = search({*data.sample_weight}, "sample_weight");
+  return found;
 }
 
 }  // namespace chainrule

@@ -44,8 +44,9 @@ std::vector<float> sample_weights(const Data& data,
                                   const std::map<std::int64_t, double>& class_weight,
                                   std::string_view where);
 
-/// For the error message after a non-finite loss: the first NaN or infinity of a floating array
-/// among the given samples, as "x[0] of sample 17 is nan"; empty if there is none.
+/// For the error message after a step that was not finite: the first NaN, infinity or number beyond
+/// float32 in a floating array among the given samples, as "x[0] of sample 17 holds nan"; empty if
+/// there is none.
 std::string find_nonfinite(const Data& data,
                            const std::int64_t* order,
                            std::int64_t first,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "chainrule/random.h"
+#include "kernels/batch.h"
 #include "parallel/parallel_for.h"
 #include "train/data.h"
 #include "train/predictor.h"
@@ -69,13 +70,19 @@ void Trainer::run_epoch(Mode mode,
     ticker.begin_batch(index);
     const std::int64_t* samples = order == nullptr ? nullptr : order->data() + first;
     int slot = 0;
-    for (const ArrayView& array : data.x)
-      gather_samples(exec, array, samples, first, n, program->program.input(slot++));
-    for (const ArrayView& array : data.y)
-      gather_samples(exec, array, samples, first, n, program->program.input(slot++));
-    if (!weights.empty())
-      gather_samples(exec, weight_view, samples, first, n, program->program.input(slot));
-    if (!program->program.run()) report_nonfinite(mode, data, samples, first, n, index, epoch);
+    bool finite = true;
+    const auto fill = [&](const ArrayView& array) {
+      const Tensor& batch = program->program.input(slot++);
+      gather_samples(exec, array, samples, first, n, batch);
+      // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
+      if (options_.raise_nonfinite && is_floating(array.dtype))
+        finite = finite && kernels::all_finite(batch.raw(), batch.dtype(), batch.size());
+    };
+    for (const ArrayView& array : data.x) fill(array);
+    for (const ArrayView& array : data.y) fill(array);
+    if (!weights.empty()) fill(weight_view);
+    if (!finite || !program->program.run())
+      report_nonfinite(mode, data, samples, first, n, index, epoch);
     ticker.end_batch(index, current_logs);
     if (mode == Mode::train && model_.stop_training) break;
   }

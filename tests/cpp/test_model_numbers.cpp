@@ -2,6 +2,8 @@
 // that depend on the data.
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "chainrule/model.h"
 #include "problem.h"
@@ -121,4 +123,37 @@ TEST("an output that depends on the number of samples is refused") {
   Sequential model({layers::Input({7}), LayerPtr(products)});
   CHECK_EQ(model.predict({view_of(Problem().x)}, 203)[0].shape(), (Shape{203, 203}));
   CHECK_THROWS(model.predict({view_of(Problem().x)}, 100), "must not depend on the number");
+}
+
+TEST("an infinite input never reaches the weights, even where the loss stays finite") {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const char* activation : {"sigmoid", "tanh", "relu6"}) {
+    for (const double bad : {kInfinity, -kInfinity, 1e300}) {
+      const Problem problem;
+      Tensor x = problem.x.cast(DType::float64);
+      x.data<double>()[130 * 7 + 2] = bad;
+      Sequential model(
+          {layers::Input({7}), layers::Dense(4, {.activation = activation}), layers::Dense(1)});
+      model.compile({.optimizer = optimizers::SGD(), .loss = {"mse"}});
+      const std::vector<Tensor> before = model.get_weights();
+      CHECK_THROWS(
+          model.fit({.x = {view_of(x)}, .y = {view_of(problem.y)}},
+                    {.batch_size = 203, .shuffle = false}),
+          std::isinf(bad) ? "x of sample 130 holds inf" : "x of sample 130 holds a number beyond");
+      const std::vector<Tensor> after = model.get_weights();
+      for (std::size_t i = 0; i < before.size(); ++i)
+        CHECK(std::memcmp(before[i].raw(), after[i].raw(), before[i].bytes()) == 0);
+    }
+  }
+}
+
+TEST("a sample weight that is not a number is named") {
+  const Problem problem;
+  Tensor weights(Shape{203}, DType::float32);
+  weights.data<float>()[7] = std::numeric_limits<float>::quiet_NaN();
+  Sequential model({layers::Input({7}), layers::Dense(1)});
+  model.compile({.optimizer = optimizers::SGD(), .loss = {"mse"}});
+  Data data = problem.regression();
+  data.sample_weight = view_of(weights);
+  CHECK_THROWS(model.fit(data), "sample_weight of sample 7 holds nan");
 }
