@@ -55,11 +55,14 @@ void Layer::base_fields(Fields& f) {
   f("trainable", trainable, "Whether training changes the layer's weights.");
 }
 
-void Layer::validate() {
+void Layer::ensure_named() {
   if (name.empty()) name = next_layer_name(class_name());
 }
 
+void Layer::validate() { ensure_named(); }
+
 void Layer::ensure_built(const std::vector<Shape>& input_shapes) {
+  ensure_named();  // a layer of the user's own is not made from a configuration
   if (built_) return;
   try {
     build(input_shapes);

@@ -1,11 +1,8 @@
 // Copies, rows by index and random arrays against plain loops.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <limits>
 #include <numeric>
 #include <vector>
 

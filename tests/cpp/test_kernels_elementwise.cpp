@@ -4,9 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <limits>
-#include <numeric>
 #include <vector>
 
 #include "kernel_runs.h"

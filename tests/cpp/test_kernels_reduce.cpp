@@ -1,12 +1,9 @@
 // Reductions, softmax and cross entropy against plain loops and formulas.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
-#include <numeric>
 #include <vector>
 
 #include "kernel_runs.h"

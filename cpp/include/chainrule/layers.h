@@ -125,6 +125,7 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   virtual void build(const std::vector<Shape>& input_shapes) { (void)input_shapes; }
 
   /// Gives an unnamed layer its automatic name.
+  void ensure_named();
   void validate() override;
 
   /// build(), once; later calls check nothing but that the layer is built.
