@@ -58,16 +58,16 @@ void Trainer::run_epoch(Mode mode,
       observer, mode == Mode::train ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
-  StepProgram* program = nullptr;
+  std::shared_ptr<StepProgram> program;  // shared: an observer's runs may drop it from the cache
   std::int64_t program_batch = 0;
   for (std::int64_t index = 0; index < steps; ++index) {
     const std::int64_t first = index * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
-    if (n != program_batch) {
-      program = &step(mode, data, n, !weights.empty());
+    ticker.begin_batch(index);
+    if (n != program_batch || (ticker.observer_called() && !program->program.is_current())) {
+      program = step(mode, data, n, !weights.empty());
       program_batch = n;
     }
-    ticker.begin_batch(index);
     const std::int64_t* samples = order == nullptr ? nullptr : order->data() + first;
     int slot = 0;
     bool finite = true;
@@ -229,7 +229,20 @@ Trainer& Model::require_trainer(std::string_view where) const {
   return *trainer_;
 }
 
+Model::Run::Run(Model& model) : lock_(model.use_), runs_(model.runs_) { ++runs_; }
+
+std::unique_lock<std::recursive_mutex> Model::change(std::string_view where) {
+  std::unique_lock lock(use_, std::try_to_lock);
+  if (!lock.owns_lock() || runs_ > 0) {
+    fail(where,
+         "a model cannot be changed while it runs: wait until fit, evaluate or predict is over",
+         {{"model", "'" + name + "'"}});
+  }
+  return lock;
+}
+
 void Model::compile(CompileOptions options) {
+  const auto lock = change("compile");
   trainer_ = std::make_unique<Trainer>(*this, std::move(options));
 }
 
@@ -238,28 +251,34 @@ const CompileOptions& Model::compile_options() const {
 }
 
 History Model::fit(const Data& data, const FitOptions& options) {
+  const Run run(*this);
   return require_trainer("fit").fit(data, options);
 }
 
 Logs Model::evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer) {
+  const Run run(*this);
   return require_trainer("evaluate").evaluate(data, batch_size, observer);
 }
 
 std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x,
                                    std::int64_t batch_size,
                                    RunObserver* observer) {
+  const Run run(*this);
   return predictor_->predict(x, batch_size, observer);
 }
 
 std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {
+  const Run run(*this);
   return predictor_->predict(x, count_samples({.x = x}, "predict_on_batch"), nullptr);
 }
 
 Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {
+  const Run run(*this);
   return require_trainer("train_on_batch").train_on_batch(data, class_weight);
 }
 
 Logs Model::test_on_batch(const Data& data) {
+  const Run run(*this);
   return require_trainer("test_on_batch").test_on_batch(data);
 }
 

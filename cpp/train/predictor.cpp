@@ -81,8 +81,8 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::int64_t first = step * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
+    ticker.begin_batch(step);  // first: its observer may use the model, and so the programs
     Program& batch = program(n, x);
-    ticker.begin_batch(step);
     for (std::size_t i = 0; i < x.size(); ++i)
       gather_samples(exec, x[i], nullptr, first, n, batch.input(static_cast<int>(i)));
     batch.run();

@@ -27,6 +27,7 @@ Sequential::Sequential(const std::vector<LayerPtr>& layers, const std::string& m
 }
 
 void Sequential::add(const LayerPtr& layer) {
+  const auto lock = change("Sequential");
   if (!layer) invalid("Sequential", "a layer is needed");
   if (is_input(layer)) {
     if (!inputs().empty() || !chain_.empty()) {
@@ -47,6 +48,7 @@ void Sequential::add(const LayerPtr& layer) {
 }
 
 void Sequential::pop() {
+  const auto lock = change("Sequential");
   if (chain_.empty()) invalid("Sequential", "there is no layer to remove");
   chain_.pop_back();
   if (!inputs().empty()) connect(inputs(), {apply_chain(inputs()[0], chain_)});

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <utility>
 
 #include "chainrule/model.h"
 
@@ -23,6 +24,7 @@ class Ticker {
   void begin_batch(std::int64_t step) {
     progress_.step = step;
     if (wants_batches_) observer_->on_batch_begin(progress_);
+    called_ = called_ || wants_batches_;
   }
 
   template <class LogsOf>
@@ -34,13 +36,19 @@ class Ticker {
     if (now < next_ && progress_.step < progress_.steps) return;
     next_ = now + interval_;
     observer_->on_progress(progress_, logs);
+    called_ = true;
   }
+
+  /// Whether the observer has been called since the last question: it may have trained another
+  /// model that shares weights, and so moved them.
+  bool observer_called() { return std::exchange(called_, false); }
 
  private:
   using Clock = std::chrono::steady_clock;
   RunObserver* observer_;
   Progress progress_;
   bool wants_batches_ = false;
+  bool called_ = false;
   Clock::duration interval_{};
   Clock::time_point next_;
 };

@@ -179,7 +179,10 @@ DType Trainer::target_dtype(std::size_t output, DType given) const {
   return object ? object->target_dtype(given) : DType::float32;
 }
 
-StepProgram& Trainer::step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
+std::shared_ptr<StepProgram> Trainer::step(Mode mode,
+                                           const Data& data,
+                                           std::int64_t batch,
+                                           bool weighted) {
   std::vector<std::int64_t> key = {static_cast<std::int64_t>(mode), batch, weighted ? 1 : 0};
   for (const std::vector<ArrayView>* arrays : {&data.x, &data.y}) {
     for (const ArrayView& array : *arrays) {
@@ -189,12 +192,13 @@ StepProgram& Trainer::step(Mode mode, const Data& data, std::int64_t batch, bool
   }
   const auto found = programs_.find(key);
   if (found != programs_.end()) {
-    if (found->second.program.is_current()) return found->second;
+    if (found->second->program.is_current()) return found->second;
     programs_.erase(found);
   }
   if (programs_.size() >= kMaxPrograms) programs_.clear();
-  return programs_.try_emplace(std::move(key), make_step(mode, data, batch, weighted))
-      .first->second;
+  auto made = std::make_shared<StepProgram>(make_step(mode, data, batch, weighted));
+  programs_[std::move(key)] = made;
+  return made;
 }
 
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {

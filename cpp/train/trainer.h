@@ -66,7 +66,7 @@ class Trainer {
   void check(const Data& data, std::string_view where);
   /// Metrics whose meaning depends on shapes, and the order of logs.
   void resolve_metrics(const Data& data);
-  StepProgram& step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
+  std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
   StepProgram make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
   /// Loss and metric nodes; returns the total loss.
   Value add_losses(Graph& graph,
@@ -96,7 +96,7 @@ class Trainer {
   };
   std::vector<std::vector<Tracked>> metrics_;  ///< by output
   bool resolved_ = false;
-  std::map<std::vector<std::int64_t>, StepProgram> programs_;
+  std::map<std::vector<std::int64_t>, std::shared_ptr<StepProgram>> programs_;
 };
 
 }  // namespace chainrule

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -117,7 +118,8 @@ struct FitOptions {
   RunObserver* observer = nullptr;
 };
 
-/// Layers connected to an acyclic graph. Is itself a layer, so models nest.
+/// Layers connected to an acyclic graph. Is itself a layer, so models nest. Threads may share a
+/// model: its runs take turns.
 class Model : public Layer {
  public:
   /// From symbols that layers::Input made to symbols that depend on them alone.
@@ -188,10 +190,26 @@ class Model : public Layer {
   Model();
   /// Replaces the structure, or throws and changes nothing.
   void connect(Symbols inputs, Symbols outputs);
+  /// Held while compile() or a new structure replaces what runs use; throws while one is under way.
+  [[nodiscard]] std::unique_lock<std::recursive_mutex> change(std::string_view where);
 
  private:
   friend class Trainer;
   friend class Predictor;
+  /// Held by fit, evaluate and predict. Runs of different threads take turns; an observer may start
+  /// one inside another.
+  class Run {
+   public:
+    explicit Run(Model& model);
+    ~Run() { --runs_; }
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+
+   private:
+    std::unique_lock<std::recursive_mutex> lock_;
+    int& runs_;
+  };
+
   Trainer& require_trainer(std::string_view where) const;
 
   Symbols inputs_, outputs_;
@@ -200,6 +218,8 @@ class Model : public Layer {
   VariablePtr random_state_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<class Predictor> predictor_;
+  std::recursive_mutex use_;
+  int runs_ = 0;  ///< under way; guarded by use_
 };
 
 /// A chain of layers. Without an Input at the front the shape comes from build_for() or the first
