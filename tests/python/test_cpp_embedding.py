@@ -1,4 +1,4 @@
-"""A C++ program outside of the project, built against the installed package, and models that cross the border."""
+"""A C++ program outside of the project, built against the installed package; models that cross."""
 
 import shutil
 import subprocess
@@ -28,7 +28,11 @@ def programs(tmp_path_factory):
     assert cmake, "cmake is needed: it is among the build requirements of the tests"
     folder = tmp_path_factory.mktemp("cpp")
     package = run(sys.executable, "-m", "chainrule", "--cmake-dir").strip()
-    run(cmake, "-S", ROOT / "tests" / "install", "-B", folder, f"-Dchainrule_DIR={package}")
+    ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or shutil.which("ninja")
+    run(
+        cmake, "-S", ROOT / "tests" / "install", "-B", folder, "-G", "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-Dchainrule_DIR={package}",
+    )  # fmt: skip
     begin = time.perf_counter()
     run(cmake, "--build", folder)
     assert time.perf_counter() - begin < 20, "two examples, each within 10 s"
@@ -66,7 +70,8 @@ def test_cpp_loads_what_python_saved(programs, tmp_path):
     hidden = keras.layers.Dense(32, activation="gelu")(inputs)
     outputs = keras.layers.Dense(10)(keras.layers.Concatenate()([hidden, inputs]))
     model = keras.Model(inputs, outputs)
-    model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="adam", loss=loss)
     model.fit(x_train.reshape(-1, 64) / 16, y_train, epochs=3, verbose=0)
     model.save(path)
     classes = [int(line) for line in run(programs / "predict", path, DATA).split()]
