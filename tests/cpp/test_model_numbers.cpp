@@ -109,6 +109,11 @@ TEST("lengths that are not known before the data come") {
   // Is it two samples, or one sample's axis? Only a last axis of length 1 may be left out.
   const Tensor flat(Shape{5}, DType::float32);
   CHECK_THROWS(model.predict({view_of(flat)}), "x must have shape (None, None)");
+
+  Sequential images({layers::Input({-1, -1, 3}), layers::Dense(4096)});
+  CHECK_EQ(images.outputs()[0].type.shape.str(), "(None, None, None, 4096)");
+  const Tensor image(Shape{2, 5, 4, 3}, DType::float32);
+  CHECK_EQ(images.predict({view_of(image)})[0].shape(), (Shape{2, 5, 4, 4096}));
 }
 
 TEST("an output that depends on the number of samples is refused") {

@@ -90,8 +90,9 @@ class Shape {
   bool operator==(const Shape& other) const;
 
   /// Two lengths that stand for "not known yet" while a layer is traced for its output shape: an
-  /// axis that differs between two traces depends on the batch. Primes, so that no layer has them.
-  static constexpr std::array<std::int64_t, 2> kUnknown = {1000003, 1000033};
+  /// axis that differs between two traces depends on the batch. Primes, so that hardly a layer has
+  /// them, and small enough for three such axes, as of images, beside one of 40,000.
+  static constexpr std::array<std::int64_t, 2> kUnknown = {30011, 30013};
 
  private:
   std::array<std::int64_t, kMaxRank> dims_{};
