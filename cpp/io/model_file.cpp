@@ -54,6 +54,7 @@ NamedTensors tensors_of(const Model& model) {
   std::set<std::string> used;
   std::set<const Variable*> seen;
   name_weights(model, "", used, seen, weights);
+  if (model.compiled()) model.trainer()->parameters();  // may move the weights
   NamedTensors result;
   std::map<const Variable*, std::string> name_of_weight;
   for (const auto& [name, variable] : weights) {
@@ -64,11 +65,6 @@ NamedTensors tensors_of(const Model& model) {
   if (!model.compiled()) return result;
 
   const FlatParameters& parameters = model.trainer()->parameters();
-  for (auto& [name, tensor] : result) {  // making them flat has moved weights
-    for (const VariablePtr& variable : parameters.variables) {
-      if (name_of_weight[variable.get()] == name) tensor = variable->value;
-    }
-  }
   const Optimizer& optimizer = *model.compile_options().optimizer;
   result.emplace_back("optimizer/iterations", optimizer.iterations()->value);
   result.emplace_back("optimizer/learning_rate", optimizer.rate()->value);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graph/op.h"
+#include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 #include "runtime/plan.h"
 #include "transform/passes.h"
@@ -169,6 +170,7 @@ const Tensor& Program::output(int i) const {
 bool Program::run() {
   State& state = *state_;
   const Exec exec{state.threads > 0 ? state.threads : default_threads()};
+  const FlushDenormals flush;
   const Step* step = state.steps.data();
   const Step* const update = step + state.first_update;
   const Step* const end = step + state.steps.size();

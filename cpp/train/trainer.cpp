@@ -62,8 +62,8 @@ const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
   if (parameters_.holds(variables)) return parameters_;
   if (parameters_.flat != nullptr && variables != parameters_.variables) {
-    fail("fit",
-         "the set of trainable weights has changed: call compile() again",
+    fail("Model",
+         "the set of trainable weights has changed since compile(): call it again",
          {{"model", "'" + model_.name + "'"}});
   }
   parameters_ = FlatParameters::gather(variables);
