@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
+#include <typeinfo>
 
 #include "nn/catalog.h"
 
@@ -107,7 +107,9 @@ std::string Configurable::repr() const {
   for (const Kind kind :
        {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
     for (const ClassInfo& info : catalog().classes(kind)) {
-      if (info.name == class_name()) defaults = list_fields(*info.make());
+      if (info.name != class_name()) continue;
+      const std::shared_ptr<Configurable> made = info.make();  // a loss and a metric share names
+      if (typeid(*made) == typeid(*this)) defaults = list_fields(*made);
     }
   }
   const Json all = config();

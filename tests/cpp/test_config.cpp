@@ -7,6 +7,7 @@
 #include "chainrule/initializers.h"
 #include "chainrule/layers.h"
 #include "chainrule/losses.h"
+#include "chainrule/metrics.h"
 #include "chainrule/optimizers.h"
 #include "test.h"
 
@@ -189,6 +190,8 @@ TEST("repr shows what differs from the defaults") {
   CHECK_EQ(optimizers::SGD({.learning_rate = 0.1, .nesterov = true})->repr(),
            "SGD(learning_rate=0.1, nesterov=True)");
   CHECK_EQ(initializer("he_normal")->repr(), "HeNormal()");
+  CHECK_EQ(loss("mse")->repr(), "MeanSquaredError()");  // a metric has the same name
+  CHECK_EQ(metric("mean_squared_error")->repr(), "MeanSquaredError()");
   const LayerPtr layer = layers::Dense(
       3, {.activation = "relu", .kernel_initializer = initializer("he_normal"), .name = "d"});
   CHECK_EQ(layer->repr(),
