@@ -152,9 +152,12 @@ std::string metadata_of(const TensorFile& file, std::string_view key, const std:
 /// Copies the file's tensors into the model's, which must be the same set. Optimizer state may be
 /// left out.
 void restore(const NamedTensors& places, const TensorFile& file, bool with_optimizer) {
+  std::set<std::string> known;
+  for (const auto& [name, place] : places) known.insert(name);
   std::map<std::string, const Tensor*> stored;
   for (const auto& [name, tensor] : file.tensors) {
-    if (with_optimizer || !name.starts_with("optimizer/")) stored[name] = &tensor;
+    const bool left_out = !with_optimizer && name.starts_with("optimizer/");
+    if (!left_out || known.contains(name)) stored[name] = &tensor;  // a layer may have that name
   }
   for (const auto& [name, place] : places) {
     const auto found = stored.find(name);
@@ -167,8 +170,6 @@ void restore(const NamedTensors& places, const TensorFile& file, bool with_optim
     }
   }
   if (stored.size() != places.size()) {
-    std::set<std::string> known;
-    for (const auto& [name, place] : places) known.insert(name);
     for (const auto& [name, tensor] : stored) {
       if (!known.contains(name))
         invalid("load_model", "the model has no such tensor", {{"tensor", "'" + name + "'"}});

@@ -93,6 +93,19 @@ TEST("a model loads without its training state") {
   CHECK(same(model->get_weights(), loaded->get_weights()));
 }
 
+TEST("a layer may be called as the optimizer's part of the file") {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory.file("model.safetensors");
+  const Setting setting;
+  Sequential model({layers::Input({6}), layers::Dense(3, {.name = "optimizer"})});
+  model.compile(
+      {.optimizer = optimizers::Adam(), .loss = {losses::SparseCategoricalCrossentropy(true)}});
+  model.fit(setting.data());
+  model.save(path);
+  for (const bool compile : {true, false})
+    CHECK(same(load_model(path, {}, compile)->get_weights(), model.get_weights()));
+}
+
 TEST("files that hold another thing than the model say so") {
   const test::TemporaryDirectory directory;
   const std::string path = directory.file("model.safetensors");
