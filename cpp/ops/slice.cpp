@@ -1,5 +1,7 @@
 // A box out of a tensor, and a tensor in a larger box of zeros: each is the other's gradient.
 
+#include <algorithm>
+
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "kernels/copy.h"
@@ -101,7 +103,8 @@ const OpDef pad_op{
 }  // namespace
 
 Value slice(Value x, const Lengths& start, const Lengths& length) {
-  const bool whole = length == dims_of(x.shape()) && start == Lengths(length.size(), 0);
+  const bool whole = length == dims_of(x.shape()) && start.size() == length.size() &&
+                     std::all_of(start.begin(), start.end(), [](auto n) { return n == 0; });
   return whole ? x : x.graph().add1(slice_op, {x}, {{"start", start}, {"length", length}});
 }
 
