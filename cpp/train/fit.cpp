@@ -51,6 +51,7 @@ void Trainer::run_epoch(Mode mode,
                         std::int64_t epoch,
                         RunObserver* observer) {
   const std::int64_t count = data.x[0].shape[0];
+  batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   const ArrayView weight_view{weights.data(), Shape{count}, DType::float32, -1};
   const Exec exec{default_threads()};

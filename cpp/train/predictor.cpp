@@ -75,6 +75,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
   check_arrays(x, types_of(model_.inputs()), model_.input_names(), "x", "predict");
 
   const Exec exec{default_threads()};
+  batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   Ticker ticker(observer, Progress::Phase::predict, steps);
   std::vector<Tensor> results;

@@ -162,3 +162,62 @@ TEST("a sample weight that is not a number is named") {
   data.sample_weight = view_of(weights);
   CHECK_THROWS(model.fit(data), "sample_weight of sample 7 holds nan");
 }
+
+TEST("losses of several outputs: their weights, the samples' weights, one step by hand") {
+  const auto line = [] {
+    return layers::Dense(1, {.use_bias = false, .kernel_initializer = initializer("ones")});
+  };
+  const Symbol in = layers::Input({2});
+  const LayerPtr a = line(), b = line();
+  Model model({in}, {a(in), b(in)});
+  MetricSpec weighted = "mae";
+  weighted.weighted = true;
+  model.compile({.optimizer = optimizers::SGD({.learning_rate = 0.1}),
+                 .loss = {"mse", "mae"},
+                 .metrics = {{"mae", weighted}, {}},
+                 .loss_weights = {2.0, 0.5}});
+  const Tensor x = Tensor::of<float>({2, 2}, {1, 2, 3, 4});
+  const Tensor y = Tensor::of<float>({2, 1}, {0, 1});
+  const Tensor w = Tensor::of<float>({2}, {1, 3});
+  const Data data{.x = {view_of(x)}, .y = {view_of(y), view_of(y)}, .sample_weight = view_of(w)};
+
+  // Predictions 3 and 7, errors 3 and 6. A loss is sum(w * value) / samples; a weighted metric is
+  // sum(w * value) / sum(w).
+  const Logs logs = model.test_on_batch(data);
+  const Logs expected = {{a->name + "_loss", (9.0 + 3 * 36) / 2},
+                         {a->name + "_mae", (3.0 + 6) / 2},
+                         {a->name + "_weighted_mae", (3.0 + 3 * 6) / 4},
+                         {b->name + "_loss", (3.0 + 3 * 6) / 2},
+                         {"loss", 2.0 * 58.5 + 0.5 * 10.5}};
+  CHECK_EQ(logs.size(), expected.size());
+  for (const auto& [name, value] : expected) {
+    bool found = false;
+    for (const auto& [log, result] : logs) {
+      if (log != name) continue;
+      found = true;
+      CHECK_CLOSE(result, value, 1e-6);
+    }
+    CHECK(found);
+  }
+
+  // d loss / d kernel = sum over samples of weight * slope * x / 2.
+  model.train_on_batch(data);
+  const auto kernel = [](const LayerPtr& layer) {
+    return layer->weights()[0]->value.data<float>();
+  };
+  CHECK_CLOSE(kernel(a)[0], 1 - 0.1 * 2.0 * (2 * 3 * 1 + 3 * 2 * 6 * 3) / 2, 1e-5);
+  CHECK_CLOSE(kernel(a)[1], 1 - 0.1 * 2.0 * (2 * 3 * 2 + 3 * 2 * 6 * 4) / 2, 1e-5);
+  CHECK_CLOSE(kernel(b)[0], 1 - 0.1 * 0.5 * (1 + 3 * 3) / 2, 1e-5);
+  CHECK_CLOSE(kernel(b)[1], 1 - 0.1 * 0.5 * (2 + 3 * 4) / 2, 1e-5);
+}
+
+TEST("a Dense layer takes inputs of every type") {
+  const Tensor x = Tensor::of<std::int32_t>({2, 2}, {1, 2, 3, 4});
+  for (const DType dtype : {DType::int32, DType::int64, DType::uint8, DType::float64}) {
+    Sequential model(
+        {layers::Input({2}, dtype), layers::Dense(1, {.kernel_initializer = initializer("ones")})});
+    const Tensor y = model.predict({view_of(x)})[0];
+    CHECK_EQ(y.dtype(), DType::float32);
+    CHECK_EQ(y.data<float>()[1], 7.0F);
+  }
+}

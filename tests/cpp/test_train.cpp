@@ -183,6 +183,10 @@ TEST("a batch larger than the data and a last batch of one") {
   model->fit(problem.classification(), {.batch_size = 1000, .epochs = 1});
   model->fit(problem.classification(), {.batch_size = 101, .epochs = 1});
   CHECK_EQ(model->predict({view_of(problem.x)}, 202)[0].shape().str(), "(203, 3)");
+
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  CHECK(model->fit(problem.classification(), {.batch_size = kMost})["loss"][0] > 0.0);
+  CHECK_EQ(model->predict({view_of(problem.x)}, kMost)[0].shape().str(), "(203, 3)");
 }
 
 TEST("a non-finite loss leaves the model as it was, unless told to ignore it") {

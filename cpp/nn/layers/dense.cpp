@@ -42,7 +42,7 @@ class Dense final : public UnaryLayer {
                   " to match kernel " + kernel.str(),
               {{"input", x.shape().str()}});
     }
-    Value y = matmul(x, context.graph.read(kernel_));
+    Value y = matmul(cast(x, kernel_->value.dtype()), context.graph.read(kernel_));
     if (bias_) y = y + context.graph.read(bias_);
     return options.activation(y);
   }
