@@ -55,7 +55,8 @@ class Reader final : public Fields {
     try {
       set(*value);
     } catch (const InvalidArgument& error) {
-      invalid(where_, "argument '" + info.name + "': " + error.message());
+      // The inner message has its own end.
+      throw InvalidArgument("[" + where_ + "] argument '" + info.name + "': " + error.message());
     }
   }
 

@@ -107,6 +107,20 @@ TEST("lone numbers are lists of one, null is nothing, integers are numbers") {
   CHECK_EQ(sample.activation.name, "linear");
 }
 
+TEST("an error inside an argument ends as it does alone") {
+  const Json initializer =
+      Json::object({{"class_name", "RandomNormal"}, {"config", Json::object({{"stddev", -1}})}});
+  std::string message;
+  try {
+    layers::make("Dense", {{"units", 1}, {"kernel_initializer", initializer}});
+  } catch (const Error& error) {
+    message = error.message();
+  }
+  CHECK_EQ(message,
+           "[Dense] argument 'kernel_initializer': [RandomNormal] argument 'stddev': [stddev] the "
+           "value must not be negative. Received: stddev=-1");
+}
+
 TEST("errors of configurations name the class and the argument") {
   CHECK_THROWS(configured({}), "[Sample] the argument 'units' is required");
   CHECK_THROWS(configured({{"units", 1}, {"ratte", 0.1}}),
