@@ -1,10 +1,13 @@
 // The configuration of a model as JSON, and back.
 //
-//   Sequential  {"name", "trainable", "layers": [spec...]}              the Input first, if there
-//   is one Functional  {"name", "trainable", "layers": [spec...],              a layer's name is
-//   its identity
-//                "calls": [{"layer": name, "inputs": [[call, output]...]}...],   each after those
-//                it reads "inputs": [call...], "outputs": [[call, output]...]}
+//   Sequential  {"name", "trainable",
+//                "layers": [spec...]}                            the Input first, if there is one
+//   Functional  {"name", "trainable",
+//                "layers": [spec...],                            a layer's name is its identity
+//                "calls": [{"layer": name,
+//                           "inputs": [[call, output]...]}...],  each after those it reads
+//                "inputs": [call...],
+//                "outputs": [[call, output]...]}
 
 #include <map>
 

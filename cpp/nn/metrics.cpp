@@ -33,8 +33,7 @@ Value mean_from(Value x, int first) {
 
 }  // namespace
 
-// --- Metric
-// ------------------------------------------------------------------------------------------------
+// --- Metric -------------------------------------------------------------------------------------
 
 void Metric::base_fields(Fields& f) { f("name", name, "Name of the metric in logs."); }
 
@@ -51,8 +50,7 @@ void Metric::reset() {
   for (const VariablePtr& variable : state_) variable->value.data<double>()[0] = 0.0;
 }
 
-// --- MeanMetric
-// --------------------------------------------------------------------------------------------
+// --- MeanMetric ---------------------------------------------------------------------------------
 
 MeanMetric::MeanMetric() : total_(add_state("total")), count_(add_state("count")) {}
 
@@ -85,8 +83,7 @@ void MeanMetric::add_to(Graph& graph, Value total, Value count) {
   graph.assign(count_, graph.read(count_) + cast(count, DType::float64));
 }
 
-// --- by name
-// -----------------------------------------------------------------------------------------------
+// --- by name ------------------------------------------------------------------------------------
 
 MetricPtr metric(const Json& spec) {
   const auto result = std::static_pointer_cast<Metric>(deserialize(Kind::metrics, spec));

@@ -34,9 +34,9 @@ constexpr int kMaxThreads = 256;
 /// while another thread has the workers. Denormals are zero inside fn.
 void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn fn);
 
-/// Threads a program uses unless told otherwise: CHAINRULE_NUM_THREADS, else the smallest of the
-/// affinity mask and the container's CPU quota, as they are at the first call. Throws InvalidArgument when CHAINRULE_NUM_THREADS
-/// is not an integer from 1 to kMaxThreads.
+/// Threads a program uses unless told otherwise: CHAINRULE_NUM_THREADS as it is now, else the
+/// smaller of the affinity mask and the container's CPU quota, as they were at the first call.
+/// Throws InvalidArgument when CHAINRULE_NUM_THREADS is not an integer from 1 to kMaxThreads.
 int default_threads();
 
 }  // namespace chainrule

@@ -113,8 +113,7 @@ TEST("reductions: NaN, ties, nothing") {
   CHECK_EQ(columns[1], 0.0F);
 }
 
-// --- softmax
-// -------------------------------------------------------------------------------------------
+// --- softmax ------------------------------------------------------------------------------------
 
 TEST("softmax and its relatives agree with their formulas") {
   const Int layouts[][3] = {

@@ -110,8 +110,7 @@ Tensor fresh(const LayerPtr& layer, const std::vector<Tensor>& x, bool training 
   return apply(layer, x, training);
 }
 
-// --- the contract
-// ----------------------------------------------------------------------------------------------
+// --- the contract -------------------------------------------------------------------------------
 
 TEST("every layer has a case") {
   // Input layers and models are tested with models: they are never called alone.
@@ -214,8 +213,7 @@ TEST("a model with the layer learns") {
   }
 }
 
-// --- values
-// ------------------------------------------------------------------------------------------------------
+// --- values -------------------------------------------------------------------------------------
 
 Tensor numbers(const Shape& shape, double first = 0) {
   std::vector<double> values;
@@ -305,8 +303,7 @@ TEST("merging layers broadcast") {
   check(layers::Average(), 3, [](std::vector<double> v) { return (v[0] + v[1] + v[2]) / 3; });
 }
 
-// --- dropout
-// -----------------------------------------------------------------------------------------------------
+// --- dropout ------------------------------------------------------------------------------------
 
 TEST("Dropout zeroes its rate and scales the rest, in training only") {
   Tensor x({100, 200}, DType::float32);
@@ -357,8 +354,7 @@ TEST("noise shapes and seeds of Dropout") {
   CHECK(!test::same_bits(seeded(1), seeded(Json())));
 }
 
-// --- errors
-// ------------------------------------------------------------------------------------------------------
+// --- errors -------------------------------------------------------------------------------------
 
 /// The layer called with float32 inputs of these shapes.
 void call(const LayerPtr& layer, const std::vector<Shape>& shapes) {

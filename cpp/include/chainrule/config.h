@@ -58,8 +58,8 @@ extern const Rule positive, not_negative, unit_interval /* [0, 1) */,
 /// What is known of a field.
 struct FieldInfo {
   std::string name;
-  std::string
-      type;  ///< Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
+  /// Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
+  std::string type;
   std::string doc;
   bool required = false;  ///< has no default
   Json default_value;
@@ -123,8 +123,7 @@ std::vector<FieldInfo> list_fields(Configurable& object);
 /// have been set, so do this to a new object.
 void configure(Configurable& object, const Json& config);
 
-// --- plain field types
-// ------------------------------------------------------------------------------------
+// --- plain field types --------------------------------------------------------------------------
 
 template <>
 struct FieldType<bool> {
@@ -173,8 +172,7 @@ struct FieldType<std::optional<T>> {
   }
 };
 
-// --- the catalog
-// ------------------------------------------------------------------------------------------
+// --- the catalog --------------------------------------------------------------------------------
 
 /// What kinds of things there are. Names are Keras's modules.
 enum class Kind : std::uint8_t { layers, losses, metrics, optimizers, initializers };

@@ -81,8 +81,7 @@ struct FieldType<Activation> {
   static Activation read(const Json& v);  ///< null is "linear"
 };
 
-// --- symbolic tensors
-// -------------------------------------------------------------------------------------
+// --- symbolic tensors ---------------------------------------------------------------------------
 
 /// One use of a layer in a functional model.
 struct LayerCall;
@@ -108,8 +107,7 @@ struct LayerCall {
   ~LayerCall();
 };
 
-// --- the base of all layers
-// -------------------------------------------------------------------------------
+// --- the base of all layers ---------------------------------------------------------------------
 
 class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
  public:
@@ -204,12 +202,11 @@ void reset_layer_names();
 /// The next automatic name for a class: "dense", "dense_1"...
 std::string next_layer_name(std::string_view class_name);
 
-// --- the layers, as functions that make them
-// --------------------------------------------------------------
+// --- the layers, as functions that make them ----------------------------------------------------
 
 namespace layers {
 
-/// Fields that every layer has.
+/// What a Dense layer takes beside its units; Keras's defaults.
 struct DenseOptions {
   Activation activation = {};
   bool use_bias = true;

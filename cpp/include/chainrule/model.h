@@ -1,7 +1,9 @@
 // Models: graphs of layers that can be trained, evaluated, used, saved and loaded.
 //
-//     Sequential model({layers::Input({64}), layers::Dense(64, {.activation = "relu"}),
-//     layers::Dense(10)}); model.compile({.optimizer = optimizers::Adam(),
+//     Sequential model({layers::Input({64}),
+//                       layers::Dense(64, {.activation = "relu"}),
+//                       layers::Dense(10)});
+//     model.compile({.optimizer = optimizers::Adam(),
 //                    .loss = {losses::SparseCategoricalCrossentropy(true)},
 //                    .metrics = {{"accuracy"}}});
 //     History history = model.fit({.x = {x}, .y = {y}}, {.epochs = 5});

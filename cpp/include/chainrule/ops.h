@@ -65,8 +65,7 @@ Value clip(Value x, Operand low, Operand high);
 /// x as it is, through which no gradient flows.
 Value stop_gradient(Value x);
 
-// --- reductions
-// ------------------------------------------------------------------------------------------
+// --- reductions ---------------------------------------------------------------------------------
 
 /// Axes to reduce; empty: all of them.
 using Axes = std::vector<std::int64_t>;
@@ -99,16 +98,14 @@ Value softmax_cross_entropy(Value logits, Value target);
 /// NaN.
 Value sparse_softmax_cross_entropy(Value logits, Value labels);
 
-// --- linear algebra
-// --------------------------------------------------------------------------------------
+// --- linear algebra -----------------------------------------------------------------------------
 
 /// Matrix product over the last two axes, leading axes broadcast: (..., m, k) x (..., k, n) ->
 /// (..., m, n); rank 1 operands as in NumPy. The flags read an operand with its last two axes
 /// exchanged.
 Value matmul(Value a, Value b, bool transpose_a = false, bool transpose_b = false);
 
-// --- shape
-// -----------------------------------------------------------------------------------------------
+// --- shape --------------------------------------------------------------------------------------
 
 /// Same elements, row-major order; one length may be -1. No copy.
 Value reshape(Value x, const std::vector<std::int64_t>& shape);
@@ -137,8 +134,7 @@ Value pack(const std::vector<Value>& xs,
            const std::vector<std::int64_t>& offsets,
            std::int64_t size);
 
-// --- indexing
-// --------------------------------------------------------------------------------------------
+// --- indexing -----------------------------------------------------------------------------------
 
 /// Rows of x by integer indices: (n, ...) [indices] -> indices.shape + (...). An index outside [0,
 /// n) gives a row of NaN (zeros for integers): checked inputs never have one.
@@ -148,8 +144,7 @@ Value scatter_add(Value updates, Value indices, std::int64_t rows);
 /// Labels (...) -> (..., classes) with a 1 at the label; a label outside [0, classes) gives zeros.
 Value one_hot(Value labels, std::int64_t classes, DType dtype = DType::float32);
 
-// --- creation
-// --------------------------------------------------------------------------------------------
+// --- creation -----------------------------------------------------------------------------------
 
 Value full(Graph& graph, const Shape& shape, double value, DType dtype = DType::float32);
 Value zeros_like(Value x);

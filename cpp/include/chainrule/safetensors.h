@@ -1,9 +1,10 @@
 // The safetensors file format (https://github.com/huggingface/safetensors): named tensors and a map
 // of strings in one file. It knows nothing of models.
 //
-//   8 bytes    length of the header, little-endian, at most 100 MB
-//   header     JSON: {"__metadata__": {string: string}, name: {"dtype", "shape", "data_offsets"},
-//   ...} data       the tensors' bytes, row-major and little-endian, without gaps
+//   8 bytes   length of the header, little-endian, at most 100 MB
+//   header    JSON: {"__metadata__": {string: string},
+//                    name: {"dtype", "shape", "data_offsets"}, ...}
+//   data      the tensors' bytes, row-major and little-endian, without gaps
 #pragma once
 
 #include <string>

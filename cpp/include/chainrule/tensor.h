@@ -67,11 +67,11 @@ class Tensor {
   template <class T>
   [[nodiscard]] std::span<T> data() const;
 
-  /// A copy with memory of its own.
   /// Part of the same memory, `offset` bytes in (must lie inside).
   [[nodiscard]] Tensor window(const TensorType& type, std::size_t offset) const {
     return {type, buffer_, offset_ + offset};
   }
+  /// A copy with memory of its own.
   [[nodiscard]] Tensor clone() const;
   /// Same memory, other shape. Throws InvalidArgument when the sizes differ.
   [[nodiscard]] Tensor reshaped(const Shape& shape) const;
