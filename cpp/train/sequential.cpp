@@ -65,8 +65,8 @@ void Sequential::build(const std::vector<Shape>& input_shapes) {
   if (shape.rank() < 1)
     invalid("Sequential", "the input must have a batch axis", {{"input", shape.str()}});
   std::vector<std::int64_t> sample;
-  for (const std::int64_t length : shape.slice(1).dims())
-    sample.push_back(length == Shape::kUnknown[0] ? -1 : length);
+  for (int axis = 1; axis < shape.rank(); ++axis)
+    sample.push_back(shape[axis] == Shape::kUnknown[0] ? -1 : shape[axis]);
   const Symbol input = layers::Input(sample);
   connect({input}, {apply_chain(input, chain_)});
 }
