@@ -167,9 +167,10 @@ const Tensor& Program::output(int i) const {
   return state_->outputs.at(static_cast<std::size_t>(i));
 }
 
-bool Program::run() {
+bool Program::run(int threads) {
   State& state = *state_;
-  const Exec exec{state.threads > 0 ? state.threads : default_threads()};
+  if (threads <= 0) threads = state.threads > 0 ? state.threads : default_threads();
+  const Exec exec{threads};
   const FlushDenormals flush;
   const Step* step = state.steps.data();
   const Step* const update = step + state.first_update;

@@ -82,7 +82,7 @@ void Trainer::run_epoch(Mode mode,
     for (const ArrayView& array : data.x) fill(array);
     for (const ArrayView& array : data.y) fill(array);
     if (!weights.empty()) fill(weight_view);
-    if (!finite || !program->program.run())
+    if (!finite || !program->program.run(exec.threads))
       report_nonfinite(mode, data, samples, first, n, index, epoch);
     ticker.end_batch(index, current_logs);
     if (mode == Mode::train && model_.stop_training) break;

@@ -86,7 +86,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     Program& batch = program(n, x);
     for (std::size_t i = 0; i < x.size(); ++i)
       gather_samples(exec, x[i], nullptr, first, n, batch.input(static_cast<int>(i)));
-    batch.run();
+    batch.run(exec.threads);
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
       const Tensor& output = batch.output(static_cast<int>(k));
       if (step == 0) results.emplace_back(output.shape().with(0, count), output.dtype());

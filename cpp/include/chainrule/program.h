@@ -18,7 +18,7 @@ struct ProgramOptions {
   bool simplify = true;      ///< see transform/passes.h
   bool fuse = true;          ///< element-wise chains in one pass
   bool reuse_memory = true;  ///< values share memory once dead, element-wise ops run in place
-  int threads = 0;           ///< upper bound; 0: default_threads() at the time of the run
+  int threads = 0;           ///< upper bound of every run; 0: default_threads()
   /// A floating scalar that run() tests before anything is written to a variable; none: no test.
   Value check = {};
 };
@@ -44,9 +44,10 @@ class Program {
   /// one.
   [[nodiscard]] const Tensor& output(int i) const;
 
-  /// Runs every instruction. Returns false, and leaves every variable as it was, when the checked
-  /// value is NaN or infinite.
-  bool run();
+  /// Runs every instruction on at most `threads` threads (0: ProgramOptions::threads, else
+  /// default_threads()). Returns false, and leaves every variable as it was, when the checked value
+  /// is NaN or infinite.
+  bool run(int threads = 0);
 
   /// Whether the variables still have the memory that the program was compiled for.
   [[nodiscard]] bool is_current() const;
