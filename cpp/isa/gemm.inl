@@ -26,7 +26,8 @@ struct VectorOf<double> {
 
 /// Elements of a vector.
 template <class T>
-constexpr int kWidth = static_cast<int>(sizeof(typename VectorOf<T>::type) / sizeof(T));
+constexpr int kWidth =
+    static_cast<int>(sizeof(typename VectorOf<T>::type)) / static_cast<int>(sizeof(T));
 
 template <class T>
 [[gnu::always_inline]] inline typename VectorOf<T>::type load(const T* p) {

@@ -58,7 +58,8 @@ int ElementwiseProgram::operand(const void* data, DType dtype, const Shape& shap
   for (int axis = shape.rank() - 1; fits && axis >= 0; --axis) {
     const Int length = shape[axis];
     fits = length == shape_[axis + missing] || length == 1;
-    strides[static_cast<std::size_t>(axis + missing)] = length == 1 ? 0 : stride;
+    strides[static_cast<std::size_t>(axis) + static_cast<std::size_t>(missing)] =
+        length == 1 ? 0 : stride;
     stride *= length;
   }
   if (!fits) {

@@ -83,7 +83,7 @@ void random_normal(const Exec& exec, T* out, Int n, const RandomState& state, T 
 
 template <class T>
 void random_bernoulli(const Exec& exec, T* out, Int n, const RandomState& state, double p) {
-  const auto limit = static_cast<std::uint64_t>(std::clamp(p, 0.0, 1.0) * 0x1p32 + 0.5);
+  const auto limit = static_cast<std::uint64_t>(std::llround(std::clamp(p, 0.0, 1.0) * 0x1p32));
   draw<float>(exec, n, state, [&](Int first, Int count, const std::uint32_t* words) {
     for (Int i = 0; i < count; ++i) out[first + i] = words[i] < limit ? T(1) : T(0);
   });

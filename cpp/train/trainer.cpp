@@ -153,7 +153,10 @@ void Trainer::resolve_metrics(const Data& data) {
       }
       const std::string log = spec.object ? object->name : spec.name;
       std::string shown = prefix + log;
-      if (spec.weighted && logs.contains(shown)) shown = prefix + "weighted_" + log;
+      if (spec.weighted && logs.contains(shown)) {
+        shown = prefix;
+        shown += "weighted_" + log;
+      }
       if (!logs.insert(shown).second) {
         invalid("compile",
                 "the metrics of an output must have different names, none of them 'loss'",

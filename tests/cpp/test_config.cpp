@@ -64,7 +64,7 @@ TEST("fields are read, written and listed") {
   CHECK(sample.fast && sample.validated);
   CHECK_EQ(sample.label, "b");
   CHECK_EQ(sample.axes.at(1), 2);
-  CHECK_EQ(sample.limit.value(), 2.0);
+  CHECK_EQ(sample.limit.value_or(0), 2.0);
   CHECK_EQ(sample.initial->class_name(), "HeNormal");
   CHECK_EQ(sample.activation.name, "relu");
   CHECK_EQ(

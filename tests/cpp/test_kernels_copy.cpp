@@ -69,7 +69,10 @@ TEST("broadcast, slice, insert, fill") {
   kernels::strided_copy(Exec{}, out, row, kernels::broadcast_copy(Shape{2, 2, 3}, Shape{3}, 4));
   for (int i = 0; i < 12; ++i) CHECK_EQ(out[i], static_cast<float>(i % 3 + 1));
   kernels::strided_copy(Exec{}, out, row, kernels::broadcast_copy(Shape{3, 4}, Shape{3, 1}, 4));
-  for (int i = 0; i < 12; ++i) CHECK_EQ(out[i], static_cast<float>(i / 4 + 1));
+  for (int i = 0; i < 12; ++i) {
+    const int line = i / 4;
+    CHECK_EQ(out[i], static_cast<float>(line + 1));
+  }
 
   std::vector<std::int64_t> x(60), part(2 * 2 * 3), back(60, -1);
   std::iota(x.begin(), x.end(), 0);

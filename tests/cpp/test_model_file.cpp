@@ -215,7 +215,7 @@ TEST("a file whose models double at every level is refused, not followed") {
     const std::string core = layers::ActivationLayer("relu", "level")->serialize().dump();
     const std::size_t at = text.find(core);
     const std::string before = text.substr(0, at), after = text.substr(at + core.size());
-    for (int i = 0; i < 5; ++i) text = before + text + after;
+    for (int i = 0; i < 5; ++i) text.insert(0, before).append(after);
   };
   CHECK_THROWS(load_model(changed(path, nest)), "connects more than");
 }

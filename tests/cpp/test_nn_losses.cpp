@@ -320,17 +320,20 @@ TEST("classes along another axis") {
   const Tensor x =
       Tensor::of<double>({2, 3, 2}, {1, 2, 0.5, 0.1, -1, 0.2, 0.7, 1.1, 0.4, -0.3, 0.9, 2});
   const Tensor label = Tensor::of<std::int32_t>({2, 2}, {0, 2, 1, 1});
+  const auto x_at = [&](int i) { return x.data<double>()[static_cast<std::size_t>(i)]; };
+  const auto label_at = [&](int i) {
+    return label.data<std::int32_t>()[static_cast<std::size_t>(i)];
+  };
   const auto lse = [&](int n, int k) {
     double total = 0;
-    for (int c = 0; c < 3; ++c)
-      total += std::exp(x.data<double>()[static_cast<std::size_t>(n * 6 + c * 2 + k)]);
+    for (int c = 0; c < 3; ++c) total += std::exp(x_at(n * 6 + c * 2 + k));
     return std::log(total);
   };
   double expected = 0;
   for (int n = 0; n < 2; ++n) {
     for (int k = 0; k < 2; ++k) {
-      const int c = label.data<std::int32_t>()[static_cast<std::size_t>(n * 2 + k)];
-      expected += (lse(n, k) - x.data<double>()[static_cast<std::size_t>(n * 6 + c * 2 + k)]) / 4;
+      const int c = label_at(n * 2 + k);
+      expected += (lse(n, k) - x_at(n * 6 + c * 2 + k)) / 4;
     }
   }
   const LossPtr sparse =

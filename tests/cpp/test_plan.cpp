@@ -188,7 +188,8 @@ class SymbolicRun {
 
   const Graph& graph_;
   const Plan& plan_;
-  std::byte* const arena_ = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 50);  // never touched
+  std::byte* const arena_ =                                   // never touched
+      reinterpret_cast<std::byte*>(std::uintptr_t{1} << 50);  // NOLINT(performance-no-int-to-ptr)
   std::map<const std::byte*, Tag> memory_;
   std::string error_;
 };

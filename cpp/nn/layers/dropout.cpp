@@ -24,8 +24,9 @@ struct FieldType<NoiseShape> {
   static NoiseShape read(const Json& v) {
     NoiseShape shape;
     for (const Json& length : v.as_array()) {
-      shape.push_back(FieldType<std::optional<std::int64_t>>::read(length));
-      if (shape.back() && *shape.back() <= 0) {
+      const auto given = FieldType<std::optional<std::int64_t>>::read(length);
+      shape.push_back(given);
+      if (given.value_or(1) <= 0) {
         invalid(
             "noise_shape", "every length must be positive or None", {{"noise_shape", v.dump()}});
       }
