@@ -79,7 +79,8 @@ class Line:
 
     def _write(self, start: str, text: str) -> None:
         if self.live:
-            text = text[: max(shutil.get_terminal_size().columns - 1, 20)]
+            columns = shutil.get_terminal_size().columns or 80  # 0: the terminal does not say
+            text = text[: max(columns - 1, 20)]
         self.stream.write(start + text + " " * (self.written - len(text)))
         self.stream.flush()
         self.written = len(text) if self.live else 0
