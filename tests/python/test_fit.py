@@ -89,6 +89,23 @@ def test_pandas_like_objects_are_arrays():
     assert_same(trained(X), trained(Frame()))
 
 
+def test_predicting_in_a_loop_leaves_memory_flat():
+    code = """
+    import resource
+    import chainrule, numpy as np
+    x = np.ones((1, 64), "float32")
+    model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(10)])
+    for _ in range(1000):
+        model.predict(x, verbose=0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(100_000):
+        model.predict(x, verbose=0)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert used < 512, f"{used} KB more after 100,000 calls"
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
 def test_float32_is_not_copied():
     x = np.zeros((200_000, 100), "float32")
     y = np.zeros((200_000, 1), "float32")
