@@ -1,5 +1,9 @@
 #include "chainrule/tensor.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -43,18 +47,34 @@ To convert(From x) {
 
 }  // namespace
 
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+/// Large buffers start on a huge page.
+std::align_val_t alignment_of(std::size_t bytes) {
+  return std::align_val_t{bytes >= kHugePage / 2 ? kHugePage : kAlignment};
+}
+
+}  // namespace
+
 Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
-  data_ =
-      static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow));
+  const bool large = bytes >= kHugePage / 2;
+  const std::size_t room = large ? (bytes + kHugePage - 1) / kHugePage * kHugePage : bytes;
+  data_ = static_cast<std::byte*>(::operator new(room, alignment_of(bytes), std::nothrow));
   if (data_ == nullptr) {
     fail("memory",
          "the system must have enough memory for the buffer",
          {{"bytes", std::to_string(bytes)}});
   }
+#if defined(__linux__)
+  // A hint: matrices whose rows lie pages apart would otherwise miss the TLB row by row.
+  if (large) (void)madvise(data_, room, MADV_HUGEPAGE);
+#endif
   std::memset(data_, 0, bytes);
 }
 
-Buffer::~Buffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+Buffer::~Buffer() { ::operator delete(data_, alignment_of(bytes_)); }
 
 Tensor::Tensor(TensorType type) : type_(type), buffer_(std::make_shared<Buffer>(type.bytes())) {}
 
