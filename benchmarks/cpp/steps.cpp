@@ -1,7 +1,8 @@
 // Time of whole training steps from C++, one line of CSV each: the dense models that
 // benchmarks/python/compare.py compares with other frameworks.
 //
-//   bench_steps [SECONDS_PER_MODEL]        CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply
+//   bench_steps [SECONDS_PER_MODEL [NAME]]  CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply; only models
+//                                           whose name contains NAME
 
 #include <algorithm>
 #include <chrono>
@@ -74,6 +75,7 @@ void run(const Workload& work, double seconds) {
 
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 1.0;
+  const std::string only = argc > 2 ? argv[2] : "";
   std::puts("model,batch,median_ms,min_ms");
   for (const Workload& work : std::vector<Workload>{
            {"logreg 64-10", {64, 10}, 32, false},
@@ -81,6 +83,7 @@ int main(int argc, char** argv) {
            {"mlp 784-128-10", {784, 128, 10}, 32, false},
            {"mlp 784-512-256-10", {784, 512, 256, 10}, 128, false},
            {"autoencoder 784-128-32-128-784", {784, 128, 32, 128, 784}, 128, true}}) {
+    if (std::string(work.name).find(only) == std::string::npos) continue;
     run(work, seconds);
   }
   return 0;
