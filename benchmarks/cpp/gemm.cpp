@@ -4,6 +4,8 @@
 //   bench_gemm THREADS [chainrule | eigen | peak | LIBRARY]
 //
 // LIBRARY is a shared library with a BLAS. benchmarks/python/gemm.py runs all of them in turn.
+#include "blas/gemm.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,7 +13,6 @@
 #include <memory>
 #include <string>
 
-#include "blas/gemm.h"
 #include "chainrule/tensor.h"
 #include "measure.h"
 #include "peers/peers.h"
@@ -23,11 +24,22 @@ using namespace chainrule;
 class OwnGemm : public peers::Gemm {
  public:
   explicit OwnGemm(int threads) : exec_{threads} {}
-  void run(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c)
-      override {
-    const std::size_t bytes = blas::gemm_scratch_bytes<float>(m, n, k);
+  void run(
+      bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
+    const blas::Gemm<float> gemm{.trans_a = ta,
+                                 .trans_b = tb,
+                                 .m = m,
+                                 .n = n,
+                                 .k = k,
+                                 .a = a,
+                                 .lda = ta ? m : k,
+                                 .b = b,
+                                 .ldb = tb ? k : n,
+                                 .c = c,
+                                 .ldc = n};
+    const std::size_t bytes = blas::gemm_scratch_bytes(gemm);
     if (scratch_->bytes() < bytes) scratch_ = std::make_unique<Buffer>(bytes);
-    blas::gemm(exec_, ta, tb, m, n, k, a, ta ? m : k, b, tb ? k : n, c, n, false, scratch_->data());
+    blas::gemm(exec_, gemm, scratch_->data());
   }
 
  private:
@@ -47,12 +59,12 @@ struct Case {
 };
 // The products of dense layers, forward and backward, and of convolutions.
 constexpr Case kCases[] = {
-    {kNN, 128, 512, 784},   {kNN, 128, 256, 512},   {kTN, 784, 512, 128},  {kNN, 1024, 1024, 1024},
-    {kNN, 4096, 64, 576},   {kNN, 16384, 32, 288},  {kNN, 32, 64, 64},     {kNN, 128, 10, 256},
-    {kNN, 1, 512, 784},     {kNT, 128, 512, 256},   {kTN, 512, 256, 128},  {kNT, 32, 64, 64},
-    {kTN, 64, 64, 32},      {kNN, 32, 128, 784},    {kTN, 784, 128, 32},   {kNT, 128, 256, 10},
-    {kTN, 256, 10, 128},    {kNN, 32, 10, 64},      {kTN, 64, 10, 32},     {kNN, 512, 512, 512},
-    {kNN, 128, 784, 128},   {kNT, 128, 128, 784},   {kTN, 128, 784, 128}};
+    {kNN, 128, 512, 784}, {kNN, 128, 256, 512},  {kTN, 784, 512, 128}, {kNN, 1024, 1024, 1024},
+    {kNN, 4096, 64, 576}, {kNN, 16384, 32, 288}, {kNN, 32, 64, 64},    {kNN, 128, 10, 256},
+    {kNN, 1, 512, 784},   {kNT, 128, 512, 256},  {kTN, 512, 256, 128}, {kNT, 32, 64, 64},
+    {kTN, 64, 64, 32},    {kNN, 32, 128, 784},   {kTN, 784, 128, 32},  {kNT, 128, 256, 10},
+    {kTN, 256, 10, 128},  {kNN, 32, 10, 64},     {kTN, 64, 10, 32},    {kNN, 512, 512, 512},
+    {kNN, 128, 784, 128}, {kNT, 128, 128, 784},  {kTN, 128, 784, 128}};
 
 Tensor random_matrix(int rows, int columns) {
   Tensor t(Shape{rows, columns}, DType::float32);

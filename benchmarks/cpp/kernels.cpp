@@ -1,4 +1,4 @@
-// GEMM in GFLOP/s and element-wise functions in GB/s, as CSV: what,shape,threads,value,unit. The
+// Element-wise functions in GB/s, as CSV: what,shape,threads,value,unit. The
 // value is the median of the repetitions.
 #include <algorithm>
 #include <chrono>
@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "blas/gemm.h"
 #include "chainrule/tensor.h"
 #include "isa/table.h"
 #include "kernels/elementwise.h"
@@ -53,37 +52,6 @@ Tensor random_like(const Shape& shape) {
   return t;
 }
 
-void bench_gemm(Int m, Int n, Int k, bool trans_a, bool trans_b) {
-  const Tensor a = random_like({m, k}), b = random_like({k, n}), c = random_like({m, n});
-  const Buffer scratch(blas::gemm_scratch_bytes<float>(m, n, k));
-  std::string name = std::string("gemm_") + (trans_a ? "t" : "n") + (trans_b ? "t" : "n");
-  for (int threads = 1; threads <= default_threads(); threads *= 2) {
-    const double time = seconds([&] {
-      blas::gemm(Exec{.threads = threads},
-                 trans_a,
-                 trans_b,
-                 m,
-                 n,
-                 k,
-                 a.data<float>().data(),
-                 trans_a ? m : k,
-                 b.data<float>().data(),
-                 trans_b ? k : n,
-                 c.data<float>().data(),
-                 n,
-                 false,
-                 scratch.data());
-    });
-    const double work =
-        2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-    print(name,
-          std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
-          threads,
-          work / time * 1e-9,
-          "GFLOP/s");
-  }
-}
-
 void bench_elementwise(const char* name, int code, int operands, Int n) {
   const Tensor a = random_like({n}), b = random_like({n}), c = random_like({n});
   for (int threads = 1; threads <= default_threads(); threads *= 2) {
@@ -105,18 +73,6 @@ void bench_elementwise(const char* name, int code, int operands, Int n) {
 
 int main() {
   std::printf("# instruction set: %s\nwhat,shape,threads,value,unit\n", isa::table().name);
-  bench_gemm(128, 512, 784, false, false);
-  bench_gemm(128, 784, 512, false, true);
-  bench_gemm(128, 256, 512, false, false);
-  bench_gemm(784, 512, 128, true, false);
-  bench_gemm(1024, 1024, 1024, false, false);
-  bench_gemm(32, 64, 64, false, false);
-  bench_gemm(32, 64, 64, false, true);
-  bench_gemm(64, 64, 32, true, false);
-  bench_gemm(128, 10, 256, false, false);
-  bench_gemm(128, 256, 10, false, true);
-  bench_gemm(1, 512, 784, false, false);
-  bench_gemm(1, 784, 512, false, true);
   for (const Int n : {1024, 65536, 4194304}) {
     bench_elementwise("add", isa::add_code, 2, n);
     bench_elementwise("relu", isa::relu_code, 1, n);

@@ -1,7 +1,8 @@
 // Time of whole training steps from C++, one line of CSV each: the dense models that
 // benchmarks/python/compare.py compares with other frameworks.
 //
-//   bench_steps [SECONDS_PER_MODEL [NAME]]  CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply; only models
+//   bench_steps [SECONDS_PER_MODEL [NAME]]  CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply; only
+//   models
 //                                           whose name contains NAME
 
 #include <algorithm>

@@ -87,57 +87,66 @@ template <class T>
 }
 #endif
 
+/// `count` elements, a whole vector or less of one.
 template <class T>
-using TileFn = void (*)(std::int64_t k,
-                        const T* a,
-                        std::int64_t a_step,
-                        const T* b,
-                        std::int64_t ldb,
-                        T* c,
-                        std::int64_t ldc,
-                        int last,
-                        bool accumulate);
+[[gnu::always_inline]] inline typename VectorOf<T>::type load_some(const T* p, std::int64_t count) {
+  return count >= kWidth<T> ? load(p) : load_part(p, static_cast<int>(count));
+}
 
-/// Rows x Vectors tile of C. `last` is the number of columns in the last vector (kPart) or unused.
-/// With kColumns, A's element (i, p) is a[i + p * a_step], else a[i * a_step + p].
+template <class T>
+[[gnu::always_inline]] inline void store_some(T* p,
+                                              typename VectorOf<T>::type v,
+                                              std::int64_t count) {
+  if (count >= kWidth<T>) {
+    store(p, v);
+  } else {
+    store_part(p, v, static_cast<int>(count));
+  }
+}
+
+template <class T>
+using TileFn = void (*)(const GemmTile<T>& t, const T* a, const T* b, T* c, int last);
+
+/// Rows x Vectors of C, from row a of the A_i and column b of the B_i on. `last` is the number of
+/// columns in the last vector (kPart) or unused. With kColumns, A is read by columns: a_row = 1.
 template <class T, int kRows, int kVectors, bool kColumns, bool kPart>
-void tile(std::int64_t k,
-          const T* a,
-          std::int64_t a_step,
-          const T* b,
-          std::int64_t ldb,
-          T* c,
-          std::int64_t ldc,
-          int last,
-          bool accumulate) {
+void tile(const GemmTile<T>& t, const T* first_a, const T* first_b, T* c, int last) {
   typedef typename VectorOf<T>::type V;
   constexpr int kWhole = kPart ? kVectors - 1 : kVectors;  // vectors without a mask
+  const std::int64_t k = t.k, a_step = kColumns ? t.a_col : t.a_row, ldb = t.ldb;
   V sum[kRows][kVectors] = {};
-  for (std::int64_t p = 0; p < k; ++p) {
-    V row[kVectors];
+  for (std::int64_t i = 0; i < t.reduce; ++i) {
+    const T* a = first_a + (t.a_offsets ? t.a_offsets[i] : 0);
+    const T* b = first_b + (t.b_offsets ? t.b_offsets[i] : 0);
+    for (std::int64_t p = 0; p < k; ++p) {
+      V row[kVectors];
 #pragma GCC unroll 8
-    for (int j = 0; j < kWhole; ++j) row[j] = load(b + j * kWidth<T>);
-    if constexpr (kPart) row[kWhole] = load_part(b + kWhole * kWidth<T>, last);
+      for (int j = 0; j < kWhole; ++j) row[j] = load(b + j * kWidth<T>);
+      if constexpr (kPart) row[kWhole] = load_part(b + kWhole * kWidth<T>, last);
 #pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const T element = kColumns ? a[i] : a[i * a_step];
+      for (int r = 0; r < kRows; ++r) {
+        const T element = kColumns ? a[r] : a[r * a_step];
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) sum[i][j] += element * row[j];
+        for (int j = 0; j < kVectors; ++j) sum[r][j] += element * row[j];
+      }
+      a += kColumns ? a_step : 1;
+      b += ldb;
     }
-    a += kColumns ? a_step : 1;
-    b += ldb;
   }
+  const T alpha = t.alpha, beta = t.beta;
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    T* out = c + i * ldc;
+  for (int r = 0; r < kRows; ++r) {
+    T* out = c + r * t.ldc;
 #pragma GCC unroll 8
     for (int j = 0; j < kWhole; ++j) {
       T* p = out + j * kWidth<T>;
-      store(p, accumulate ? load<T>(p) + sum[i][j] : sum[i][j]);
+      const V scaled = alpha * sum[r][j];
+      store(p, beta != 0 ? beta * load<T>(p) + scaled : scaled);
     }
     if constexpr (kPart) {
       T* p = out + kWhole * kWidth<T>;
-      store_part(p, accumulate ? load_part(p, last) + sum[i][kWhole] : sum[i][kWhole], last);
+      const V scaled = alpha * sum[r][kWhole];
+      store_part(p, beta != 0 ? beta * load_part(p, last) + scaled : scaled, last);
     }
   }
 }
@@ -186,20 +195,10 @@ template <class T>
 constexpr Tiles<T> kTiles = make_tiles<T>();
 
 template <class T>
-void gemm_tile(int m,
-               int n,
-               std::int64_t k,
-               const T* a,
-               std::int64_t a_row,
-               std::int64_t a_col,
-               const T* b,
-               std::int64_t ldb,
-               T* c,
-               std::int64_t ldc,
-               bool accumulate) {
-  const bool columns = a_row == 1;
-  const std::int64_t a_step = columns ? a_col : a_row;
+void gemm_tile(const GemmTile<T>& t) {
+  const bool columns = t.a_row == 1;
   // Rows are shared out evenly: 16 rows are 8 + 8, not 14 + 2.
+  const auto m = static_cast<int>(t.m), n = static_cast<int>(t.n);
   const int strips = (m + kMaxRows - 1) / kMaxRows;
   int widest = kMaxSteps - 1;
   while (!fits((m + strips - 1) / strips, widest)) --widest;
@@ -213,7 +212,7 @@ void gemm_tile(int m,
     for (int s = 0, i = 0; s < strips; ++s) {
       const int rows = (m - i + strips - s - 1) / (strips - s);
       const TileFn<T> run = kTiles<T>.at[rows - 1][step][columns][part];
-      run(k, a + i * a_row, a_step, b + j, ldb, c + i * ldc + j, ldc, last, accumulate);
+      run(t, t.a + i * t.a_row, t.b + j, t.c + i * t.ldc + j, last);
       i += rows;
     }
     j += width;
@@ -232,75 +231,110 @@ template <class T>
 
 /// Rows x Columns dot products of length k.
 template <class T, int kRows, int kColumns>
-void dot_tile(std::int64_t k,
-              const T* a,
-              std::int64_t lda,
-              const T* b,
-              std::int64_t ldb,
-              T* c,
-              std::int64_t ldc,
-              bool accumulate) {
+void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
   typedef typename VectorOf<T>::type V;
   V sum[kRows][kColumns] = {};
-  const auto add = [&](auto get, std::int64_t p) __attribute__((always_inline)) {
+  for (std::int64_t p = 0; p < t.k; p += kWidth<T>) {
+    const std::int64_t count = t.k - p;
     V row[kColumns];
 #pragma GCC unroll 8
-    for (int j = 0; j < kColumns; ++j) row[j] = get(b + j * ldb + p);
+    for (int j = 0; j < kColumns; ++j) row[j] = load_some(b + j * t.ldb + p, count);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      const V element = get(a + i * lda + p);
+      const V element = load_some(a + i * t.a_row + p, count);
 #pragma GCC unroll 8
       for (int j = 0; j < kColumns; ++j) sum[i][j] += element * row[j];
     }
-  };
-  std::int64_t p = 0;
-  for (; p + kWidth<T> <= k; p += kWidth<T>) {
-    add([](const T* x) __attribute__((always_inline)) { return load(x); }, p);
-  }
-  if (p < k) {
-    const int rest = static_cast<int>(k - p);
-    add([rest](const T* x) __attribute__((always_inline)) { return load_part(x, rest); }, p);
   }
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kColumns; ++j) {
-      T& out = c[i * ldc + j];
-      out = (accumulate ? out : T(0)) + add_up<T>(sum[i][j]);
+      T& out = c[i * t.ldc + j];
+      const T scaled = t.alpha * add_up<T>(sum[i][j]);
+      out = t.beta != 0 ? t.beta * out + scaled : scaled;
     }
   }
 }
 
 template <class T, int kRows>
-void dot_rows(std::int64_t n,
-              std::int64_t k,
-              const T* a,
-              std::int64_t lda,
-              const T* b,
-              std::int64_t ldb,
-              T* c,
-              std::int64_t ldc,
-              bool accumulate) {
+void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
   constexpr int kColumns = 4;
   std::int64_t j = 0;
-  for (; j + kColumns <= n; j += kColumns) {
-    dot_tile<T, kRows, kColumns>(k, a, lda, b + j * ldb, ldb, c + j, ldc, accumulate);
-  }
-  for (; j < n; ++j) dot_tile<T, kRows, 1>(k, a, lda, b + j * ldb, ldb, c + j, ldc, accumulate);
+  for (; j + kColumns <= t.n; j += kColumns)
+    dot_tile<T, kRows, kColumns>(t, a, t.b + j * t.ldb, c + j);
+  for (; j < t.n; ++j) dot_tile<T, kRows, 1>(t, a, t.b + j * t.ldb, c + j);
 }
 
 template <class T>
-void gemm_dot(std::int64_t m,
-              std::int64_t n,
-              std::int64_t k,
-              const T* a,
-              std::int64_t lda,
-              const T* b,
-              std::int64_t ldb,
-              T* c,
-              std::int64_t ldc,
-              bool accumulate) {
+void gemm_dot(const GemmTile<T>& t) {
   std::int64_t i = 0;
-  for (; i + 2 <= m; i += 2) {
-    dot_rows<T, 2>(n, k, a + i * lda, lda, b, ldb, c + i * ldc, ldc, accumulate);
+  for (; i + 2 <= t.m; i += 2) dot_rows<T, 2>(t, t.a + i * t.a_row, t.c + i * t.ldc);
+  if (i < t.m) dot_rows<T, 1>(t, t.a + i * t.a_row, t.c + i * t.ldc);
+}
+
+/// c[j] (+)= sum over kRows rows of B.
+template <class T, int kRows>
+[[gnu::always_inline]] inline void add_rows(
+    std::int64_t n, const T* weights, const T* b, std::int64_t ldb, const T* beta, T* c) {
+  typedef typename VectorOf<T>::type V;
+  for (std::int64_t j = 0; j < n; j += kWidth<T>) {
+    const std::int64_t count = n - j;
+    V sum = *beta != 0 ? *beta * load_some(c + j, count) : V{};
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) sum += weights[r] * load_some(b + r * ldb + j, count);
+    store_some(c + j, sum, count);
   }
-  if (i < m) dot_rows<T, 1>(n, k, a + i * lda, lda, b, ldb, c + i * ldc, ldc, accumulate);
+}
+
+template <class T>
+void gemm_row(const GemmTile<T>& t) {
+  constexpr int kRows = 8;
+  constexpr std::int64_t kColumns = 1024;  // of C, which stay in the L1 cache
+  const T one = 1;
+  for (std::int64_t j = 0; j < t.n; j += kColumns) {
+    const std::int64_t columns = t.n - j < kColumns ? t.n - j : kColumns;
+    const T* beta = &t.beta;
+    const T* b = t.b + j;
+    const T* a = t.a;
+    std::int64_t p = 0;
+    const auto weights = [&](T* w, int rows) {
+      for (int r = 0; r < rows; ++r) w[r] = t.alpha * a[(p + r) * t.a_col];
+    };
+    T w[kRows];
+    for (; p + kRows <= t.k; p += kRows, beta = &one) {
+      weights(w, kRows);
+      add_rows<T, kRows>(columns, w, b + p * t.ldb, t.ldb, beta, t.c + j);
+    }
+    for (; p < t.k; ++p, beta = &one) {
+      weights(w, 1);
+      add_rows<T, 1>(columns, w, b + p * t.ldb, t.ldb, beta, t.c + j);
+    }
+  }
+}
+
+template <class T, int kVectors>
+void strip_sums(std::int64_t k, std::int64_t n, const T* b, std::int64_t ldb, bool first, T* sums) {
+  typedef typename VectorOf<T>::type V;
+  V sum[kVectors] = {};
+  for (std::int64_t p = 0; p < k; ++p) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j)
+      sum[j] += load_some(b + p * ldb + j * kWidth<T>, n - j * kWidth<T>);
+  }
+  for (int j = 0; j < kVectors; ++j) {
+    const std::int64_t count = n - j * kWidth<T>;
+    T* out = sums + j * kWidth<T>;
+    store_some(out, first ? sum[j] : load_some(out, count) + sum[j], count);
+  }
+}
+
+template <class T>
+void column_sums(
+    std::int64_t k, std::int64_t n, const T* b, std::int64_t ldb, bool first, T* sums) {
+  constexpr std::int64_t kStrip = 4 * kWidth<T>;
+  std::int64_t j = 0;
+  for (; j + kStrip <= n; j += kStrip) strip_sums<T, 4>(k, kStrip, b + j, ldb, first, sums + j);
+  for (; j < n; j += kWidth<T>) {
+    const std::int64_t rest = n - j < kWidth<T> ? n - j : kWidth<T>;
+    strip_sums<T, 1>(k, rest, b + j, ldb, first, sums + j);
+  }
 }

@@ -40,6 +40,8 @@ FloatKernels<T> float_kernels() {
           .nr = 2 * kWidth<T>,
           .gemm_tile = gemm_tile<T>,
           .gemm_dot = gemm_dot<T>,
+          .gemm_row = gemm_row<T>,
+          .column_sums = column_sums<T>,
           .transpose = transpose<T>,
           .sum = sum<T>,
           .exp_sum = exp_sum<T>,

@@ -30,23 +30,24 @@ enum Elementwise : int {
 using ElementwiseFn =
     void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* out);
 
-/// C (m x n, rows ldc apart) = (accumulate ? C : 0) + A B, summed over k >= 0 in order.
+/// C (m x n) = alpha * sum_i A_i B_i + beta * C: what every matrix product is made of.
 ///
-/// Element (i, p) of A is a[i * a_row + p * a_col], one of the two strides being 1. Row p of B is
-/// at b + p * ldb and contiguous. Nothing outside these elements is read or written; without
-/// `accumulate` C is not read.
+/// Element (r, p) of A_i is a[a_offsets[i] + r * a_row + p * a_col], one of the two strides being
+/// 1; row p of B_i is at b + b_offsets[i] + p * ldb and contiguous. Null offsets are 0. With beta =
+/// 0, C is not read. Nothing outside these elements is read or written.
 template <class T>
-using GemmTile = void (*)(int m,
-                          int n,
-                          std::int64_t k,
-                          const T* a,
-                          std::int64_t a_row,
-                          std::int64_t a_col,
-                          const T* b,
-                          std::int64_t ldb,
-                          T* c,
-                          std::int64_t ldc,
-                          bool accumulate);
+struct GemmTile {
+  std::int64_t m, n, k;  ///< of each of the `reduce` products
+  std::int64_t reduce;
+  const std::int64_t *a_offsets, *b_offsets;
+  const T* a;
+  std::int64_t a_row, a_col;
+  const T* b;
+  std::int64_t ldb;
+  T* c;
+  std::int64_t ldc;
+  T alpha, beta;
+};
 
 /// The kernels of one floating type.
 template <class T>
@@ -54,19 +55,16 @@ struct FloatKernels {
   /// The tile in registers: at most mr x nr at a time. What is computed for an element of C does
   /// not depend on the tile it is in.
   int mr, nr;
-  GemmTile<T> gemm_tile;
-  /// C (m x n) = (accumulate ? C : 0) + A B^T for few rows: A (m x k) and B (n x k) are row-major,
-  /// and each element is one dot product of contiguous rows.
-  void (*gemm_dot)(std::int64_t m,
-                   std::int64_t n,
-                   std::int64_t k,
-                   const T* a,
-                   std::int64_t lda,
-                   const T* b,
-                   std::int64_t ldb,
-                   T* c,
-                   std::int64_t ldc,
-                   bool accumulate);
+  void (*gemm_tile)(const GemmTile<T>&);
+  /// The same with op(B) = B^T for few rows, as dot products of contiguous rows: row j of B is at
+  /// b + j * ldb. Takes one product, a_col = 1.
+  void (*gemm_dot)(const GemmTile<T>&);
+  /// The same for one row of A, in one pass over the rows of B: bound by memory, so B is read in
+  /// the order in which it lies. Takes one product, m = 1.
+  void (*gemm_row)(const GemmTile<T>&);
+  /// sums[j] = (first ? 0 : sums[j]) + sum over p of b[p * ldb + j]; B is k x n.
+  void (*column_sums)(
+      std::int64_t k, std::int64_t n, const T* b, std::int64_t ldb, bool first, T* sums);
   /// dst (cols x rows, rows ldd apart) = src^T, src (rows x cols, rows lds apart).
   void (*transpose)(std::int64_t rows,
                     std::int64_t cols,

@@ -115,39 +115,37 @@ std::vector<TensorType> infer_matmul(const Node& node) {
   return {{leading + Shape{length(a, flags.a, 2), length(b, flags.b, 1)}, node.in(0).dtype}};
 }
 
+template <class T>
+blas::Gemm<T> gemm_of(const Products& p, Flags t, const T* a, const T* b, T* c) {
+  return {.trans_a = t.a,
+          .trans_b = t.b,
+          .m = p.m,
+          .n = p.n,
+          .k = p.k,
+          .a = a,
+          .lda = t.a ? p.m : p.k,
+          .b = b,
+          .ldb = t.b ? p.k : p.n,
+          .c = c,
+          .ldc = p.n};
+}
+
+blas::Batch batch_of(const Products& p) { return {p.batch, p.a_stride, p.b_stride, p.m * p.n}; }
+
 Step lower_matmul(const LowerContext& call) {
   const Flags t = flags_of(call.node);
   return with_floating(call.node.in(0).dtype, [&]<class T>(T) -> Step {
-    const T *a = call.in<T>(0), *b = call.in<T>(1);
-    T* c = call.out<T>();
-    void* scratch = call.scratch;
     const Products p = products_of(call.node);
-    const std::int64_t lda = t.a ? p.m : p.k, ldb = t.b ? p.k : p.n;
-    if (p.batch == 1) {
-      return [=, m = p.m, n = p.n, k = p.k](const Exec& exec) {
-        blas::gemm<T>(exec, t.a, t.b, m, n, k, a, lda, b, ldb, c, n, false, scratch);
-      };
-    }
+    const blas::Gemm<T> gemm = gemm_of(p, t, call.in<T>(0), call.in<T>(1), call.out<T>());
+    void* scratch = call.scratch;
+    if (p.batch == 1) return [=](const Exec& exec) { blas::gemm(exec, gemm, scratch); };
     return [=](const Exec& exec) {
       for (const Products::Start& s : p.starts) {
-        blas::gemm_batched<T>(exec,
-                              t.a,
-                              t.b,
-                              p.batch,
-                              p.m,
-                              p.n,
-                              p.k,
-                              a + s.a,
-                              lda,
-                              p.a_stride,
-                              b + s.b,
-                              ldb,
-                              p.b_stride,
-                              c + s.c,
-                              p.n,
-                              p.m * p.n,
-                              false,
-                              scratch);
+        blas::Gemm<T> each = gemm;
+        each.a += s.a;
+        each.b += s.b;
+        each.c += s.c;
+        blas::gemm_batched(exec, each, batch_of(p), scratch);
       }
     };
   });
@@ -156,8 +154,8 @@ Step lower_matmul(const LowerContext& call) {
 std::size_t matmul_scratch_bytes(const Node& node) {
   const Products p = products_of(node);
   return with_floating(node.in(0).dtype, [&]<class T>(T) {
-    return p.batch == 1 ? blas::gemm_scratch_bytes<T>(p.m, p.n, p.k)
-                        : blas::gemm_batched_scratch_bytes<T>(p.batch, p.m, p.n, p.k);
+    return blas::gemm_batched_scratch_bytes(
+        gemm_of<T>(p, flags_of(node), nullptr, nullptr, nullptr), batch_of(p));
   });
 }
 

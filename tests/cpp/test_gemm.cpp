@@ -1,8 +1,11 @@
 // GEMM against a naive double loop, with NaN around every matrix: one read outside shows in the
 // result, one write outside in the guards.
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "base/philox.h"
@@ -54,9 +57,26 @@ struct Matrix {
   }
 };
 
+/// What is computed besides a plain product.
+struct Form {
+  double alpha = 1, beta = 0;
+  Int reduce = 1;
+  bool epilogue = false;  ///< bias and ReLU, times another matrix
+  bool b_sums = false;
+};
+
 struct Case {
-  bool trans_a, trans_b, accumulate;
+  bool trans_a, trans_b;
   Int m, n, k;
+  Form form;
+
+  [[nodiscard]] std::string str() const {
+    return "m, n, k = " + std::to_string(m) + ", " + std::to_string(n) + ", " + std::to_string(k) +
+           (trans_a ? " A^T" : "") + (trans_b ? " B^T" : "") +
+           " alpha = " + std::to_string(form.alpha) + " beta = " + std::to_string(form.beta) +
+           " reduce = " + std::to_string(form.reduce) + (form.epilogue ? " epilogue" : "") +
+           (form.b_sums ? " sums" : "");
+  }
 };
 
 /// Rounding of k products and sums, all below 1: k * eps with room for the order of summation.
@@ -65,77 +85,154 @@ double tolerance(Int k) {
   return (static_cast<double>(k) + 4) * std::numeric_limits<T>::epsilon();
 }
 
+/// The operands of a case, its meaning in plain loops, and its run.
 template <class T>
-void check_case(const Case& t) {
-  Matrix<T> a(t.trans_a ? t.k : t.m, t.trans_a ? t.m : t.k, (t.trans_a ? t.m : t.k) + 3, 1);
-  Matrix<T> b(t.trans_b ? t.n : t.k, t.trans_b ? t.k : t.n, (t.trans_b ? t.k : t.n) + 1, 2);
-  Matrix<T> c(t.m, t.n, t.n + 2, 3);
-  if (!t.accumulate) {
-    for (T& x : c.memory) x = std::numeric_limits<T>::quiet_NaN();
-  }
-  Matrix<T> two = c;
-  const Matrix<T> before = c;
-  const std::size_t bytes = blas::gemm_scratch_bytes<T>(t.m, t.n, t.k);
-  const Buffer scratch(bytes + 64);
-  std::memset(scratch.data(), 0xff, bytes + 64);  // NaN
-  blas::gemm(Exec{.threads = 1},
-             t.trans_a,
-             t.trans_b,
-             t.m,
-             t.n,
-             t.k,
-             a.data(),
-             a.line,
-             b.data(),
-             b.line,
-             c.data(),
-             c.line,
-             t.accumulate,
-             scratch.data());
-  blas::gemm(Exec{.threads = 2},
-             t.trans_a,
-             t.trans_b,
-             t.m,
-             t.n,
-             t.k,
-             a.data(),
-             a.line,
-             b.data(),
-             b.line,
-             two.data(),
-             two.line,
-             t.accumulate,
-             scratch.data());
-  double worst = 0;
-  for (Int i = 0; i < t.m; ++i) {
-    for (Int j = 0; j < t.n; ++j) {
-      double sum = t.accumulate ? const_cast<Matrix<T>&>(before).at(i, j) : 0;
-      for (Int p = 0; p < t.k; ++p) {
-        sum += static_cast<double>(t.trans_a ? a.at(p, i) : a.at(i, p)) *
-               static_cast<double>(t.trans_b ? b.at(j, p) : b.at(p, j));
-      }
-      const double error = std::abs(static_cast<double>(c.at(i, j)) - sum);
-      if (!(error <= worst)) worst = error;  // keeps NaN
+class Trial {
+ public:
+  explicit Trial(const Case& t)
+      : t_(t),
+        rows_a_(t.trans_a ? t.k : t.m),
+        rows_b_(t.trans_b ? t.n : t.k),
+        a_(t.form.reduce * rows_a_, t.trans_a ? t.m : t.k, (t.trans_a ? t.m : t.k) + 3, 1),
+        b_(t.form.reduce * rows_b_, t.trans_b ? t.k : t.n, (t.trans_b ? t.k : t.n) + 1, 2),
+        c_(t.m, t.n, t.n + 2, 3),
+        bias_(1, t.n, t.n, 4),
+        factor_(t.m, t.n, t.n, 5) {
+    for (Int i = 0; i < t.form.reduce; ++i) {
+      a_offsets_.push_back((t.form.reduce - 1 - i) * rows_a_ * a_.line);  // not in order of memory
+      b_offsets_.push_back(i * rows_b_ * b_.line);
     }
   }
-  bool guarded = c.guards_hold();
-  for (std::size_t i = bytes; i < bytes + 64; ++i) guarded &= scratch.data()[i] == std::byte{0xff};
-  const bool same =
-      std::memcmp(c.memory.data(), two.memory.data(), c.memory.size() * sizeof(T)) == 0;
-  if (!(worst <= tolerance<T>(t.k)) || !guarded || !same) {
+
+  struct Result {
+    Matrix<T> c, sums, calls;
+    bool scratch_holds;
+  };
+
+  Result run(int threads) {
+    Result result{c_, Matrix<T>(1, t_.n, t_.n, 6), Matrix<T>(t_.m, t_.n, t_.n, 7), true};
+    if (t_.form.beta == 0) {
+      for (T& x : result.c.memory) x = std::numeric_limits<T>::quiet_NaN();  // is not read
+    }
+    for (Int i = 0; i < t_.m; ++i) {
+      for (Int j = 0; j < t_.n; ++j) result.calls.at(i, j) = 0;
+    }
+    const auto epilogue = [&](Int i0, Int j0, Int m, Int n) {
+      for (Int i = i0; i < i0 + m; ++i) {
+        for (Int j = j0; j < j0 + n; ++j) {
+          result.calls.at(i, j) += 1;
+          T& x = result.c.at(i, j);
+          x = std::max(x + bias_.at(0, j), T(0)) * factor_.at(i, j);
+        }
+      }
+    };
+    blas::Gemm<T> gemm{.trans_a = t_.trans_a,
+                       .trans_b = t_.trans_b,
+                       .m = t_.m,
+                       .n = t_.n,
+                       .k = t_.k,
+                       .a = a_.data(),
+                       .lda = a_.line,
+                       .b = b_.data(),
+                       .ldb = b_.line,
+                       .c = result.c.data(),
+                       .ldc = result.c.line,
+                       .alpha = static_cast<T>(t_.form.alpha),
+                       .beta = static_cast<T>(t_.form.beta),
+                       .reduce = t_.form.reduce};
+    if (t_.form.reduce > 1) {
+      gemm.a_offsets = a_offsets_.data();
+      gemm.b_offsets = b_offsets_.data();
+    }
+    if (t_.form.epilogue) gemm.epilogue = epilogue;
+    if (t_.form.b_sums) gemm.b_sums = result.sums.data();
+    const std::size_t bytes = blas::gemm_scratch_bytes(gemm);
+    const Buffer scratch(bytes + 64);
+    std::memset(scratch.data(), 0xff, bytes + 64);  // NaN
+    blas::gemm(Exec{.threads = threads}, gemm, scratch.data());
+    for (std::size_t i = bytes; i < bytes + 64; ++i)
+      result.scratch_holds &= scratch.data()[i] == std::byte{0xff};
+    return result;
+  }
+
+  /// The largest error of `result` against loops in double; NaN if there is one.
+  double error(Result& result) {
+    double worst = 0;
+    const auto see = [&](double got, double expected) {
+      const double error = std::abs(got - expected);
+      if (!(error <= worst)) worst = error;
+    };
+    for (Int i = 0; i < t_.m; ++i) {
+      for (Int j = 0; j < t_.n; ++j) {
+        double x = t_.form.beta == 0 ? 0 : t_.form.beta * static_cast<double>(c_.at(i, j));
+        double sum = 0;
+        for (Int r = 0; r < t_.form.reduce; ++r) {
+          for (Int p = 0; p < t_.k; ++p) sum += a_of(r, i, p) * b_of(r, p, j);
+        }
+        x += t_.form.alpha * sum;
+        if (t_.form.epilogue)
+          x = std::max(x + static_cast<double>(bias_.at(0, j)), 0.0) *
+              static_cast<double>(factor_.at(i, j));
+        see(result.c.at(i, j), x);
+        see(result.calls.at(i, j), t_.form.epilogue ? 1 : 0);
+      }
+    }
+    for (Int j = 0; j < t_.n && t_.form.b_sums && t_.m > 0; ++j) {
+      double sum = 0;
+      for (Int r = 0; r < t_.form.reduce; ++r) {
+        for (Int p = 0; p < t_.k; ++p) sum += b_of(r, p, j);
+      }
+      see(result.sums.at(0, j), sum);
+    }
+    return worst;
+  }
+
+ private:
+  double a_of(Int r, Int i, Int p) {
+    const T* a = a_.data() + a_offsets_[static_cast<std::size_t>(r)];
+    return t_.trans_a ? a[p * a_.line + i] : a[i * a_.line + p];
+  }
+  double b_of(Int r, Int p, Int j) {
+    const T* b = b_.data() + b_offsets_[static_cast<std::size_t>(r)];
+    return t_.trans_b ? b[j * b_.line + p] : b[p * b_.line + j];
+  }
+
+  Case t_;
+  Int rows_a_, rows_b_;
+  Matrix<T> a_, b_, c_, bias_, factor_;
+  std::vector<Int> a_offsets_, b_offsets_;
+};
+
+template <class T>
+void check_case(const Case& t) {
+  Trial<T> trial(t);
+  auto one = trial.run(1), two = trial.run(2);
+  const double worst = trial.error(one);
+  const bool guarded = one.c.guards_hold() && one.sums.guards_hold() && one.scratch_holds;
+  const auto same_bits = [](const Matrix<T>& x, const Matrix<T>& y) {
+    return std::memcmp(x.memory.data(), y.memory.data(), x.memory.size() * sizeof(T)) == 0;
+  };
+  const bool same = same_bits(one.c, two.c) && same_bits(one.sums, two.sums);
+  if (!(worst <= tolerance<T>(t.k * t.form.reduce)) || !guarded || !same) {
     test::report({__FILE__, __LINE__, "gemm"},
-                 "m, n, k = " + std::to_string(t.m) + ", " + std::to_string(t.n) + ", " +
-                     std::to_string(t.k) + (t.trans_a ? " A^T" : "") + (t.trans_b ? " B^T" : "") +
-                     (t.accumulate ? " accumulate" : "") + ": error " + std::to_string(worst) +
+                 t.str() + ": error " + std::to_string(worst) +
                      (guarded ? "" : ", guards overwritten") +
                      (same ? "" : ", depends on threads"));
   }
 }
 
+/// All flags, each with another form.
 template <class T>
 void check_all_flags(Int m, Int n, Int k) {
-  for (int flags = 0; flags < 8; ++flags) {
-    check_case<T>({(flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, m, n, k});
+  const Form forms[] = {{},
+                        {.alpha = -0.5, .beta = 1},
+                        {.beta = 0.75, .epilogue = true},
+                        {.reduce = 3},
+                        {.b_sums = true},
+                        {.alpha = 0.25, .reduce = 2, .epilogue = true, .b_sums = true}};
+  for (int flags = 0; flags < 4; ++flags) {
+    for (const Form& form : forms)
+      check_case<T>({(flags & 1) != 0, (flags & 2) != 0, m, n, k, form});
   }
 }
 
@@ -170,15 +267,79 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
   }
 }
 
+TEST("gemm: nothing is read with alpha = 0") {
+  for (const Int m : {1, 5, 20}) {
+    Matrix<float> a(m, 9, 9, 1), b(9, 33, 33, 2), c(m, 33, 33, 3);
+    const Matrix<float> before = c;
+    for (Matrix<float>* x : {&a, &b}) {
+      for (float& value : x->memory) value = std::numeric_limits<float>::quiet_NaN();
+    }
+    blas::Gemm<float> gemm{.m = m,
+                           .n = 33,
+                           .k = 9,
+                           .a = a.data(),
+                           .lda = 9,
+                           .b = b.data(),
+                           .ldb = 33,
+                           .c = c.data(),
+                           .ldc = 33,
+                           .alpha = 0,
+                           .beta = 1};
+    const Buffer scratch(blas::gemm_scratch_bytes(gemm));
+    blas::gemm(Exec{}, gemm, scratch.data());
+    CHECK(std::memcmp(c.memory.data(), before.memory.data(), c.memory.size() * sizeof(float)) == 0);
+  }
+}
+
+TEST("gemm: matrix times vector, strided or not") {
+  for (const bool trans_a : {false, true}) {
+    for (const Int x_line : {1, 3}) {
+      for (const Int y_line : {1, 2}) {
+        for (const Int m : {2, 7, 64, 500}) {
+          constexpr Int k = 37;
+          Matrix<double> a(trans_a ? k : m, trans_a ? m : k, (trans_a ? m : k) + 2, 1);
+          Matrix<double> x(k, 1, x_line, 2), y(m, 1, y_line, 3);
+          const blas::Gemm<double> gemm{.trans_a = trans_a,
+                                        .m = m,
+                                        .n = 1,
+                                        .k = k,
+                                        .a = a.data(),
+                                        .lda = a.line,
+                                        .b = x.data(),
+                                        .ldb = x_line,
+                                        .c = y.data(),
+                                        .ldc = y_line};
+          const Buffer scratch(blas::gemm_scratch_bytes(gemm));
+          blas::gemm(Exec{.threads = 2}, gemm, scratch.data());
+          for (Int i = 0; i < m; ++i) {
+            double sum = 0;
+            for (Int p = 0; p < k; ++p) sum += (trans_a ? a.at(p, i) : a.at(i, p)) * x.at(p, 0);
+            CHECK_CLOSE(y.at(i, 0), sum, tolerance<double>(k));
+          }
+          CHECK(y.guards_hold());
+        }
+      }
+    }
+  }
+}
+
 TEST("gemm: NaN and infinity pass through") {
   constexpr Int n = 20;
   Matrix<float> a(n, n, n, 1), b(n, n, n, 2), c(n, n, n, 3);
   a.at(3, 4) = std::numeric_limits<float>::quiet_NaN();
   b.at(5, 7) = std::numeric_limits<float>::infinity();
   a.at(8, 5) = 0;
-  const Buffer scratch(blas::gemm_scratch_bytes<float>(n, n, n));
-  blas::gemm(
-      Exec{}, false, false, n, n, n, a.data(), n, b.data(), n, c.data(), n, false, scratch.data());
+  const blas::Gemm<float> gemm{.m = n,
+                               .n = n,
+                               .k = n,
+                               .a = a.data(),
+                               .lda = n,
+                               .b = b.data(),
+                               .ldb = n,
+                               .c = c.data(),
+                               .ldc = n};
+  const Buffer scratch(blas::gemm_scratch_bytes(gemm));
+  blas::gemm(Exec{}, gemm, scratch.data());
   for (Int i = 0; i < n; ++i) {
     for (Int j = 0; j < n; ++j) {
       const float x = c.at(i, j);
@@ -193,44 +354,28 @@ TEST("gemm: NaN and infinity pass through") {
 
 TEST("gemm: a batch is its products one by one") {
   constexpr Int m = 9, n = 21, k = 11;
-  for (const Int batch : {0, 1, 3, 130}) {
+  for (const Int count : {0, 1, 3, 130}) {
     for (const bool shared : {false, true}) {
-      Matrix<float> a(batch * m, k, k, 1), b(shared ? n : batch * n, k, k, 2);
-      Matrix<float> c(batch * m, n, n, 3), expected(batch * m, n, n, 3);
-      const Buffer scratch(blas::gemm_batched_scratch_bytes<float>(batch, m, n, k));
-      blas::gemm_batched(Exec{.threads = 2},
-                         false,
-                         true,
-                         batch,
-                         m,
-                         n,
-                         k,
-                         a.data(),
-                         k,
-                         m * k,
-                         b.data(),
-                         k,
-                         shared ? 0 : n * k,
-                         c.data(),
-                         n,
-                         m * n,
-                         false,
-                         scratch.data());
-      for (Int i = 0; i < batch; ++i) {
-        blas::gemm(Exec{},
-                   false,
-                   true,
-                   m,
-                   n,
-                   k,
-                   &a.at(i * m, 0),
-                   k,
-                   b.data() + (shared ? 0 : i * n * k),
-                   k,
-                   &expected.at(i * m, 0),
-                   n,
-                   false,
-                   scratch.data());
+      Matrix<float> a(count * m, k, k, 1), b(shared ? n : count * n, k, k, 2);
+      Matrix<float> c(count * m, n, n, 3), expected(count * m, n, n, 3);
+      blas::Gemm<float> gemm{.trans_b = true,
+                             .m = m,
+                             .n = n,
+                             .k = k,
+                             .a = a.data(),
+                             .lda = k,
+                             .b = b.data(),
+                             .ldb = k,
+                             .c = c.data(),
+                             .ldc = n};
+      const blas::Batch batch{count, m * k, shared ? 0 : n * k, m * n};
+      const Buffer scratch(blas::gemm_batched_scratch_bytes(gemm, batch));
+      blas::gemm_batched(Exec{.threads = 2}, gemm, batch, scratch.data());
+      for (Int i = 0; i < count; ++i) {
+        gemm.a = a.data() + i * batch.a_stride;
+        gemm.b = b.data() + i * batch.b_stride;
+        gemm.c = expected.data() + i * batch.c_stride;
+        blas::gemm(Exec{}, gemm, scratch.data());
       }
       CHECK(std::memcmp(c.memory.data(), expected.memory.data(), c.memory.size() * sizeof(float)) ==
             0);
@@ -252,35 +397,48 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             for (Int p = 0; p < k; ++p) {
               for (Int j = 0; j < n; ++j) bt.at(j, p) = b.at(p, j);
             }
-            Matrix<T> expected(m, n, n + 2, 3), rows = expected, columns = expected,
-                                                dots = expected;
-            isa::kernels<T>(isa::reference_table())
-                .gemm_tile(m,
-                           n,
-                           k,
-                           a.data(),
-                           a.line,
-                           1,
-                           b.data(),
-                           b.line,
-                           expected.data(),
-                           expected.line,
-                           true);
-            kernels.gemm_tile(
-                m, n, k, a.data(), a.line, 1, b.data(), b.line, rows.data(), rows.line, true);
-            kernels.gemm_tile(m,
-                              n,
-                              k,
-                              at.data(),
-                              1,
-                              at.line,
-                              b.data(),
-                              b.line,
-                              columns.data(),
-                              columns.line,
-                              true);
-            kernels.gemm_dot(
-                m, n, k, a.data(), a.line, bt.data(), bt.line, dots.data(), dots.line, true);
+            const Matrix<T> start(m, n, n + 2, 3);
+            Matrix<T> expected = start, rows = start, columns = start, dots = start;
+            isa::GemmTile<T> tile{.m = m,
+                                  .n = n,
+                                  .k = k,
+                                  .reduce = 1,
+                                  .a_offsets = nullptr,
+                                  .b_offsets = nullptr,
+                                  .a = a.data(),
+                                  .a_row = a.line,
+                                  .a_col = 1,
+                                  .b = b.data(),
+                                  .ldb = b.line,
+                                  .c = expected.data(),
+                                  .ldc = expected.line,
+                                  .alpha = T(0.5),
+                                  .beta = T(-0.75)};
+            isa::kernels<T>(isa::reference_table()).gemm_tile(tile);
+            tile.c = rows.data();
+            kernels.gemm_tile(tile);
+            tile.c = columns.data();
+            tile.a = at.data();
+            tile.a_row = 1;
+            tile.a_col = at.line;
+            kernels.gemm_tile(tile);
+            tile.c = dots.data();
+            tile.a = a.data();
+            tile.a_row = a.line;
+            tile.a_col = 1;
+            tile.b = bt.data();
+            tile.ldb = bt.line;
+            kernels.gemm_dot(tile);
+            if (m == 1 && k > 0) {
+              Matrix<T> row = start;
+              tile.c = row.data();
+              tile.b = b.data();
+              tile.ldb = b.line;
+              kernels.gemm_row(tile);
+              for (Int j = 0; j < n; ++j)
+                CHECK_CLOSE(row.at(0, j), expected.at(0, j), tolerance<T>(k));
+              CHECK(row.guards_hold());
+            }
             for (Int i = 0; i < m; ++i) {
               for (Int j = 0; j < n; ++j) {
                 CHECK_CLOSE(rows.at(i, j), expected.at(i, j), tolerance<T>(k));

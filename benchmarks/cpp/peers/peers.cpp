@@ -19,7 +19,8 @@ namespace {
 #ifdef HAVE_EIGEN
 class EigenGemm : public Gemm {
  public:
-  void run(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
+  void run(
+      bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
     using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     using Map = Eigen::Map<const Matrix>;
     Eigen::Map<Matrix> out(c, m, n);
@@ -50,16 +51,27 @@ class BlasGemm : public Gemm {
   }
 
   // Column-major: C^T = op(B)^T op(A)^T.
-  void run(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
+  void run(
+      bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
     const float one = 1, zero = 0;
     const int lda = ta ? m : k, ldb = tb ? k : n;
     sgemm_(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, b, &ldb, a, &lda, &zero, c, &n);
   }
 
  private:
-  using Sgemm = void (*)(const char*, const char*, const int*, const int*, const int*,
-                         const float*, const float*, const int*, const float*, const int*,
-                         const float*, float*, const int*);
+  using Sgemm = void (*)(const char*,
+                         const char*,
+                         const int*,
+                         const int*,
+                         const int*,
+                         const float*,
+                         const float*,
+                         const int*,
+                         const float*,
+                         const int*,
+                         const float*,
+                         float*,
+                         const int*);
   Sgemm sgemm_ = nullptr;
 };
 

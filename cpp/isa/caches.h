@@ -1,0 +1,17 @@
+// The sizes of the caches, which the kernels above the table cut their work by.
+#pragma once
+
+#include <cstdint>
+
+namespace chainrule::isa {
+
+/// Bytes of data cache that one core reaches.
+struct CacheSizes {
+  std::int64_t l1, l2;
+  std::int64_t l3;  ///< shared by several cores; that of L2 where there is none
+};
+
+/// Of this machine, found once; typical sizes where the system does not tell.
+const CacheSizes& cache_sizes();
+
+}  // namespace chainrule::isa
