@@ -21,6 +21,11 @@ struct ElementwiseChain final : AttrObject {
   std::vector<Instruction> instructions;
   std::vector<int> outputs;  ///< registers, in the order of the node's outputs
   std::vector<DType> input_dtypes;
+
+  [[nodiscard]] TensorType output_type(std::size_t k) const {
+    const auto i = static_cast<std::size_t>(outputs[k]) - input_dtypes.size();
+    return {shape, instructions[i].dtype};
+  }
 };
 
 }  // namespace chainrule

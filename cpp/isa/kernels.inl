@@ -30,6 +30,7 @@ namespace {
 #include "isa/math.inl"
 #include "isa/elementwise.inl"
 #include "isa/gemm.inl"
+#include "isa/optimize.inl"
 #include "isa/reduce.inl"
 #include "isa/transpose.inl"
 // clang-format on
@@ -45,6 +46,7 @@ FloatKernels<T> float_kernels() {
           .transpose = transpose<T>,
           .sum = sum<T>,
           .exp_sum = exp_sum<T>,
+          .adam = adam<T>,
           .max = max<T>};
 }
 

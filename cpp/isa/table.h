@@ -49,6 +49,21 @@ struct GemmTile {
   T alpha, beta;
 };
 
+/// One step of Adam: m += (g - m) * first, v += (g^2 - v) * second, p -= m alpha / (sqrt(v) +
+/// epsilon).
+template <class T>
+struct AdamRates {
+  T alpha, first, second, epsilon;
+};
+template <class T>
+struct AdamArrays {
+  const T *parameter, *gradient, *m, *v;
+};
+template <class T>
+struct AdamResults {
+  T *parameter, *m, *v;
+};
+
 /// The kernels of one floating type.
 template <class T>
 struct FloatKernels {
@@ -77,6 +92,8 @@ struct FloatKernels {
   T (*sum)(std::int64_t n, const T* x);
   /// sum of exp(x[i] - shift), which goes to out[i] unless out is null. out may be x.
   T (*exp_sum)(std::int64_t n, const T* x, T shift, T* out);
+  /// n elements; a result may be exactly one of the arrays.
+  void (*adam)(std::int64_t n, const AdamRates<T>&, const AdamArrays<T>&, AdamResults<T>);
   /// Largest element, NaN if there is one; n >= 1.
   T (*max)(std::int64_t n, const T* x);
 };

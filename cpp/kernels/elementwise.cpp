@@ -250,6 +250,28 @@ class ElementwiseRun {
     }
   }
 
+  /// Any n elements from row `row` and column `column` on, in blocks: a part of one row, or whole
+  /// rows.
+  void range(Int row, Int column, Int n) {
+    const Int length = program_.row_;
+    if (program_.whole_rows_ && column == 0 && n % length == 0) {
+      const Int most = program_.block_ / length;
+      for (const Int end = row + n / length; row < end; row += most)
+        block(row, 0, std::min(most, end - row) * length);
+      return;
+    }
+    for (Int done = 0; done < n;) {
+      const Int part = std::min({program_.block_, length - column, n - done});
+      block(row, column, part);
+      done += part;
+      column += part;
+      if (column == length) {
+        column = 0;
+        ++row;
+      }
+    }
+  }
+
   /// Elements [first, first + n) of the iteration; they lie in row `row` from `column` on, or are
   /// whole rows.
   void block(Int row, Int column, Int n) {
@@ -386,6 +408,16 @@ void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
       }
     });
   }
+}
+
+void run_elementwise_block(const ElementwiseProgram& program, Int i, Int j, Int rows, Int columns) {
+  const Int width = program.shape_[1];
+  ElementwiseRun run(program);
+  const auto range = [&](Int first, Int n) {
+    run.range(first / program.row_, first % program.row_, n);
+  };
+  if (columns == width) return range(i * width, rows * width);
+  for (Int row = i; row < i + rows; ++row) range(row * width + j, columns);
 }
 
 }  // namespace chainrule::kernels

@@ -54,6 +54,8 @@ class ElementwiseProgram {
 
  private:
   friend void run_elementwise(const Exec& exec, const ElementwiseProgram& program);
+  friend void run_elementwise_block(
+      const ElementwiseProgram&, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
   friend class ElementwiseRun;
 
   static constexpr int kInput = -1;   ///< an operand read where it is
@@ -102,5 +104,13 @@ class ElementwiseProgram {
 
 /// Runs a prepared program. Outputs do not depend on the number of threads.
 void run_elementwise(const Exec& exec, const ElementwiseProgram& program);
+
+/// Runs a prepared program over a matrix on its rows [i, i + rows) and columns [j, j + columns)
+/// alone, on this thread.
+void run_elementwise_block(const ElementwiseProgram& program,
+                           std::int64_t i,
+                           std::int64_t j,
+                           std::int64_t rows,
+                           std::int64_t columns);
 
 }  // namespace chainrule::kernels

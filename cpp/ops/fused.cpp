@@ -14,12 +14,8 @@ const ElementwiseChain& chain_of(const Node& node) {
 
 std::vector<TensorType> infer(const Node& node) {
   const ElementwiseChain& chain = chain_of(node);
-  const std::size_t first = node.inputs.size();
   std::vector<TensorType> types;
-  for (const int output : chain.outputs) {
-    types.push_back(
-        {chain.shape, chain.instructions[static_cast<std::size_t>(output) - first].dtype});
-  }
+  for (std::size_t k = 0; k < chain.outputs.size(); ++k) types.push_back(chain.output_type(k));
   return types;
 }
 
@@ -42,13 +38,23 @@ Step run(kernels::ElementwiseProgram program) {
 }
 
 Step lower(const LowerContext& call) {
-  const ElementwiseChain& chain = chain_of(call.node);
+  std::vector<TensorType> types;
+  for (const Value& input : call.node.inputs) types.push_back(input.type());
+  return run(program_of(chain_of(call.node), call.inputs, types, call.outputs));
+}
+
+}  // namespace
+
+const OpDef fused_op{.name = "fused", .kind = OpKind::elementwise, .infer = infer, .lower = lower};
+
+kernels::ElementwiseProgram program_of(const ElementwiseChain& chain,
+                                       std::span<std::byte* const> inputs,
+                                       std::span<const TensorType> input_types,
+                                       std::span<std::byte* const> outputs) {
   kernels::ElementwiseProgram program(chain.shape);
   std::vector<int> registers;  // of the chain -> of the program
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const TensorType& type = call.node.in(static_cast<int>(i));
-    registers.push_back(program.operand(call.inputs[i], type.dtype, type.shape));
-  }
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    registers.push_back(program.operand(inputs[i], input_types[i].dtype, input_types[i].shape));
   for (const ElementwiseChain::Instruction& instruction : chain.instructions) {
     std::array<int, 3> args = instruction.args;
     for (int& arg : args) {
@@ -56,15 +62,10 @@ Step lower(const LowerContext& call) {
     }
     registers.push_back(apply(program, *instruction.op, args, instruction.dtype));
   }
-  for (std::size_t k = 0; k < chain.outputs.size(); ++k) {
-    program.output(registers[static_cast<std::size_t>(chain.outputs[k])], call.outputs[k]);
-  }
-  return run(std::move(program));
+  for (std::size_t k = 0; k < chain.outputs.size(); ++k)
+    program.output(registers[static_cast<std::size_t>(chain.outputs[k])], outputs[k]);
+  return program;
 }
-
-}  // namespace
-
-const OpDef fused_op{.name = "fused", .kind = OpKind::elementwise, .infer = infer, .lower = lower};
 
 Step lower_elementwise(const LowerContext& call) {
   kernels::ElementwiseProgram program(call.node.out().shape);

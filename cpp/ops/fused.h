@@ -1,8 +1,12 @@
-// One pass over any number of element-wise ops: what fusion makes, and how a single one runs.
+// What fusion makes: one pass over any number of element-wise ops, and matrix products that finish
+// their result while it is in cache.
 #pragma once
+
+#include <span>
 
 #include "graph/chain.h"
 #include "graph/op.h"
+#include "kernels/elementwise.h"
 
 namespace chainrule {
 
@@ -13,7 +17,20 @@ constexpr int kMaxChainInputs = 32;
 /// attrs: chain (ElementwiseChain). Its meaning is the ops of the chain, one after the other.
 extern const OpDef fused_op;
 
+/// A product of two matrices and what follows it at once. Inputs: a, b, more inputs of the chain.
+/// attrs: transpose_a, transpose_b as for matmul; chain (ElementwiseChain): register 0 is the
+/// product, the others the further inputs, or a null pointer if the product itself is the output;
+/// column_sums: whether the last output is sum(op(b), {0}). Outputs: those of the chain, and the
+/// sums.
+extern const OpDef fused_matmul_op;
+
 /// Lowering of every element-wise op: a chain of one.
 Step lower_elementwise(const LowerContext& call);
+
+/// A chain as a kernel program over this memory; not yet prepared.
+kernels::ElementwiseProgram program_of(const ElementwiseChain& chain,
+                                       std::span<std::byte* const> inputs,
+                                       std::span<const TensorType> input_types,
+                                       std::span<std::byte* const> outputs);
 
 }  // namespace chainrule

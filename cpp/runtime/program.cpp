@@ -1,6 +1,7 @@
 #include "chainrule/program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "graph/op.h"
@@ -179,6 +180,30 @@ bool Program::run(int threads) {
   if (state.check.defined() && !finite(state.check)) return false;
   for (; step != end; ++step) (*step)(exec);
   return true;
+}
+
+std::vector<double> Program::profile(int runs, int threads) {
+  using Clock = std::chrono::steady_clock;
+  State& state = *state_;
+  if (threads <= 0) threads = state.threads > 0 ? state.threads : default_threads();
+  const Exec exec{threads};
+  const FlushDenormals flush;
+  std::vector<std::vector<double>> times(state.steps.size());
+  for (int run = 0; run < runs; ++run) {
+    for (std::size_t i = 0; i < state.steps.size(); ++i) {
+      if (i == state.first_update && state.check.defined() && !finite(state.check)) return {};
+      const Clock::time_point begin = Clock::now();
+      state.steps[i](exec);
+      times[i].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    }
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& each : times) {
+    const auto middle = each.begin() + static_cast<std::ptrdiff_t>(each.size() / 2);
+    std::nth_element(each.begin(), middle, each.end());
+    medians.push_back(each.empty() ? 0 : *middle);
+  }
+  return medians;
 }
 
 bool Program::is_current() const {

@@ -12,6 +12,7 @@ const std::vector<OpCase>& op_cases() {
     add_matrix_cases(cases);
     add_shape_cases(cases);
     add_index_cases(cases);
+    add_update_cases(cases);
     return cases;
   }();
   return all;

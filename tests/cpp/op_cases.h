@@ -39,5 +39,6 @@ void add_reduction_cases(std::vector<OpCase>& cases);
 void add_matrix_cases(std::vector<OpCase>& cases);
 void add_shape_cases(std::vector<OpCase>& cases);
 void add_index_cases(std::vector<OpCase>& cases);
+void add_update_cases(std::vector<OpCase>& cases);
 
 }  // namespace chainrule::test

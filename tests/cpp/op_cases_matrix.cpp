@@ -1,5 +1,7 @@
 // Cases of matrix products.
 
+#include <cmath>
+
 #include "chainrule/ops.h"
 #include "op_cases.h"
 
@@ -133,6 +135,59 @@ void add_matrix_cases(std::vector<OpCase>& cases) {
                      return product(exchanged(v[0], true), exchanged(v[1], true), {});
                    },
                    5});
+
+  // Fusion makes one node of a product and what follows it; the large one has blocks of columns.
+  const auto dense =
+      [](const char* what, std::int64_t m, std::int64_t k, std::int64_t n, bool check) {
+        return OpCase{"fused_matmul",
+                      what,
+                      {{{m, k}, DType::float32, -1, 1}, {{k, n}, DType::float32, -0.1, 0.1}, {{n}}},
+                      [](const auto& v) { return chainrule::tanh(matmul(v[0], v[1]) + v[2]); },
+                      [](const std::vector<Array>& v) {
+                        const Array y = product(v[0], v[1], {});
+                        return make(y.shape, [&](const Index& at) {
+                          return std::tanh(y(at) + v[2]({at[1]}));
+                        });
+                      },
+                      k,
+                      check};
+      };
+  cases.push_back(dense("a dense layer", 13, 33, 19, true));
+  cases.push_back(dense("a large dense layer", 70, 150, 700, false));
+  cases.push_back({"fused_matmul",
+                   "the pre-activation is used, too",
+                   {{{9, 5}}, {{5, 40}}, {{9, 40}}},
+                   [](const auto& v) {
+                     const Value y = matmul(v[0], v[1]) * v[2];
+                     return sum(sigmoid(y), {1}) + sum(y, {1});
+                   },
+                   [](const std::vector<Array>& v) {
+                     const Array y = product(v[0], v[1], {});
+                     return make({9}, [&](const Index& at) {
+                       double total = 0;
+                       for (std::int64_t j = 0; j < 40; ++j) {
+                         const double x = y({at[0], j}) * v[2]({at[0], j});
+                         total += x + 1 / (1 + std::exp(-x));
+                       }
+                       return total;
+                     });
+                   },
+                   60});
+  cases.push_back(
+      {"fused_matmul",
+       "gradients of weights and bias",
+       {{{40, 7}}, {{40, 33}}},
+       [](const auto& v) { return sum(matmul(v[0], v[1], true), {0}) * sum(v[1], {0}); },
+       [](const std::vector<Array>& v) {
+         const Array y = product(exchanged(v[0], true), v[1], {});
+         return make({33}, [&](const Index& at) {
+           double products = 0, sums = 0;
+           for (std::int64_t i = 0; i < 7; ++i) products += y({i, at[0]});
+           for (std::int64_t i = 0; i < 40; ++i) sums += v[1]({i, at[0]});
+           return products * sums;
+         });
+       },
+       320});
 }
 
 }  // namespace chainrule::test

@@ -4,6 +4,7 @@
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/catalog.h"
+#include "ops/adam_update.h"
 
 namespace chainrule {
 namespace {
@@ -44,6 +45,15 @@ class Adam final : public Optimizer {
     const Value alpha = u.rate * sqrt(1.0 - power_of_step(beta_2)) / (1.0 - power_of_step(beta_1));
     Value& m = u.slots[0];
     Value& v = u.slots[1];
+    // What else is done to the arrays, fusion makes one pass of with the formula.
+    const bool alone = !amsgrad && !weight_decay && !clipvalue && !global_clipnorm;
+    if (alone) {
+      const AdamUpdate next =
+          adam_update(u.parameter, u.gradient, m, v, alpha, beta_1, beta_2, epsilon);
+      m = next.m;
+      v = next.v;
+      return next.parameter;
+    }
     m = m + (u.gradient - m) * (1.0 - beta_1);
     v = v + (square(u.gradient) - v) * (1.0 - beta_2);
     if (amsgrad) u.slots[2] = maximum(u.slots[2], v);

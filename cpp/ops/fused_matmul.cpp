@@ -1,0 +1,122 @@
+// A matrix product with its epilogue: fusion makes it of matmul, the element-wise ops that read the
+// product alone (bias, activation; in the backward pass the derivative of the activation), and the
+// sum that is the gradient of a bias.
+
+#include <memory>
+
+#include "blas/gemm.h"
+#include "ops/fused.h"
+#include "ops/lowering.h"
+
+namespace chainrule {
+namespace {
+
+/// Null: no chain.
+const ElementwiseChain* chain_of(const Node& node) {
+  return static_cast<const ElementwiseChain*>(
+      node.attrs.get<std::shared_ptr<const AttrObject>>("chain").get());
+}
+
+std::int64_t columns_of_b(const Node& node) {
+  return node.in(1).shape[node.attrs.get<bool>("transpose_b") ? 0 : 1];
+}
+
+std::vector<TensorType> infer(const Node& node) {
+  std::vector<TensorType> types;
+  const std::int64_t n = columns_of_b(node);
+  if (const ElementwiseChain* chain = chain_of(node)) {
+    for (std::size_t k = 0; k < chain->outputs.size(); ++k) types.push_back(chain->output_type(k));
+  } else {
+    const std::int64_t m = node.in(0).shape[node.attrs.get<bool>("transpose_a") ? 1 : 0];
+    types.push_back({Shape{m, n}, node.in(0).dtype});
+  }
+  if (node.attrs.get<bool>("column_sums")) types.push_back({Shape{n}, node.in(0).dtype});
+  return types;
+}
+
+template <class T>
+blas::Gemm<T> gemm_of(const Node& node, const T* a, const T* b, T* c, T* sums) {
+  const bool ta = node.attrs.get<bool>("transpose_a"), tb = node.attrs.get<bool>("transpose_b");
+  const Shape &in_a = node.in(0).shape, &in_b = node.in(1).shape;
+  const std::int64_t n = columns_of_b(node);
+  return {.trans_a = ta,
+          .trans_b = tb,
+          .m = in_a[ta ? 1 : 0],
+          .n = n,
+          .k = in_a[ta ? 0 : 1],
+          .a = a,
+          .lda = in_a[1],
+          .b = b,
+          .ldb = in_b[1],
+          .c = c,
+          .ldc = n,
+          .b_sums = sums};
+}
+
+/// The output whose memory the product itself takes before the chain turns it into the output: one
+/// of the product's dtype.
+std::size_t place_of_product(const Node& node) {
+  std::size_t k = 0;
+  while (node.outputs[k].dtype != node.in(0).dtype) ++k;
+  return k;
+}
+
+Step lower(const LowerContext& call) {
+  const Node& node = call.node;
+  const bool has_sums = node.attrs.get<bool>("column_sums");
+  const std::size_t chain_outputs = node.outputs.size() - (has_sums ? 1 : 0);
+  const std::size_t place = place_of_product(node);
+  return with_floating(node.in(0).dtype, [&]<class T>(T) -> Step {
+    blas::Gemm<T> gemm =
+        gemm_of<T>(node,
+                   call.in<T>(0),
+                   call.in<T>(1),
+                   call.out<T>(static_cast<int>(place)),
+                   has_sums ? call.out<T>(static_cast<int>(chain_outputs)) : nullptr);
+    void* scratch = call.scratch;
+    const ElementwiseChain* chain = chain_of(node);
+    if (chain == nullptr) return [=](const Exec& exec) { blas::gemm(exec, gemm, scratch); };
+
+    std::vector<std::byte*> inputs = {call.outputs[place]};
+    std::vector<TensorType> types = {{chain->shape, node.in(0).dtype}};
+    for (std::size_t i = 2; i < node.inputs.size(); ++i) {
+      inputs.push_back(call.inputs[i]);
+      types.push_back(node.inputs[i].type());
+    }
+    auto program = program_of(*chain, inputs, types, call.outputs.first(chain_outputs));
+    program.prepare();
+    // Both live as long as the step, which may be copied, and the product refers to its epilogue.
+    struct Fused {
+      kernels::ElementwiseProgram program;
+      blas::Gemm<T> gemm;
+    };
+    auto fused = std::make_shared<Fused>(Fused{std::move(program), gemm});
+    return [fused, scratch](const Exec& exec) {
+      const auto epilogue =
+          [&](std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) {
+            kernels::run_elementwise_block(fused->program, i, j, rows, columns);
+          };
+      blas::Gemm<T> gemm = fused->gemm;
+      gemm.epilogue = epilogue;
+      blas::gemm(exec, gemm, scratch);
+    };
+  });
+}
+
+std::size_t scratch_bytes(const Node& node) {
+  return with_floating(node.in(0).dtype, [&]<class T>(T) {
+    return blas::gemm_scratch_bytes(gemm_of<T>(node, nullptr, nullptr, nullptr, nullptr));
+  });
+}
+
+}  // namespace
+
+const OpDef fused_matmul_op{
+    .name = "fused_matmul", .infer = infer, .lower = lower, .scratch_bytes = scratch_bytes};
+
+std::span<const OpDef* const> fused_matmul_ops() {
+  static constexpr const OpDef* ops[] = {&fused_matmul_op};
+  return ops;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,205 @@
+#include "transform/grouping.h"
+
+#include <algorithm>
+#include <map>
+#include <queue>
+#include <set>
+#include <string_view>
+
+#include "graph/op.h"
+#include "ops/fused.h"
+
+namespace chainrule {
+namespace {
+
+bool contains(const std::vector<int>& sorted, int node) {
+  return std::binary_search(sorted.begin(), sorted.end(), node);
+}
+
+/// sum(x, {0}) of a matrix.
+bool is_column_sum(const Node& node) {
+  return node.op->name == std::string_view("sum") && node.in(0).shape.rank() == 2 &&
+         node.out().shape.rank() == 1 && node.attrs.get<std::int64_t>("first") == 0 &&
+         is_floating(node.in(0).dtype);
+}
+
+}  // namespace
+
+bool is_elementwise(const Node& node) {
+  return node.op->kind == OpKind::elementwise && node.outputs.size() == 1;
+}
+
+bool is_matrix_product(const Node& node) {
+  return node.op->name == std::string_view("matmul") && node.in(0).shape.rank() == 2 &&
+         node.in(1).shape.rank() == 2;
+}
+
+Grouping::Grouping(const Graph& graph,
+                   const std::vector<bool>& live,
+                   const std::vector<Value>& tracked)
+    : graph_(graph),
+      live_(live),
+      tracked_(static_cast<std::size_t>(graph.size()), false),
+      readers_(static_cast<std::size_t>(graph.size())) {
+  for (const Value& value : tracked) tracked_[static_cast<std::size_t>(value.node_index())] = true;
+  for (int i = 0; i < graph.size(); ++i) {
+    group_of_.push_back(i);
+    members_.push_back({i});
+    if (!is_live(i)) continue;
+    for (const Value& input : graph.node(i).inputs)
+      readers_[static_cast<std::size_t>(input.node_index())].push_back(i);
+  }
+  group_elementwise();
+  attach_epilogues();
+  attach_column_sums();
+}
+
+bool Grouping::leaves(int node) const {
+  const std::vector<int>& all = readers(node);
+  return tracked_[static_cast<std::size_t>(node)] ||
+         std::any_of(all.begin(), all.end(), [&](int reader) {
+           return group_of(reader) != group_of(node);
+         });
+}
+
+void Grouping::group_elementwise() {
+  for (int i = 0; i < graph_.size(); ++i) {
+    const Node& node = graph_.node(i);
+    if (!is_live(i) || !is_elementwise(node)) continue;
+    for (const Value& input : node.inputs) {
+      const Node& source = input.node();
+      if (is_elementwise(source) && source.out().shape == node.out().shape)
+        try_merge(group_of(input.node_index()), group_of(i));
+    }
+  }
+}
+
+/// Merges a matrix product with the element-wise group that alone reads it and has its shape. One
+/// output of the group must have the dtype of the product, which takes its memory first.
+void Grouping::attach_epilogues() {
+  std::vector<bool> has_product(static_cast<std::size_t>(graph_.size()), false);  // by group
+  for (int i = 0; i < graph_.size(); ++i) {
+    const Node& product = graph_.node(i);
+    if (!is_live(i) || !is_matrix_product(product) || tracked_[static_cast<std::size_t>(i)] ||
+        readers(i).empty())
+      continue;
+    const Node& reader = graph_.node(readers(i).front());
+    const int group = group_of(readers(i).front());
+    const bool read_by_one = std::all_of(
+        readers(i).begin(), readers(i).end(), [&](int each) { return group_of(each) == group; });
+    const bool fits = read_by_one && is_elementwise(reader) &&
+                      reader.out().shape == product.out().shape &&
+                      !has_product[static_cast<std::size_t>(group)];
+    const auto takes_its_memory = [&](int member) {
+      return leaves(member) && graph_.node(member).out().dtype == product.out().dtype;
+    };
+    if (!fits || std::none_of(members(group).begin(), members(group).end(), takes_its_memory))
+      continue;
+    has_product[static_cast<std::size_t>(group)] = try_merge(group, i);
+  }
+}
+
+/// Merges the sums of a matrix's columns with a product that reads all of the matrix: the gradients
+/// of bias and weights of a dense layer.
+void Grouping::attach_column_sums() {
+  for (int i = 0; i < graph_.size(); ++i) {
+    if (!is_live(i) || !is_column_sum(graph_.node(i))) continue;
+    const Value summed = graph_.node(i).inputs[0];
+    for (const int each : readers(summed.node_index())) {
+      const Node& node = graph_.node(each);
+      const bool fits = is_matrix_product(node) && node.inputs[1] == summed &&
+                        node.attrs.get<bool>("transpose_a") &&
+                        !node.attrs.get<bool>("transpose_b") && node.out().shape[0] > 0;
+      const bool read_inside = std::any_of(readers(i).begin(), readers(i).end(), [&](int reader) {
+        return group_of(reader) == group_of(each);
+      });
+      if (fits && !read_inside && try_merge(group_of(each), i)) break;
+    }
+  }
+}
+
+/// Merges two groups if the result is small enough and acyclic.
+bool Grouping::try_merge(int a, int b) {
+  if (a == b) return true;
+  std::vector<int> merged = members(a);
+  merged.insert(merged.end(), members(b).begin(), members(b).end());
+  std::sort(merged.begin(), merged.end());
+  if (static_cast<int>(merged.size()) > kMaxChainLength || inputs_of(merged) > kMaxChainInputs ||
+      waits_for_itself(merged))
+    return false;
+  for (const int node : members(b)) group_of_[static_cast<std::size_t>(node)] = a;
+  members_[static_cast<std::size_t>(a)] = std::move(merged);
+  members_[static_cast<std::size_t>(b)].clear();
+  return true;
+}
+
+int Grouping::inputs_of(const std::vector<int>& nodes) const {
+  std::set<std::pair<int, int>> inputs;
+  for (const int node : nodes) {
+    for (const Value& input : graph_.node(node).inputs) {
+      if (!contains(nodes, input.node_index())) inputs.insert({input.node_index(), input.output()});
+    }
+  }
+  return static_cast<int>(inputs.size());
+}
+
+/// Does a path lead from `merged` (sorted) through other groups back to it? Walks backwards from
+/// its inputs; a group that lies wholly before `merged` cannot depend on it.
+bool Grouping::waits_for_itself(const std::vector<int>& merged) const {
+  std::vector<int> pending;
+  std::set<int> visited;
+  const auto visit_inputs = [&](const std::vector<int>& nodes) {
+    for (const int node : nodes) {
+      for (const Value& input : graph_.node(node).inputs) {
+        const int group = group_of(input.node_index());
+        if (members(group).back() >= merged.front() && visited.insert(group).second)
+          pending.push_back(group);
+      }
+    }
+  };
+  visit_inputs(merged);
+  // The two groups being merged are no detour of their own, but what lies between them is.
+  while (!pending.empty()) {
+    const int group = pending.back();
+    pending.pop_back();
+    if (contains(merged, members(group).front())) continue;
+    for (const int node : members(group)) {
+      for (const Value& input : graph_.node(node).inputs) {
+        if (contains(merged, input.node_index())) return true;
+      }
+    }
+    visit_inputs(members(group));
+  }
+  return false;
+}
+
+std::vector<int> Grouping::schedule() const {
+  std::map<int, std::set<int>> readers;
+  std::map<int, int> waiting;
+  for (int i = 0; i < graph_.size(); ++i) {
+    if (!is_live(i)) continue;
+    const int group = group_of(i);
+    waiting.try_emplace(group, 0);
+    for (const Value& input : graph_.node(i).inputs) {
+      const int source = group_of(input.node_index());
+      if (source != group && readers[source].insert(group).second) ++waiting[group];
+    }
+  }
+  using Entry = std::pair<int, int>;  // first node, group
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
+  for (const auto& [group, count] : waiting) {
+    if (count == 0) ready.emplace(members(group).front(), group);
+  }
+  std::vector<int> order;
+  while (!ready.empty()) {
+    const int group = ready.top().second;
+    ready.pop();
+    order.push_back(group);
+    for (const int reader : readers[group]) {
+      if (--waiting[reader] == 0) ready.emplace(members(reader).front(), reader);
+    }
+  }
+  return order;
+}
+
+}  // namespace chainrule

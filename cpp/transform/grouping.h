@@ -1,0 +1,54 @@
+// Which nodes fusion makes one instruction of.
+#pragma once
+
+#include <vector>
+
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+/// A partition of the live nodes into groups: single nodes; element-wise nodes of one shape; and a
+/// matrix product with what is computed along with it, which is an element-wise group that finishes
+/// it, the sums of the columns of its second operand, or both.
+class Grouping {
+ public:
+  /// Groups what can be fused. A group never waits for itself: nodes are grouped only if no path
+  /// leaves the group and comes back.
+  Grouping(const Graph& graph, const std::vector<bool>& live, const std::vector<Value>& tracked);
+
+  [[nodiscard]] int group_of(int node) const { return group_of_[static_cast<std::size_t>(node)]; }
+  /// The nodes of a group, in order.
+  [[nodiscard]] const std::vector<int>& members(int group) const {
+    return members_[static_cast<std::size_t>(group)];
+  }
+  /// Whether someone outside of its group reads the node, or it is tracked.
+  [[nodiscard]] bool leaves(int node) const;
+  /// Groups in an order in which each comes after those it reads; ties by first node.
+  [[nodiscard]] std::vector<int> schedule() const;
+
+ private:
+  void group_elementwise();
+  void attach_epilogues();
+  void attach_column_sums();
+  bool try_merge(int a, int b);
+  [[nodiscard]] bool is_live(int node) const { return live_[static_cast<std::size_t>(node)]; }
+  [[nodiscard]] const std::vector<int>& readers(int node) const {
+    return readers_[static_cast<std::size_t>(node)];
+  }
+  [[nodiscard]] int inputs_of(const std::vector<int>& nodes) const;
+  [[nodiscard]] bool waits_for_itself(const std::vector<int>& merged) const;
+
+  const Graph& graph_;
+  const std::vector<bool>& live_;
+  std::vector<bool> tracked_;              // by node
+  std::vector<std::vector<int>> readers_;  // live ones, by node
+  std::vector<int> group_of_;
+  std::vector<std::vector<int>> members_;  // sorted
+};
+
+/// An element-wise node with one result, which may be in a group with others.
+bool is_elementwise(const Node& node);
+/// A product of two matrices.
+bool is_matrix_product(const Node& node);
+
+}  // namespace chainrule
