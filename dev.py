@@ -3,6 +3,8 @@
 
     python3 dev.py demo      install into .venv and train a first model
     python3 dev.py test      install into .venv, then run the C++ and the Python tests
+    python3 dev.py emulate   install into .venv, then run the C++ tests on emulated processors:
+                             x86-64 without AVX, without AVX-512, and 64-bit Arm
     python3 dev.py lint      clang-format, clang-tidy, ruff and mypy; changes nothing
     python3 dev.py format    clang-format and ruff, in place
 
@@ -14,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -111,6 +115,40 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
     venv.run("pytest")
 
 
+def require_emulators() -> None:
+    """Checks that this machine can do what `emulate` does."""
+    if platform.machine() != "x86_64":
+        raise DevError(f"emulate needs an x86-64 machine. Received: {platform.machine()}")
+    packages = {
+        "qemu-x86_64": "qemu-user",
+        "qemu-aarch64": "qemu-user",
+        "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
+    }
+    missing = [tool for tool in packages if shutil.which(tool) is None]
+    if missing:
+        needed = " ".join(sorted({packages[tool] for tool in missing}))
+        raise DevError(
+            f"emulate did not find {', '.join(missing)}. On Debian and Ubuntu: `sudo apt-get "
+            f"install {needed}`."
+        )
+    command = ["qemu-x86_64", "--version"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    version = re.search(r"version (\d+)\.(\d+)", said)
+    if version is None or (int(version[1]), int(version[2])) < (7, 2):
+        raise DevError(f"emulate needs QEMU 7.2 or newer, which knows AVX2. Received: {said}")
+
+
+def emulate(venv: Venv, options: argparse.Namespace) -> None:
+    require_compiler()
+    require_emulators()
+    venv.install_checkout()
+    for preset in ("release", "aarch64"):
+        venv.run("cmake", "--preset", preset)
+        venv.run("cmake", "--build", "--preset", preset, "--target", "chainrule_tests")
+    programs = [ROOT / "build" / preset / "chainrule_tests" for preset in ("release", "aarch64")]
+    venv.run("python", ROOT / "tools" / "emulate.py", *programs)
+
+
 def files_of(*patterns: str, since: str | None = None) -> list[str]:
     """The checkout's files, new ones included and ignored ones not, or those changed `since`."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
@@ -178,7 +216,13 @@ def format_files(venv: Venv, options: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    commands = {"demo": demo, "test": test, "lint": lint, "format": format_files}
+    commands = {
+        "demo": demo,
+        "test": test,
+        "emulate": emulate,
+        "lint": lint,
+        "format": format_files,
+    }
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -40,14 +40,15 @@ int quota_in(const std::string& folder) {
   return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
 }
 
-/// The smallest quota of this process's control group and of those above it. Lines of
-/// /proc/self/cgroup are `id:controllers:path`; version 2 has no controllers.
-int quota_threads() {
+}  // namespace
+
+// Lines of /proc/self/cgroup are `id:controllers:path`; version 2 has no controllers.
+int cpu_quota(const std::string& root) {
   int smallest = 0;
   const auto note = [&](int quota) {
     if (quota > 0 && (smallest == 0 || quota < smallest)) smallest = quota;
   };
-  std::ifstream groups("/proc/self/cgroup");
+  std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const std::size_t first = line.find(':');
     const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
@@ -55,18 +56,16 @@ int quota_threads() {
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
     const bool v2 = controllers == ",,";
     if (!v2 && controllers.find(",cpu,") == std::string::npos) continue;
-    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    const std::string top = root + (v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu");
     std::string path = line.substr(second + 1);
     while (!path.empty()) {
-      note(quota_in(root + path));
+      note(quota_in(top + path));
       path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
     }
-    note(quota_in(root));
+    note(quota_in(top));
   }
   return smallest;
 }
-
-}  // namespace
 
 int default_threads() {
   if (const char* text = std::getenv("CHAINRULE_NUM_THREADS")) {
@@ -82,7 +81,7 @@ int default_threads() {
   }
   static const int granted = [] {  // asking the system takes longer than a small training step
     const int affinity = affinity_threads();
-    const int quota = quota_threads();
+    const int quota = cpu_quota();
     return std::min(quota > 0 ? std::min(affinity, quota) : affinity, kMaxThreads);
   }();
   return granted;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "parallel/exec.h"
 
@@ -38,5 +39,9 @@ void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn 
 /// smaller of the affinity mask and the container's CPU quota, as they were at the first call.
 /// Throws InvalidArgument when CHAINRULE_NUM_THREADS is not an integer from 1 to kMaxThreads.
 int default_threads();
+
+/// CPUs that control groups grant this process, rounded up: the smallest quota of its group and of
+/// those above it; 0 without a limit. Files are looked for below `root`.
+int cpu_quota(const std::string& root = "");
 
 }  // namespace chainrule

@@ -1,13 +1,8 @@
-// Every kernel table against the reference, and the choice of a table.
-#include <sys/wait.h>
-#include <unistd.h>
-
+// Every kernel table against the reference.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -372,35 +367,6 @@ TEST("philox of every table is the published one") {
       CHECK(std::equal(expected.begin(), expected.end(), out + 4 * i));
     }
   }
-}
-
-/// Runs the test "the table in use is the forced one" in a new process under CHAINRULE_ISA.
-int run_forced(const char* isa) {
-  const pid_t child = fork();
-  if (child == 0) {
-    if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(126);
-    setenv("CHAINRULE_ISA", isa, 1);
-    setenv("CHAINRULE_TEST_FORCED_ISA", isa, 1);
-    execl("/proc/self/exe", "tests", "the table in use is the forced one", nullptr);
-    _exit(127);
-  }
-  int status = -1;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-TEST("the table in use is the forced one") {
-  const char* forced = std::getenv("CHAINRULE_TEST_FORCED_ISA");
-  if (forced != nullptr) CHECK_EQ(std::string(isa::table().name), forced);
-}
-
-TEST("CHAINRULE_ISA selects, and an unknown name fails") {
-  for (const char* name : isa::available()) CHECK_EQ(run_forced(name), 0);
-  CHECK_EQ(run_forced("mmx"), 1);
-  CHECK_EQ(std::string(isa::find_table("reference").name), "reference");
-  CHECK_EQ(std::string(isa::find_table("").name), isa::available().front());
-  CHECK_THROWS(isa::find_table("mmx"), "[CHAINRULE_ISA] unknown instruction set; available here: ");
-  CHECK_THROWS(isa::find_table("mmx"), "reference. Received: CHAINRULE_ISA='mmx'");
 }
 
 }  // namespace

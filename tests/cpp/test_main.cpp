@@ -1,7 +1,12 @@
-// Runs the tests whose names contain the first argument; all of them without one. The exit status
-// is 0 only when at least one test ran and none failed.
+// Runs the tests that its arguments select, all of them without any:
+//
+//     chainrule_tests ["part of a name" | "-part of a name"]...
+//
+// A test is selected when its name contains one of the parts (when there are any), and none of
+// those behind a minus sign. The exit status is 0 only when at least one test ran and none failed.
 #include <cstdio>
 #include <exception>
+#include <span>
 #include <vector>
 
 #include "test.h"
@@ -48,10 +53,22 @@ void report(const Site& site, const std::string& details) {
   std::printf("  %s:%d: %s: %s\n", site.file, site.line, site.text, details.c_str());
 }
 
-int run_all(std::string_view filter) {
+bool selects(std::span<const char* const> arguments, std::string_view name) {
+  bool named = false, any = false;
+  for (const std::string_view argument : arguments) {
+    const bool excludes = argument.starts_with('-');
+    const bool found = name.find(argument.substr(excludes ? 1 : 0)) != std::string_view::npos;
+    if (excludes && found) return false;
+    any |= !excludes;
+    named |= !excludes && found;
+  }
+  return named || !any;
+}
+
+int run_all(std::span<const char* const> arguments) {
   int passed = 0, failed = 0;
   for (const Case& test : cases()) {
-    if (test.name.find(filter) == std::string_view::npos) continue;
+    if (!selects(arguments, test.name)) continue;
     ++(passes(test) ? passed : failed);
     std::fflush(stdout);
   }
@@ -67,4 +84,6 @@ extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-i
   return "allocator_may_return_null=1";
 }
 
-int main(int argc, char** argv) { return chainrule::test::run_all(argc > 1 ? argv[1] : ""); }
+int main(int argc, char** argv) {
+  return chainrule::test::run_all({argv + 1, static_cast<std::size_t>(argc - 1)});
+}

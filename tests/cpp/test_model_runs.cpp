@@ -65,6 +65,37 @@ TEST("an observer may use the model in any way but change it") {
   model->compile({.optimizer = optimizers::SGD(), .loss = {"mse"}});
 }
 
+TEST("two models train in two threads as they do one after the other") {
+  const Problem problem;
+  const auto make = [](std::uint64_t seed) {
+    set_random_seed(seed);
+    auto model = std::make_shared<Sequential>(
+        std::vector<LayerPtr>{layers::Input({7}),
+                              layers::Dense(300, {.activation = "tanh"}),
+                              layers::Dropout(0.25),
+                              layers::Dense(1)});
+    model->compile({.optimizer = optimizers::Adam(), .loss = {"mse"}});
+    return model;
+  };
+  const auto train = [&](Sequential& model) {
+    model.fit(problem.regression(), {.batch_size = 50, .epochs = 10});
+  };
+  std::shared_ptr<Sequential> alone[2], together[2];
+  std::thread threads[2];
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    train(*(alone[i] = make(i)));
+    together[i] = make(i);
+  }
+  for (int i = 0; i < 2; ++i) threads[i] = std::thread([&, i] { train(*together[i]); });
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < 2; ++i) {
+    const std::vector<Tensor> expected = alone[i]->get_weights();
+    const std::vector<Tensor> weights = together[i]->get_weights();
+    for (std::size_t k = 0; k < weights.size(); ++k)
+      CHECK(std::memcmp(weights[k].raw(), expected[k].raw(), weights[k].bytes()) == 0);
+  }
+}
+
 TEST("threads that share a model take turns") {
   const Problem problem;
   Sequential model(

@@ -4,13 +4,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
+#include "temporary_directory.h"
 #include "test.h"
 
 // The thread sanitizer refuses threads in a forked child unless told otherwise.
@@ -192,6 +196,41 @@ TEST("default_threads follows CHAINRULE_NUM_THREADS and checks it") {
   CHECK(default_threads() >= 1);
   CHECK(default_threads() <= kMaxThreads);
   if (set != nullptr) setenv("CHAINRULE_NUM_THREADS", saved.c_str(), 1);
+}
+
+TEST("the CPU quota is the smallest of the control groups above, rounded up") {
+  const auto quota = [](const std::vector<std::pair<std::string, std::string>>& files) {
+    const test::TemporaryDirectory root;
+    for (const auto& [name, text] : files) {
+      const std::filesystem::path path = root.path() / name;
+      std::filesystem::create_directories(path.parent_path());
+      std::ofstream(path) << text << '\n';
+    }
+    return cpu_quota(root.path().string());
+  };
+  const std::pair<std::string, std::string> v2{"proc/self/cgroup", "0::/a/b"},
+      v1{"proc/self/cgroup", "12:memory:/c\n4:cpu,cpuacct:/a/b\n3:cpuset:/d"};
+  CHECK_EQ(quota({}), 0);
+  CHECK_EQ(quota({v2}), 0);
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/a/b/cpu.max", "max 100000"}}), 0);
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/a/b/cpu.max", "300000 100000"}}), 3);
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/a/b/cpu.max", "210000 100000"}}), 3);
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/a/b/cpu.max", "10000 100000"}}), 1);
+  CHECK_EQ(quota({v2,
+                  {"sys/fs/cgroup/cpu.max", "800000 100000"},
+                  {"sys/fs/cgroup/a/cpu.max", "150000 50000"},
+                  {"sys/fs/cgroup/a/b/cpu.max", "max 100000"}}),
+           3);
+  // Inside a container the group's path may not exist, but the limit stands at the top.
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/cpu.max", "200000 100000"}}), 2);
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/other/cpu.max", "200000 100000"}}), 0);
+  CHECK_EQ(quota({v2, {"sys/fs/cgroup/a/b/cpu.max", "nonsense"}}), 0);
+  const auto v1_file = [](const std::string& group, const std::string& name) {
+    return "sys/fs/cgroup/cpu" + group + "/cpu.cfs_" + name + "_us";
+  };
+  CHECK_EQ(quota({v1, {v1_file("/a/b", "quota"), "-1"}, {v1_file("/a/b", "period"), "100000"}}), 0);
+  CHECK_EQ(quota({v1, {v1_file("/a", "quota"), "250000"}, {v1_file("/a", "period"), "100000"}}), 3);
+  CHECK_EQ(quota({v1, {v1_file("/d", "quota"), "250000"}, {v1_file("/d", "period"), "100000"}}), 0);
 }
 
 }  // namespace
