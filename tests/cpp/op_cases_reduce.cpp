@@ -282,6 +282,24 @@ void add_losses(std::vector<OpCase>& cases) {
            },
            shape.back()});
     }
+    if (shape.rank() != 2) continue;
+    cases.push_back({"sparse_softmax_cross_entropy_gradient",
+                     shape.str(),
+                     {logits,
+                      {{shape[0]}, DType::int32, 0, static_cast<double>(shape.back() - 1)},
+                      {{shape[0]}}},
+                     [](const auto& v) {
+                       const Value y = sum(sparse_softmax_cross_entropy(v[0], v[1]) * v[2]);
+                       return gradients(y, {v[0]})[0];
+                     },
+                     [=](const std::vector<Array>& v) {
+                       const Array p = map_lines(v[0], -1, softmax_of);
+                       return make(shape, [&](const Index& at) {
+                         const double hit = v[1]({at[0]}) == static_cast<double>(at[1]) ? 1 : 0;
+                         return v[2]({at[0]}) * (p(at) - hit);
+                       });
+                     },
+                     shape.back()});
   }
 }
 
