@@ -28,9 +28,9 @@ namespace {
 
 // clang-format off: in the order in which they use each other
 #include "isa/math.inl"
-#include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/optimize.inl"
+#include "isa/elementwise.inl"
 #include "isa/reduce.inl"
 #include "isa/transpose.inl"
 // clang-format on
