@@ -47,11 +47,22 @@ INLINE double power_of_two(double n) {
   return from_bits(to_bits(n + (kRound<double> + 1023.0)) << 52);
 }
 
-/// y 2^n in two factors, as n may be beyond the exponents that there are.
+// kRound plus twice the bias of exponents: the low bits of the sum are those of the exponent of
+// 2^n, doubled.
 template <class T>
-INLINE T scale_by_power(T y, T n) {
-  const T half = (n * T(0.5) + kRound<T>)-kRound<T>;
-  return y * power_of_two(half) * power_of_two(n - half);
+constexpr T kRoundPower = kRound<T> + (sizeof(T) == 4 ? T(254) : T(2046));
+
+/// y 2^n in two factors, as n may be beyond the exponents that there are; `shifted` is
+/// n + kRoundPower.
+INLINE float scale_by_power(float y, float shifted) {
+  const auto bits = static_cast<std::uint32_t>(to_bits(shifted)), half = bits >> 1;
+  return y * from_bits(static_cast<std::int32_t>(half << 23)) *
+         from_bits(static_cast<std::int32_t>((bits - half) << 23));
+}
+INLINE double scale_by_power(double y, double shifted) {
+  const auto bits = static_cast<std::uint64_t>(to_bits(shifted)), half = bits >> 1;
+  return y * from_bits(static_cast<std::int64_t>(half << 52)) *
+         from_bits(static_cast<std::int64_t>((bits - half) << 52));
 }
 
 INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -67,10 +78,10 @@ INLINE double fabs(double x) { return __builtin_fabs(x); }
 
 // --- exp and expm1 -------------------------------------------------------------------------------
 
-/// x = n log(2) + (r + low), |r + low| <= log(2) / 2; r is exact.
+/// x = n log(2) + (r + low), |r + low| <= log(2) / 2; r is exact. shifted = n + kRoundPower.
 template <class T>
 struct ExpArgument {
-  T n, r, low;
+  T shifted, n, r, low;
 };
 
 /// The argument brought into [least, most] first; NaN stays. log(2) is in two parts: the product
@@ -78,14 +89,16 @@ struct ExpArgument {
 INLINE ExpArgument<float> reduce_exp(float x, float least, float most) {
   x = x > most ? most : x;
   x = x < least ? least : x;
-  const float n = (x * 1.44269504F + kRound<float>)-kRound<float>;
-  return {n, x - n * 0.693359375F, n * 2.12194440e-4F};
+  const float shifted = x * 1.44269504F + kRoundPower<float>;
+  const float n = shifted - kRoundPower<float>;
+  return {shifted, n, x - n * 0.693359375F, n * 2.12194440e-4F};
 }
 INLINE ExpArgument<double> reduce_exp(double x, double least, double most) {
   x = x > most ? most : x;
   x = x < least ? least : x;
-  const double n = (x * 1.4426950408889634 + kRound<double>)-kRound<double>;
-  return {n, x - n * 6.93147180369123816490e-01, n * -1.90821492927058770002e-10};
+  const double shifted = x * 1.4426950408889634 + kRoundPower<double>;
+  const double n = shifted - kRoundPower<double>;
+  return {shifted, n, x - n * 6.93147180369123816490e-01, n * -1.90821492927058770002e-10};
 }
 
 /// exp(r + low) - 1 - r (Cephes).
@@ -125,8 +138,8 @@ constexpr T kExpIsInfinite = sizeof(T) == 4 ? T(89) : T(710);
 /// exp(x) = 2^n exp(r + low).
 template <class T>
 INLINE T exp(T x) {
-  const auto [n, r, low] = reduce_exp(x, kExpIsZero<T>, kExpIsInfinite<T>);
-  return scale_by_power(T(1) + (r + exp_rest(r, low)), n);
+  const auto [shifted, n, r, low] = reduce_exp(x, kExpIsZero<T>, kExpIsInfinite<T>);
+  return scale_by_power(T(1) + (r + exp_rest(r, low)), shifted);
 }
 
 /// exp(x) - 1 = 2^n ((1 - 2^-n) + exp(r + low) - 1).
@@ -134,9 +147,9 @@ template <class T>
 INLINE T expm1(T x) {
   constexpr T kIsMinusOne = sizeof(T) == 4 ? T(-18) : T(-38);
   constexpr T kNothing = sizeof(T) == 4 ? T(40) : T(80);  // 2^-kNothing beside 1
-  const auto [n, r, low] = reduce_exp(x, kIsMinusOne, kExpIsInfinite<T>);
+  const auto [shifted, n, r, low] = reduce_exp(x, kIsMinusOne, kExpIsInfinite<T>);
   const T one = T(1) - power_of_two(n > kNothing ? -kNothing : -n);
-  return with_sign(scale_by_power((one + r) + exp_rest(r, low), n), x);
+  return with_sign(scale_by_power((one + r) + exp_rest(r, low), shifted), x);
 }
 
 // --- log and log1p -------------------------------------------------------------------------------
@@ -211,41 +224,50 @@ INLINE T log1p(T x) {
 
 // --- tanh, sigmoid, softplus, erf ----------------------------------------------------------------
 
-/// tanh(x) for 0 <= x < 0.625 (Cephes).
-INLINE float tanh_near(float x) {
-  const float z = x * x;
+/// x + x^3 P(x^2) for |x| < 0.625 (Cephes), then 1 - 2 / (exp(2 |x|) + 1), which is 1 from 10 on.
+/// There an error of exp counts a third at most, so less is done for it than in exp().
+INLINE float tanh(float x) {
+  const float magnitude = fabs(x), z = x * x;
   float p = -5.70498872745e-3F;
   p = p * z + 2.06390887954e-2F;
   p = p * z - 5.37397155531e-2F;
   p = p * z + 1.33314422036e-1F;
   p = p * z - 3.33332819422e-1F;
-  return p * z * x + x;
+  const float near = p * z * magnitude + magnitude;
+  const float t = magnitude > 10.0F ? 10.0F : magnitude;
+  const float shifted = t * 2.88539008F + (kRound<float> + 127.0F);
+  const float r = t - (shifted - (kRound<float> + 127.0F)) * 0.34657359F;  // log(2) / 2
+  float e = 0.0884041041F;
+  e = e * r + 0.267821413F;
+  e = e * r + 0.66669531F;
+  e = e * r + 1.33332118F;
+  e = e * r + 1.99999972F;
+  e = e * r + 2.0F;
+  e = e * r + 1.0F;
+  const float away = 1.0F - 2.0F / (e * from_bits(to_bits(shifted) << 23) + 1.0F);
+  return with_sign(magnitude < 0.625F ? near : away, x);  // NaN: through `away`
 }
-INLINE double tanh_near(double x) {
-  const double z = x * x;
+/// The same, with a quotient for P.
+INLINE double tanh(double x) {
+  const double magnitude = fabs(x), z = x * x;
   double p = -9.64399179425052238628e-1;
   p = p * z - 9.92877231001918586564e1;
   p = p * z - 1.61468768441708447952e3;
   double q = z + 1.12811678491632931402e2;
   q = q * z + 2.23548839060100448583e3;
   q = q * z + 4.84406305325125486048e3;
-  return p / q * z * x + x;
-}
-
-template <class T>
-INLINE T tanh(T x) {
-  const T magnitude = fabs(x);
-  const T away = T(1) - T(2) / (exp(T(2) * magnitude) + T(1));
-  return with_sign(magnitude < T(0.625) ? tanh_near(magnitude) : away, x);  // NaN: through `away`
+  const double near = p / q * z * magnitude + magnitude;
+  const double away = 1.0 - 2.0 / (exp(2.0 * magnitude) + 1.0);
+  return with_sign(magnitude < 0.625 ? near : away, x);
 }
 
 /// 1 / (1 + exp(-x)) = e / (1 + e), e = exp(x), for x < 0. There the rounding errors of e and 1 + e
 /// add up to more than 2 ULP, so the quotient is corrected for both.
 template <class T>
 INLINE T logistic(T x) {
-  const auto [n, r, low] = reduce_exp(-fabs(x), kExpIsZero<T>, T(0));
+  const auto [shifted, n, r, low] = reduce_exp(-fabs(x), kExpIsZero<T>, T(0));
   const T t = r + exp_rest(r, low), p = T(1) + t;
-  const T e = scale_by_power(p, n), e_error = scale_by_power(t - (p - T(1)), n);
+  const T e = scale_by_power(p, shifted), e_error = scale_by_power(t - (p - T(1)), shifted);
   const T sum = T(1) + e, error = (e - (sum - T(1))) + e_error;
   const T y = (x < T(0) ? e : T(1)) / sum;
   return x < T(0) ? y + (e_error - y * error) * (T(1) - y) : y;
