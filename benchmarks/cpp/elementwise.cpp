@@ -3,6 +3,8 @@
 // them.
 //
 //     bench_elementwise [seconds per line, 0.2]
+#include "kernels/elementwise.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,7 +15,6 @@
 
 #include "chainrule/tensor.h"
 #include "isa/table.h"
-#include "kernels/elementwise.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
@@ -55,12 +56,23 @@ struct Function {
 };
 
 constexpr Function kFunctions[] = {
-    {"add", isa::add_code, 2},       {"mul", isa::multiply_code, 2}, {"relu", isa::relu_code, 1},
-    {"sqrt", isa::sqrt_code, 1},     {"exp", isa::exp_code, 1},      {"expm1", isa::expm1_code, 1},
-    {"log", isa::log_code, 1},       {"log1p", isa::log1p_code, 1},  {"tanh", isa::tanh_code, 1},
-    {"sigmoid", isa::sigmoid_code, 1}, {"softplus", isa::softplus_code, 1},
-    {"erf", isa::erf_code, 1},       {"sin", isa::sin_code, 1},      {"cos", isa::cos_code, 1},
-    {"tan", isa::tan_code, 1},       {"arctan", isa::arctan_code, 1}, {"power", isa::power_code, 2},
+    {"add", isa::add_code, 2},
+    {"mul", isa::multiply_code, 2},
+    {"relu", isa::relu_code, 1},
+    {"sqrt", isa::sqrt_code, 1},
+    {"exp", isa::exp_code, 1},
+    {"expm1", isa::expm1_code, 1},
+    {"log", isa::log_code, 1},
+    {"log1p", isa::log1p_code, 1},
+    {"tanh", isa::tanh_code, 1},
+    {"sigmoid", isa::sigmoid_code, 1},
+    {"softplus", isa::softplus_code, 1},
+    {"erf", isa::erf_code, 1},
+    {"sin", isa::sin_code, 1},
+    {"cos", isa::cos_code, 1},
+    {"tan", isa::tan_code, 1},
+    {"arctan", isa::arctan_code, 1},
+    {"power", isa::power_code, 2},
 };
 
 }  // namespace
@@ -75,7 +87,10 @@ int main(int argc, char** argv) {
     for (int threads = 1; threads <= 2; ++threads) {
       const Exec exec{.threads = threads};
       const auto line = [&](const char* name, const std::function<void()>& call) {
-        std::printf("%s,%lld,%d,%.4f\n", name, static_cast<long long>(n), threads,
+        std::printf("%s,%lld,%d,%.4f\n",
+                    name,
+                    static_cast<long long>(n),
+                    threads,
                     seconds(budget, call) * 1e6);
         std::fflush(stdout);
       };
@@ -100,8 +115,7 @@ int main(int argc, char** argv) {
       line("argmax", [&] { kernels::argmax<float>(exec, &index, x, 1, n, 1); });
       line("softmax10", [&] { kernels::softmax<float>(exec, out, x, n / 10, 10, 1); });
       line("softmax1000", [&] { kernels::softmax<float>(exec, out, x, n / 1000, 1000, 1); });
-      line("uniform",
-           [&] { kernels::random_uniform<float>(exec, out, n, {1, 2, 3}, 0.0F, 1.0F); });
+      line("uniform", [&] { kernels::random_uniform<float>(exec, out, n, {1, 2, 3}, 0.0F, 1.0F); });
       line("normal", [&] { kernels::random_normal<float>(exec, out, n, {1, 2, 3}, 0.0F, 1.0F); });
       line("bernoulli", [&] { kernels::random_bernoulli<float>(exec, out, n, {1, 2, 3}, 0.5); });
     }
