@@ -154,15 +154,12 @@ INLINE T expm1(T x) {
 
 // --- log and log1p -------------------------------------------------------------------------------
 
-/// log(x) + c for a small correction c: n log(2) + log(1 + f), 1 + f in [sqrt(1/2), sqrt(2))
-/// (Cephes).
-INLINE float log_and(float x, float c) {
-  constexpr float kSmallest = 0x1p-126F;  // normal
-  const bool tiny = x < kSmallest;
-  const float scaled = tiny ? x * 0x1p23F : x;
+/// log(x) + c for a normal x and a small correction c: n log(2) + log(1 + f), 1 + f in [sqrt(1/2),
+/// sqrt(2)) (Cephes); `lift` is added to n.
+INLINE float log_normal(float x, float c, float lift) {
   // Subtracting the bits of sqrt(1/2) puts the carry into the exponent at the right place.
-  const std::int32_t bits = to_bits(scaled) - 0x3f3504f3;
-  const float n = static_cast<float>(bits >> 23) - (tiny ? 23.0F : 0.0F);
+  const std::int32_t bits = to_bits(x) - 0x3f3504f3;
+  const float n = static_cast<float>(bits >> 23) + lift;
   const float f = from_bits((bits & 0x007fffff) + 0x3f3504f3) - 1.0F;
   const float z = f * f;
   float p = 7.0376836292e-2F;
@@ -174,25 +171,18 @@ INLINE float log_and(float x, float c) {
   p = p * f + 2.0000714765e-1F;
   p = p * f - 2.4999993993e-1F;
   p = p * f + 3.3333331174e-1F;
-  float y = p * f * z + (c - n * 2.12194440e-4F);
-  y = y - 0.5F * z;
-  y = (f + y) + n * 0.693359375F;
-  y = x == kInfinity<float> ? x : y;
-  y = x == 0.0F ? -kInfinity<float> : y;
-  return x >= 0.0F ? y : kNan<float>;  // also of NaN
+  const float y = (p * f * z + (c - n * 2.12194440e-4F)) - 0.5F * z;
+  return (f + y) + n * 0.693359375F;
 }
 
 /// The same in double (fdlibm). Shifts are logical and integers become numbers by their bits,
 /// since AVX2 has no other instructions for 64 bits.
-INLINE double log_and(double x, double c) {
-  constexpr double kSmallest = 0x1p-1022;
+INLINE double log_normal(double x, double c, double lift) {
   constexpr std::uint64_t kHalfRoot = 0x3fe6a09e667f3bcd, kOne = 0x3ff0000000000000;
   constexpr std::uint64_t kFraction = 0x000fffffffffffff, kTwo52 = 0x4330000000000000;
-  const bool tiny = x < kSmallest;
-  const double scaled = tiny ? x * 0x1p54 : x;
-  const std::uint64_t bits = static_cast<std::uint64_t>(to_bits(scaled)) + (kOne - kHalfRoot);
+  const std::uint64_t bits = static_cast<std::uint64_t>(to_bits(x)) + (kOne - kHalfRoot);
   const double biased = from_bits(static_cast<std::int64_t>(bits >> 52 | kTwo52));
-  const double n = biased - (tiny ? 0x1p52 + 1023 + 54 : 0x1p52 + 1023);
+  const double n = (biased - (0x1p52 + 1023)) + lift;
   const double f = from_bits(static_cast<std::int64_t>((bits & kFraction) + kHalfRoot)) - 1.0;
   const double s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
   double p = 1.479819860511658591e-01;
@@ -203,10 +193,21 @@ INLINE double log_and(double x, double c) {
   p = p * z + 3.999999999940941908e-01;
   p = p * z + 6.666666666666735130e-01;
   const double low = s * (half + p * z) + (n * 1.90821492927058770002e-10 + c);
-  double y = n * 6.93147180369123816490e-01 - ((half - low) - f);
-  y = x == kInfinity<double> ? x : y;
-  y = x == 0.0 ? -kInfinity<double> : y;
-  return x >= 0.0 ? y : kNan<double>;
+  return n * 6.93147180369123816490e-01 - ((half - low) - f);
+}
+
+/// log(x) + c for any x; c counts where x is positive and finite.
+template <class T>
+INLINE T log_and(T x, T c) {
+  constexpr T kSmallest = sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022);  // normal
+  constexpr T kLift = sizeof(T) == 4 ? T(23) : T(52),
+              kScale = sizeof(T) == 4 ? T(0x1p23) : T(0x1p52);
+  const bool tiny = x < kSmallest;
+  const T normal = tiny ? x * kScale : x;
+  T y = log_normal(normal, c, tiny ? -kLift : T(0));
+  y = x == kInfinity<T> ? x : y;
+  y = x == T(0) ? -kInfinity<T> : y;
+  return x >= T(0) ? y : kNan<T>;  // also of NaN
 }
 
 template <class T>
@@ -224,8 +225,22 @@ INLINE T log1p(T x) {
 
 // --- tanh, sigmoid, softplus, erf ----------------------------------------------------------------
 
+/// exp(x) for |x| < 80, where its error counts little: one power of two, log(2) in one part.
+INLINE float rough_exp(float x) {
+  constexpr float kBiased = kRound<float> + 127.0F;
+  const float shifted = x * 1.44269504F + kBiased;
+  const float r = x - (shifted - kBiased) * 0.693147181F;
+  float p = 0.00138131414F;
+  p = p * r + 0.00836941916F;
+  p = p * r + 0.0416684569F;
+  p = p * r + 0.166665148F;
+  p = p * r + 0.49999993F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  return p * from_bits(to_bits(shifted) << 23);
+}
+
 /// x + x^3 P(x^2) for |x| < 0.625 (Cephes), then 1 - 2 / (exp(2 |x|) + 1), which is 1 from 10 on.
-/// There an error of exp counts a third at most, so less is done for it than in exp().
 INLINE float tanh(float x) {
   const float magnitude = fabs(x), z = x * x;
   float p = -5.70498872745e-3F;
@@ -235,16 +250,7 @@ INLINE float tanh(float x) {
   p = p * z - 3.33332819422e-1F;
   const float near = p * z * magnitude + magnitude;
   const float t = magnitude > 10.0F ? 10.0F : magnitude;
-  const float shifted = t * 2.88539008F + (kRound<float> + 127.0F);
-  const float r = t - (shifted - (kRound<float> + 127.0F)) * 0.34657359F;  // log(2) / 2
-  float e = 0.0884041041F;
-  e = e * r + 0.267821413F;
-  e = e * r + 0.66669531F;
-  e = e * r + 1.33332118F;
-  e = e * r + 1.99999972F;
-  e = e * r + 2.0F;
-  e = e * r + 1.0F;
-  const float away = 1.0F - 2.0F / (e * from_bits(to_bits(shifted) << 23) + 1.0F);
+  const float away = 1.0F - 2.0F / (rough_exp(2.0F * t) + 1.0F);
   return with_sign(magnitude < 0.625F ? near : away, x);  // NaN: through `away`
 }
 /// The same, with a quotient for P.
@@ -273,9 +279,11 @@ INLINE T logistic(T x) {
   return x < T(0) ? y + (e_error - y * error) * (T(1) - y) : y;
 }
 
+/// max(x, 0) + log(1 + e), e = exp(-|x|), as log1p has it; but here 1 <= 1 + e <= 2.
 template <class T>
 INLINE T softplus_of(T x) {
-  return (x < T(0) ? T(0) : x) + log1p(exp(-fabs(x)));
+  const T e = exp(-fabs(x)), w = T(1) + e;
+  return (x < T(0) ? T(0) : x) + log_normal(w, (e - (w - T(1))) / w, T(0));  // NaN: through e
 }
 
 /// x + x P(x^2) for |x| < 0.93, then 1 - exp(-x Q(x)), which is 1 from 4 on.
@@ -297,7 +305,7 @@ INLINE float erf(float x) {
   q = q * t + 1.06159038e-1F;
   q = q * t + 6.35198041e-1F;
   q = q * t + 1.28637070e-1F;
-  const float away = 1.0F - exp(-(q * t + t));
+  const float away = 1.0F - rough_exp(-(q * t + t));
   return with_sign(magnitude < 0.93F ? p * magnitude + magnitude : away, x);
 }
 
