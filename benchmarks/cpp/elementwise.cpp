@@ -1,8 +1,7 @@
-// Element-wise functions, sums and maxima of float32 arrays as CSV: function,elements,threads,
-// microseconds. With `--ulp`: the errors of the functions, as tests/cpp/test_math_ulp.cpp measures
-// them.
+// Element-wise functions, reductions and random numbers of float32 arrays as CSV:
 //
-//     bench_elementwise [seconds per line, 0.2]
+//     bench_elementwise [seconds per line, 0.2]   function,elements,threads,microseconds (median)
+//     bench_elementwise --ulp                     isa,function,dtype,max_ulp over dense arguments
 #include "kernels/elementwise.h"
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <functional>
 #include <vector>
 
+#include "../../tests/cpp/ulp.h"
 #include "chainrule/tensor.h"
 #include "isa/table.h"
 #include "kernels/random.h"
@@ -78,6 +78,16 @@ constexpr Function kFunctions[] = {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "--ulp") == 0) {
+    std::printf("isa,function,dtype,max_ulp\n");
+    test::measure_ulps([](const isa::KernelTable& table,
+                          const char* name,
+                          const char* dtype,
+                          const test::Worst& worst) {
+      std::printf("%s,%s,%s,%.3f\n", table.name, name, dtype, worst.ulp);
+    });
+    return 0;
+  }
   const double budget = argc > 1 ? std::atof(argv[1]) : 0.2;
   std::printf("# instruction set: %s\nfunction,elements,threads,microseconds\n", isa::table().name);
   for (const Int n : {4096, 65536, 16777216}) {

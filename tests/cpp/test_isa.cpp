@@ -243,49 +243,6 @@ TEST("casts of floats truncate and saturate, NaN becomes 0") {
   }
 }
 
-/// Largest error of a float function over dense arguments, in units in the last place of the exact
-/// result.
-template <class F>
-double worst_ulp(isa::ElementwiseFn fn, float low, float high, const F& exact) {
-  constexpr int kCount = 100000;
-  std::vector<float> x(kCount), y(kCount);
-  for (int i = 0; i < kCount; ++i)
-    x[static_cast<std::size_t>(i)] = low + (high - low) * static_cast<float>(i) / kCount;
-  fn(kCount, x.data(), nullptr, nullptr, y.data());
-  double worst = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double expected = exact(static_cast<double>(x[i]));
-    const auto rounded = static_cast<float>(expected);
-    const double ulp =
-        static_cast<double>(std::nextafter(std::abs(rounded), INFINITY)) - std::abs(rounded);
-    const double error = std::abs(static_cast<double>(y[i]) - expected) / ulp;
-    if (!(error <= worst)) worst = error;
-  }
-  return worst;
-}
-
-TEST("float functions are within 2 ULP") {
-  for (const isa::KernelTable* table : isa::available_tables()) {
-    const auto fn = [&](int code) { return table->elementwise[code][0]; };
-    const auto exp_of = [](double x) { return std::exp(x); };
-    const auto tanh_of = [](double x) { return std::tanh(x); };
-    const auto log_of = [](double x) { return std::log(x); };
-    const auto sigmoid_of = [](double x) { return 1 / (1 + std::exp(-x)); };
-    const auto softplus_of = [](double x) {
-      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
-    };
-    CHECK(worst_ulp(fn(isa::exp_code), -87.0F, 88.0F, exp_of) <= 2);
-    CHECK(worst_ulp(fn(isa::exp_code), -1.0F, 1.0F, exp_of) <= 2);
-    CHECK(worst_ulp(fn(isa::tanh_code), -10.0F, 10.0F, tanh_of) <= 2);
-    CHECK(worst_ulp(fn(isa::tanh_code), -1.0F, 1.0F, tanh_of) <= 2);
-    CHECK(worst_ulp(fn(isa::log_code), 1e-6F, 3.0F, log_of) <= 2);
-    CHECK(worst_ulp(fn(isa::log_code), 1.0F, 1e30F, log_of) <= 2);
-    CHECK(worst_ulp(fn(isa::sigmoid_code), -80.0F, 80.0F, sigmoid_of) <=
-          3);  // exp, a sum and a quotient
-    CHECK(worst_ulp(fn(isa::softplus_code), -80.0F, 80.0F, softplus_of) <= 3);  // exp and log
-  }
-}
-
 TEST("functions at infinity, zero and NaN") {
   const float inf = INFINITY, nan = std::nanf("");
   const auto apply = [](int code, float x) {
