@@ -22,7 +22,7 @@ struct kBool {
     template <class T>                          \
     using Result = typename result<T>::type;    \
     template <class T>                          \
-    static Result<T> call(T x) {                \
+    INLINE static Result<T> call(T x) {         \
       return static_cast<Result<T>>(value);     \
     }                                           \
   };
@@ -32,19 +32,19 @@ struct kBool {
     template <class T>                           \
     using Result = typename result<T>::type;     \
     template <class T>                           \
-    static Result<T> call(T a, T b) {            \
+    INLINE static Result<T> call(T a, T b) {     \
       return static_cast<Result<T>>(value);      \
     }                                            \
   };
-#define TERNARY(name, dtypes, result, value, ...)     \
-  struct name##_line {                                \
-    static constexpr unsigned kTypes = dtypes;        \
-    template <class T>                                \
-    using Result = typename result<T>::type;          \
-    template <class T>                                \
-    static Result<T> call(std::uint8_t c, T a, T b) { \
-      return static_cast<Result<T>>(value);           \
-    }                                                 \
+#define TERNARY(name, dtypes, result, value, ...)            \
+  struct name##_line {                                       \
+    static constexpr unsigned kTypes = dtypes;               \
+    template <class T>                                       \
+    using Result = typename result<T>::type;                 \
+    template <class T>                                       \
+    INLINE static Result<T> call(std::uint8_t c, T a, T b) { \
+      return static_cast<Result<T>>(value);                  \
+    }                                                        \
   };
 #include "chainrule/elementwise.def"
 #undef UNARY
@@ -53,12 +53,71 @@ struct kBool {
 
 // `ivdep`: an output is exactly an operand or apart from it, so an element never depends on the one
 // before it.
+/// A function whose vector code holds for |x| <= kCircularLimit, and the one for what is beyond.
+template <class F>
+struct Far {
+  static constexpr bool kExists = false;
+};
+template <>
+struct Far<sin_line> {
+  static constexpr bool kExists = true;
+  static float call(float x) { return ::sinf(x); }
+};
+template <>
+struct Far<cos_line> {
+  static constexpr bool kExists = true;
+  static float call(float x) { return ::cosf(x); }
+};
+template <>
+struct Far<tan_line> {
+  static constexpr bool kExists = true;
+  static float call(float x) { return ::tanf(x); }
+};
+
+/// Whether a function is costly enough that the elements which do not fill a vector are computed in
+/// one, too.
+template <class F, class T>
+constexpr bool whole_vectors() {
+  if constexpr (F::kTypes == kFloating && sizeof(typename F::template Result<T>) == sizeof(T)) {
+    return kWidth<T> > 1;
+  } else {
+    return false;
+  }
+}
+
 template <class F, class T>
 void run_unary(std::int64_t n, const void* a, const void*, const void*, void* out) {
   const T* x = static_cast<const T*>(a);
   auto* y = static_cast<typename F::template Result<T>*>(out);
+  if constexpr (Far<F>::kExists && sizeof(T) == 4) {
+    constexpr std::int64_t kStretch = 256;  // x may be y: looked at before it is overwritten
+    for (; n > kStretch; n -= kStretch, x += kStretch, y += kStretch) {
+      run_unary<F, T>(kStretch, x, nullptr, nullptr, y);
+    }
+    std::int32_t far = 0;
+    for (std::int64_t i = 0; i < n; ++i) far |= fabs(x[i]) > kCircularLimit ? 1 : 0;
+    if (far != 0) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        y[i] = fabs(x[i]) > kCircularLimit ? Far<F>::call(x[i]) : F::template call<T>(x[i]);
+      }
+      return;
+    }
+  }
+  if constexpr (whole_vectors<F, T>()) {
+    const std::int64_t whole = n & -std::int64_t{kWidth<T>};
 #pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i]);
+    for (std::int64_t i = 0; i < whole; ++i) y[i] = F::template call<T>(x[i]);
+    if (whole < n) {
+      const int rest = static_cast<int>(n - whole);
+      T part[kWidth<T>];
+      store(part, load_part(x + whole, rest));
+      for (int j = 0; j < kWidth<T>; ++j) part[j] = F::template call<T>(part[j]);
+      store_part(y + whole, load(part), rest);
+    }
+  } else {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i]);
+  }
 }
 
 template <class F, class T>
@@ -66,8 +125,22 @@ void run_binary(std::int64_t n, const void* a, const void* b, const void*, void*
   const T* x = static_cast<const T*>(a);
   const T* z = static_cast<const T*>(b);
   auto* y = static_cast<typename F::template Result<T>*>(out);
+  if constexpr (whole_vectors<F, T>()) {
+    const std::int64_t whole = n & -std::int64_t{kWidth<T>};
 #pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i], z[i]);
+    for (std::int64_t i = 0; i < whole; ++i) y[i] = F::template call<T>(x[i], z[i]);
+    if (whole < n) {
+      const int rest = static_cast<int>(n - whole);
+      T part[kWidth<T>], other[kWidth<T>];
+      store(part, load_part(x + whole, rest));
+      store(other, load_part(z + whole, rest));
+      for (int j = 0; j < kWidth<T>; ++j) part[j] = F::template call<T>(part[j], other[j]);
+      store_part(y + whole, load(part), rest);
+    }
+  } else {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i], z[i]);
+  }
 }
 
 template <class F, class T>

@@ -28,10 +28,11 @@ namespace {
 
 // clang-format off: in the order in which they use each other
 #include "isa/math.inl"
-#include "isa/elementwise.inl"
 #include "isa/gemm.inl"
 #include "isa/optimize.inl"
+#include "isa/elementwise.inl"
 #include "isa/reduce.inl"
+#include "isa/random.inl"
 #include "isa/transpose.inl"
 // clang-format on
 
@@ -45,9 +46,16 @@ FloatKernels<T> float_kernels() {
           .column_sums = column_sums<T>,
           .transpose = transpose<T>,
           .sum = sum<T>,
-          .exp_sum = exp_sum<T>,
           .adam = adam<T>,
-          .max = max<T>};
+          .max = max<T>,
+          .min = min<T>,
+          .find = find<T>,
+          .softmax_sum = softmax_sum<T>,
+          .cross_sum = cross_sum<T>,
+          .scale = scale<T>,
+          .uniform = uniform<T>,
+          .normal = normal<T>,
+          .bernoulli = bernoulli<T>};
 }
 
 }  // namespace

@@ -1,74 +1,165 @@
-// Scalar functions that elementwise.def names, written without branches where the compiler is to
-// turn a loop over them into vector code. Part of isa/kernels.inl.
+// Scalar functions that elementwise.def names, written without branches, so that the compiler turns
+// a loop over them into vector code. Part of isa/kernels.inl.
 //
-// The float versions of exp, log, tanh and their relatives follow Moshier's Cephes library:
-// reduction of the argument to a small interval, then a minimax polynomial. Their error is below 2
-// ULP, and below 3 for softplus. Other functions, and double, are the C library's.
+// Each reduces its argument to a small interval and evaluates a polynomial there: Cephes (Moshier)
+// and fdlibm (Sun Microsystems) where a function says so, else minimax polynomials of our own.
+// Their errors are below 2 ULP; tests/cpp/test_math_ulp.cpp measures them. What remains of double
+// (sin, cos, tan, atan, sinh, cosh, erf, pow) is the C library's.
+//
+// Float functions that are rare in training (tan, sinh, cosh, pow) compute in double: rounding to
+// float once, at the end, is all of their error.
 
-float from_bits(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
-std::int32_t to_bits(float x) { return __builtin_bit_cast(std::int32_t, x); }
+#define INLINE \
+  [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
 
-float sqrt(float x) { return __builtin_sqrtf(x); }
-double sqrt(double x) { return __builtin_sqrt(x); }
-float floor(float x) { return __builtin_floorf(x); }
-double floor(double x) { return __builtin_floor(x); }
-float ceil(float x) { return __builtin_ceilf(x); }
-double ceil(double x) { return __builtin_ceil(x); }
-float nearbyint(float x) { return __builtin_nearbyintf(x); }
-double nearbyint(double x) { return __builtin_nearbyint(x); }
-float fabs(float x) { return __builtin_fabsf(x); }
-double fabs(double x) { return __builtin_fabs(x); }
+// --- bits ----------------------------------------------------------------------------------------
 
-#define CHAINRULE_LIBM1(name)                  \
-  float name(float x) { return ::name##f(x); } \
-  double name(double x) { return ::name(x); }
-CHAINRULE_LIBM1(expm1)
-CHAINRULE_LIBM1(log1p)
-CHAINRULE_LIBM1(sin)
-CHAINRULE_LIBM1(cos)
-CHAINRULE_LIBM1(tan)
-CHAINRULE_LIBM1(atan)
-CHAINRULE_LIBM1(sinh)
-CHAINRULE_LIBM1(cosh)
-CHAINRULE_LIBM1(erf)
-#undef CHAINRULE_LIBM1
-float pow(float x, float y) { return ::powf(x, y); }
-double pow(double x, double y) { return ::pow(x, y); }
-double exp(double x) { return ::exp(x); }
-double log(double x) { return ::log(x); }
-double tanh(double x) { return ::tanh(x); }
+INLINE float from_bits(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
+INLINE double from_bits(std::int64_t bits) { return __builtin_bit_cast(double, bits); }
+INLINE std::int32_t to_bits(float x) { return __builtin_bit_cast(std::int32_t, x); }
+INLINE std::int64_t to_bits(double x) { return __builtin_bit_cast(std::int64_t, x); }
 
-/// exp(x) = 2^n exp(r), |r| <= log(2) / 2. 2^n is applied in two factors, since n reaches -150 and
-/// 128.
-float exp(float x) {
-  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves an integer in the low bits
-  float z = x > 89.0F ? 89.0F : x;       // exp(89) is infinite, exp(-104) zero; NaN stays
-  z = z < -104.0F ? -104.0F : z;
-  const float shifted = z * 1.44269504F + kRound;
-  const float n = shifted - kRound;
-  float r = z - n * 0.693359375F;  // log(2) in two parts; the product with the first is exact
-  r = r + n * 2.12194440e-4F;
+template <class T>
+constexpr T kInfinity = static_cast<T>(__builtin_inf());
+template <class T>
+constexpr T kNan = static_cast<T>(__builtin_nan(""));
+
+/// The bit of the sign.
+constexpr std::int32_t sign_bit(float) { return INT32_MIN; }
+constexpr std::int64_t sign_bit(double) { return INT64_MIN; }
+
+/// magnitude >= 0 with the sign of x, also of -0: an odd function.
+template <class T>
+INLINE T with_sign(T magnitude, T x) {
+  return from_bits(to_bits(magnitude) | (to_bits(x) & sign_bit(x)));
+}
+
+// Adding kRound leaves an integer of at most 22 (51) bits in the low bits of the sum, and
+// subtracting it again the integer as a number.
+template <class T>
+constexpr T kRound = sizeof(T) == 4 ? T(0x1.8p23) : T(0x1.8p52);
+
+/// 2^n for an integer -127 < n < 128 (-1023 < n < 1024).
+INLINE float power_of_two(float n) {
+  return from_bits(to_bits(n + (kRound<float> + 127.0F)) << 23);
+}
+INLINE double power_of_two(double n) {
+  return from_bits(to_bits(n + (kRound<double> + 1023.0)) << 52);
+}
+
+// kRound plus twice the bias of exponents: the low bits of the sum are those of the exponent of
+// 2^n, doubled.
+template <class T>
+constexpr T kRoundPower = kRound<T> + (sizeof(T) == 4 ? T(254) : T(2046));
+
+/// y 2^n in two factors, as n may be beyond the exponents that there are; `shifted` is
+/// n + kRoundPower.
+INLINE float scale_by_power(float y, float shifted) {
+  const auto bits = static_cast<std::uint32_t>(to_bits(shifted)), half = bits >> 1;
+  return y * from_bits(static_cast<std::int32_t>(half << 23)) *
+         from_bits(static_cast<std::int32_t>((bits - half) << 23));
+}
+INLINE double scale_by_power(double y, double shifted) {
+  const auto bits = static_cast<std::uint64_t>(to_bits(shifted)), half = bits >> 1;
+  return y * from_bits(static_cast<std::int64_t>(half << 52)) *
+         from_bits(static_cast<std::int64_t>((bits - half) << 52));
+}
+
+INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
+INLINE double sqrt(double x) { return __builtin_sqrt(x); }
+INLINE float floor(float x) { return __builtin_floorf(x); }
+INLINE double floor(double x) { return __builtin_floor(x); }
+INLINE float ceil(float x) { return __builtin_ceilf(x); }
+INLINE double ceil(double x) { return __builtin_ceil(x); }
+INLINE float nearbyint(float x) { return __builtin_nearbyintf(x); }
+INLINE double nearbyint(double x) { return __builtin_nearbyint(x); }
+INLINE float fabs(float x) { return __builtin_fabsf(x); }
+INLINE double fabs(double x) { return __builtin_fabs(x); }
+
+// --- exp and expm1 -------------------------------------------------------------------------------
+
+/// x = n log(2) + (r + low), |r + low| <= log(2) / 2; r is exact. shifted = n + kRoundPower.
+template <class T>
+struct ExpArgument {
+  T shifted, n, r, low;
+};
+
+/// The argument brought into [least, most] first; NaN stays. log(2) is in two parts: the product
+/// of the first with n is exact.
+INLINE ExpArgument<float> reduce_exp(float x, float least, float most) {
+  x = x > most ? most : x;
+  x = x < least ? least : x;
+  const float shifted = x * 1.44269504F + kRoundPower<float>;
+  const float n = shifted - kRoundPower<float>;
+  return {shifted, n, x - n * 0.693359375F, n * 2.12194440e-4F};
+}
+INLINE ExpArgument<double> reduce_exp(double x, double least, double most) {
+  x = x > most ? most : x;
+  x = x < least ? least : x;
+  const double shifted = x * 1.4426950408889634 + kRoundPower<double>;
+  const double n = shifted - kRoundPower<double>;
+  return {shifted, n, x - n * 6.93147180369123816490e-01, n * -1.90821492927058770002e-10};
+}
+
+/// exp(r + low) - 1 - r (Cephes).
+INLINE float exp_rest(float high, float low) {
+  const float r = high + low;
   float p = 1.9875691500e-4F;
   p = p * r + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
   p = p * r + 4.1665795894e-2F;
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
-  p = (p * r) * r + r + 1.0F;
-  const std::int32_t power = to_bits(shifted) - to_bits(kRound);
-  const std::int32_t half = power >> 1;
-  return p * from_bits((half + 127) << 23) * from_bits((power - half + 127) << 23);
+  return p * (r * r) + low;
+}
+/// The same by its power series: the next term is below 2^-57.
+INLINE double exp_rest(double high, double low) {
+  const double r = high + low;
+  double p = 1.0 / 6227020800.0;
+  p = p * r + 1.0 / 479001600.0;
+  p = p * r + 1.0 / 39916800.0;
+  p = p * r + 1.0 / 3628800.0;
+  p = p * r + 1.0 / 362880.0;
+  p = p * r + 1.0 / 40320.0;
+  p = p * r + 1.0 / 5040.0;
+  p = p * r + 1.0 / 720.0;
+  p = p * r + 1.0 / 120.0;
+  p = p * r + 1.0 / 24.0;
+  p = p * r + 1.0 / 6.0;
+  p = p * r + 0.5;
+  return p * (r * r) + low;
 }
 
-/// log(x) = n log(2) + log(1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
-float log(float x) {
-  constexpr float kInfinity = __builtin_inff();
-  constexpr float kSmallest = 1.17549435e-38F;  // normal
-  const bool tiny = x < kSmallest;
-  const float scaled = tiny ? x * 8388608.0F : x;
+template <class T>
+constexpr T kExpIsZero = sizeof(T) == 4 ? T(-104) : T(-746);
+template <class T>
+constexpr T kExpIsInfinite = sizeof(T) == 4 ? T(89) : T(710);
+
+/// exp(x) = 2^n exp(r + low).
+template <class T>
+INLINE T exp(T x) {
+  const auto [shifted, n, r, low] = reduce_exp(x, kExpIsZero<T>, kExpIsInfinite<T>);
+  return scale_by_power(T(1) + (r + exp_rest(r, low)), shifted);
+}
+
+/// exp(x) - 1 = 2^n ((1 - 2^-n) + exp(r + low) - 1).
+template <class T>
+INLINE T expm1(T x) {
+  constexpr T kIsMinusOne = sizeof(T) == 4 ? T(-18) : T(-38);
+  constexpr T kNothing = sizeof(T) == 4 ? T(40) : T(80);  // 2^-kNothing beside 1
+  const auto [shifted, n, r, low] = reduce_exp(x, kIsMinusOne, kExpIsInfinite<T>);
+  const T one = T(1) - power_of_two(n > kNothing ? -kNothing : -n);
+  return with_sign(scale_by_power((one + r) + exp_rest(r, low), shifted), x);
+}
+
+// --- log and log1p -------------------------------------------------------------------------------
+
+/// log(x) + c for a normal x and a small correction c: n log(2) + log(1 + f), 1 + f in [sqrt(1/2),
+/// sqrt(2)) (Cephes); `lift` is added to n.
+INLINE float log_normal(float x, float c, float lift) {
   // Subtracting the bits of sqrt(1/2) puts the carry into the exponent at the right place.
-  const std::int32_t bits = to_bits(scaled) - 0x3f3504f3;
-  const float n = static_cast<float>(bits >> 23) - (tiny ? 23.0F : 0.0F);
+  const std::int32_t bits = to_bits(x) - 0x3f3504f3;
+  const float n = static_cast<float>(bits >> 23) + lift;
   const float f = from_bits((bits & 0x007fffff) + 0x3f3504f3) - 1.0F;
   const float z = f * f;
   float p = 7.0376836292e-2F;
@@ -80,63 +171,298 @@ float log(float x) {
   p = p * f + 2.0000714765e-1F;
   p = p * f - 2.4999993993e-1F;
   p = p * f + 3.3333331174e-1F;
-  float y = p * f * z - n * 2.12194440e-4F;
-  y = y - 0.5F * z;
-  y = f + y + n * 0.693359375F;
-  y = x == kInfinity ? x : y;
-  y = x == 0.0F ? -kInfinity : y;
-  return x >= 0.0F ? y : __builtin_nanf("");  // also NaN
+  const float y = (p * f * z + (c - n * 2.12194440e-4F)) - 0.5F * z;
+  return (f + y) + n * 0.693359375F;
 }
 
-float tanh(float x) {
-  const float magnitude = fabs(x);
-  const float z = x * x;
+/// The same in double (fdlibm). Shifts are logical and integers become numbers by their bits,
+/// since AVX2 has no other instructions for 64 bits.
+INLINE double log_normal(double x, double c, double lift) {
+  constexpr std::uint64_t kHalfRoot = 0x3fe6a09e667f3bcd, kOne = 0x3ff0000000000000;
+  constexpr std::uint64_t kFraction = 0x000fffffffffffff, kTwo52 = 0x4330000000000000;
+  const std::uint64_t bits = static_cast<std::uint64_t>(to_bits(x)) + (kOne - kHalfRoot);
+  const double biased = from_bits(static_cast<std::int64_t>(bits >> 52 | kTwo52));
+  const double n = (biased - (0x1p52 + 1023)) + lift;
+  const double f = from_bits(static_cast<std::int64_t>((bits & kFraction) + kHalfRoot)) - 1.0;
+  const double s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
+  double p = 1.479819860511658591e-01;
+  p = p * z + 1.531383769920937332e-01;
+  p = p * z + 1.818357216161805012e-01;
+  p = p * z + 2.222219843214978396e-01;
+  p = p * z + 2.857142874366239149e-01;
+  p = p * z + 3.999999999940941908e-01;
+  p = p * z + 6.666666666666735130e-01;
+  const double low = s * (half + p * z) + (n * 1.90821492927058770002e-10 + c);
+  return n * 6.93147180369123816490e-01 - ((half - low) - f);
+}
+
+/// log(x) + c for any x; c counts where x is positive and finite.
+template <class T>
+INLINE T log_and(T x, T c) {
+  constexpr T kSmallest = sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022);  // normal
+  constexpr T kLift = sizeof(T) == 4 ? T(23) : T(52),
+              kScale = sizeof(T) == 4 ? T(0x1p23) : T(0x1p52);
+  const bool tiny = x < kSmallest;
+  const T normal = tiny ? x * kScale : x;
+  T y = log_normal(normal, c, tiny ? -kLift : T(0));
+  y = x == kInfinity<T> ? x : y;
+  y = x == T(0) ? -kInfinity<T> : y;
+  return x >= T(0) ? y : kNan<T>;  // also of NaN
+}
+
+template <class T>
+INLINE T log(T x) {
+  return log_and(x, T(0));
+}
+
+/// log(1 + x) = log(w) + (the rounding error of w = 1 + x) / w.
+template <class T>
+INLINE T log1p(T x) {
+  const T w = T(1) + x, part = w - T(1);
+  const T error = (T(1) - (w - part)) + (x - part);
+  return with_sign(log_and(w, error / w), x);
+}
+
+// --- tanh, sigmoid, softplus, erf ----------------------------------------------------------------
+
+/// exp(x) for |x| < 80, where its error counts little: one power of two, log(2) in one part.
+INLINE float rough_exp(float x) {
+  constexpr float kBiased = kRound<float> + 127.0F;
+  const float shifted = x * 1.44269504F + kBiased;
+  const float r = x - (shifted - kBiased) * 0.693147181F;
+  float p = 0.00138131414F;
+  p = p * r + 0.00836941916F;
+  p = p * r + 0.0416684569F;
+  p = p * r + 0.166665148F;
+  p = p * r + 0.49999993F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  return p * from_bits(to_bits(shifted) << 23);
+}
+
+/// x + x^3 P(x^2) for |x| < 0.625 (Cephes), then 1 - 2 / (exp(2 |x|) + 1), which is 1 from 10 on.
+INLINE float tanh(float x) {
+  const float magnitude = fabs(x), z = x * x;
   float p = -5.70498872745e-3F;
   p = p * z + 2.06390887954e-2F;
   p = p * z - 5.37397155531e-2F;
   p = p * z + 1.33314422036e-1F;
   p = p * z - 3.33332819422e-1F;
-  const float near = p * z * x + x;
-  const float away = 1.0F - 2.0F / (exp(2.0F * magnitude) + 1.0F);
-  return magnitude < 0.625F ? near : (x < 0.0F ? -away : away);  // NaN: through `away`
+  const float near = p * z * magnitude + magnitude;
+  const float t = magnitude > 10.0F ? 10.0F : magnitude;
+  const float away = 1.0F - 2.0F / (rough_exp(2.0F * t) + 1.0F);
+  return with_sign(magnitude < 0.625F ? near : away, x);  // NaN: through `away`
 }
+/// The same, with a quotient for P.
+INLINE double tanh(double x) {
+  const double magnitude = fabs(x), z = x * x;
+  double p = -9.64399179425052238628e-1;
+  p = p * z - 9.92877231001918586564e1;
+  p = p * z - 1.61468768441708447952e3;
+  double q = z + 1.12811678491632931402e2;
+  q = q * z + 2.23548839060100448583e3;
+  q = q * z + 4.84406305325125486048e3;
+  const double near = p / q * z * magnitude + magnitude;
+  const double away = 1.0 - 2.0 / (exp(2.0 * magnitude) + 1.0);
+  return with_sign(magnitude < 0.625 ? near : away, x);
+}
+
+/// 1 / (1 + exp(-x)) = e / (1 + e), e = exp(x), for x < 0. There the rounding errors of e and 1 + e
+/// add up to more than 2 ULP, so the quotient is corrected for both.
+template <class T>
+INLINE T logistic(T x) {
+  const auto [shifted, n, r, low] = reduce_exp(-fabs(x), kExpIsZero<T>, T(0));
+  const T t = r + exp_rest(r, low), p = T(1) + t;
+  const T e = scale_by_power(p, shifted), e_error = scale_by_power(t - (p - T(1)), shifted);
+  const T sum = T(1) + e, error = (e - (sum - T(1))) + e_error;
+  const T y = (x < T(0) ? e : T(1)) / sum;
+  return x < T(0) ? y + (e_error - y * error) * (T(1) - y) : y;
+}
+
+/// max(x, 0) + log(1 + e), e = exp(-|x|), as log1p has it; but here 1 <= 1 + e <= 2.
+template <class T>
+INLINE T softplus_of(T x) {
+  const T e = exp(-fabs(x)), w = T(1) + e;
+  return (x < T(0) ? T(0) : x) + log_normal(w, (e - (w - T(1))) / w, T(0));  // NaN: through e
+}
+
+/// x + x P(x^2) for |x| < 0.93, then 1 - exp(-x Q(x)), which is 1 from 4 on.
+INLINE float erf(float x) {
+  const float magnitude = fabs(x);
+  const float z = x * x;
+  float p = 8.18513645e-5F;
+  p = p * z - 8.09771616e-4F;
+  p = p * z + 5.19695354e-3F;
+  p = p * z - 2.68577059e-2F;
+  p = p * z + 1.12836640e-1F;
+  p = p * z - 3.76126316e-1F;
+  p = p * z + 1.28379166e-1F;
+  const float t = magnitude > 4.0F ? 4.0F : magnitude;
+  float q = 1.04329772e-5F;
+  q = q * t - 3.14856810e-4F;
+  q = q * t + 3.61033694e-3F;
+  q = q * t - 2.36945560e-2F;
+  q = q * t + 1.06159038e-1F;
+  q = q * t + 6.35198041e-1F;
+  q = q * t + 1.28637070e-1F;
+  const float away = 1.0F - rough_exp(-(q * t + t));
+  return with_sign(magnitude < 0.93F ? p * magnitude + magnitude : away, x);
+}
+
+// --- circular functions --------------------------------------------------------------------------
+
+/// Up to here pi / 2 in two parts reduces a float exactly enough. Loops over sin, cos and tan leave
+/// what is beyond to the C library.
+constexpr float kCircularLimit = 0x1p17F;
+
+/// sin(r) and cos(r) for |r| <= pi / 4 (Cephes, fdlibm).
+INLINE float sin_near(float r) {
+  const float z = r * r;
+  float p = -1.9515295891e-4F;
+  p = p * z + 8.3321608736e-3F;
+  p = p * z - 1.6666654611e-1F;
+  return p * z * r + r;
+}
+INLINE float cos_near(float r) {
+  const float z = r * r;
+  float p = 2.443315711809948e-5F;
+  p = p * z - 1.388731625493765e-3F;
+  p = p * z + 4.166664568298827e-2F;
+  return (p * z * z - 0.5F * z) + 1.0F;
+}
+INLINE double sin_near(double r) {
+  const double z = r * r;
+  double p = 1.58969099521155010221e-10;
+  p = p * z - 2.50507602534068634195e-08;
+  p = p * z + 2.75573137070700676789e-06;
+  p = p * z - 1.98412698298579493134e-04;
+  p = p * z + 8.33333333332248946124e-03;
+  p = p * z - 1.66666666666666324348e-01;
+  return p * z * r + r;
+}
+INLINE double cos_near(double r) {
+  const double z = r * r;
+  double p = -1.13596475577881948265e-11;
+  p = p * z + 2.08757232129817482790e-09;
+  p = p * z - 2.75573143513906633035e-07;
+  p = p * z + 2.48015872894767294178e-05;
+  p = p * z - 1.38888888888741095749e-03;
+  p = p * z + 4.16666666666666019037e-02;
+  return (p * z * z - 0.5 * z) + 1.0;
+}
+
+/// |x| = n pi / 2 + r, |r| <= pi / 4; of n only the low bits matter.
+struct Circular {
+  std::int32_t n;
+  double r;
+};
+
+INLINE Circular reduce_circular(float x) {
+  const float magnitude = fabs(x);
+  const float shifted = magnitude * 0.636619772F + kRound<float>;
+  const double n = shifted - kRound<float>;
+  // The first part has 33 bits: its product with n is exact.
+  const double r = (magnitude - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11;
+  return {to_bits(shifted), r};
+}
+
+/// sin of n quarter turns and the angle r.
+template <class T, class Int>
+INLINE T sin_of_quarters(Int n, T r) {
+  const T y = (n & 1) != 0 ? cos_near(r) : sin_near(r);
+  return (n & 2) != 0 ? -y : y;
+}
+
+INLINE float sin(float x) {
+  const Circular c = reduce_circular(x);
+  const float y = sin_of_quarters(c.n, static_cast<float>(c.r));
+  return from_bits(to_bits(y) ^ (to_bits(x) & sign_bit(x)));
+}
+INLINE float cos(float x) {
+  const Circular c = reduce_circular(x);
+  return sin_of_quarters(c.n + 1, static_cast<float>(c.r));
+}
+/// A quotient of two rounded floats would be beyond 2 ULP.
+INLINE float tan(float x) {
+  const Circular c = reduce_circular(x);
+  const double sine = sin_near(c.r), cosine = cos_near(c.r);
+  const bool odd = (c.n & 1) != 0;
+  const auto y = static_cast<float>((odd ? -cosine : sine) / (odd ? sine : cosine));
+  return from_bits(to_bits(y) ^ (to_bits(x) & sign_bit(x)));
+}
+
+/// t + t^3 P(t^2) for t = |x| <= 1, else pi / 2 - atan(1 / t).
+INLINE float atan(float x) {
+  const float magnitude = fabs(x);
+  const bool beyond = magnitude > 1.0F;
+  const float t = beyond ? 1.0F / magnitude : magnitude, z = t * t;
+  float p = -0.00179362362F;
+  p = p * z + 0.0109146141F;
+  p = p * z - 0.0311778611F;
+  p = p * z + 0.0579576086F;
+  p = p * z - 0.0840345119F;
+  p = p * z + 0.109521861F;
+  p = p * z - 0.142642417F;
+  p = p * z + 0.199985482F;
+  p = p * z - 0.333332991F;
+  const float rest = p * z * t;
+  // pi / 2 in two parts.
+  const float y = beyond ? 1.57079637F - (t + (rest + 4.37113883e-8F)) : t + rest;
+  return with_sign(y, x);
+}
+
+// --- through double, and the C library -----------------------------------------------------------
+
+INLINE float sinh(float x) {
+  const double magnitude = fabs(x), e = exp(magnitude);
+  // Below 2^-12, x^3 / 6 is nothing beside x.
+  return with_sign(static_cast<float>(magnitude < 0x1p-12 ? magnitude : 0.5 * (e - 1.0 / e)), x);
+}
+INLINE float cosh(float x) {
+  const double e = exp(static_cast<double>(fabs(x)));
+  return static_cast<float>(0.5 * (e + 1.0 / e));
+}
+
+/// exp(b log|a|), and the cases of IEEE 754.
+INLINE float pow(float a, float b) {
+  const float magnitude = fabs(a);
+  float y = static_cast<float>(exp(static_cast<double>(b) * log(static_cast<double>(magnitude))));
+  const bool whole = floor(b) == b;
+  const float half = 0.5F * b;
+  const bool odd = whole & (floor(half) != half);
+  y = odd ? with_sign(y, a) : y;
+  y = (a < 0.0F) & !whole & (magnitude < kInfinity<float>) ? kNan<float> : y;
+  y = (magnitude == 1.0F) & (fabs(b) == kInfinity<float>) ? 1.0F : y;
+  return (a == 1.0F) | (b == 0.0F) ? 1.0F : y;
+}
+
+INLINE double sin(double x) { return ::sin(x); }
+INLINE double cos(double x) { return ::cos(x); }
+INLINE double tan(double x) { return ::tan(x); }
+INLINE double atan(double x) { return ::atan(x); }
+INLINE double sinh(double x) { return ::sinh(x); }
+INLINE double cosh(double x) { return ::cosh(x); }
+INLINE double erf(double x) { return ::erf(x); }
+INLINE double pow(double x, double y) { return ::pow(x, y); }
+
+// --- choices -------------------------------------------------------------------------------------
 
 template <class T>
-T logistic(T x) {
-  return T(1) / (T(1) + exp(-x));
-}
-
-/// log(1 + u) for u in [0, 1]: the rounding error of 1 + u is undone by a quotient (Goldberg 1991,
-/// theorem 4).
-float log1p_of_unit(float u) {
-  const float w = 1.0F + u;
-  const float d = w - 1.0F;
-  const float y = log(w) * (u / (d == 0.0F ? 1.0F : d));
-  return d == 0.0F ? u : y;
-}
-double log1p_of_unit(double u) { return ::log1p(u); }
-
-template <class T>
-T softplus_of(T x) {
-  return (x < T(0) ? T(0) : x) + log1p_of_unit(exp(-fabs(x)));
-}
-
-template <class T>
-T sign_of(T x) {
+INLINE T sign_of(T x) {
   return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x);  // keeps NaN, and the sign of zero
 }
 
 template <class T>
-T max_of(T a, T b) {
+INLINE T max_of(T a, T b) {
   return (a > b) | (a != a) ? a : b;
 }
 
 template <class T>
-T min_of(T a, T b) {
+INLINE T min_of(T a, T b) {
   return (a < b) | (a != a) ? a : b;
 }
 
 template <class T>
-bool is_finite(T x) {
+INLINE bool is_finite(T x) {
   return x - x == T(0);
 }

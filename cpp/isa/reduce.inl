@@ -1,14 +1,52 @@
-// Reductions of contiguous numbers, and Philox. Part of isa/kernels.inl.
+// Reductions of contiguous numbers. Part of isa/kernels.inl.
+//
+// Elements are taken in kLanes lanes, which are joined in halves at the end. What is left over, and
+// what is shorter, is filled up with numbers that do not count.
 
-constexpr int kLanes = 32;             // independent partial results: enough for two vectors
+constexpr int kLanes = 32;             // independent partial results: two vectors
 constexpr std::int64_t kBlock = 2048;  // elements summed in lanes; above it, halves are added
 
-template <class T>
-T add_lanes(T (&lanes)[kLanes]) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) lanes[j] += lanes[j + width];
+/// x[0..count) and then `rest`; count <= kN, which is a multiple of the vector.
+template <int kN, class T>
+INLINE void load_lanes(std::int64_t count, const T* x, T rest, T (&lanes)[kN]) {
+  for (int j = 0; j < kN; j += kWidth<T>) {
+    const std::int64_t left = count - j;
+    const int here = left > kWidth<T> ? kWidth<T> : (left < 0 ? 0 : static_cast<int>(left));
+    store(lanes + j, load_part(x + (left < 0 ? 0 : j), here));
+  }
+  const int end = static_cast<int>(count);
+  for (int j = 0; j < kN; ++j) lanes[j] = j < end ? lanes[j] : rest;
+}
+
+template <int kN, class T>
+INLINE void store_lanes(std::int64_t count, const T (&lanes)[kN], T* out) {
+  for (int j = 0; j < kN && j < count; j += kWidth<T>) {
+    const std::int64_t left = count - j;
+    store_part(out + j, load(lanes + j), left > kWidth<T> ? kWidth<T> : static_cast<int>(left));
+  }
+}
+
+/// All lanes joined, by halves.
+template <int kN, class T, class Join>
+INLINE T fold(T (&lanes)[kN], Join join) {
+#pragma GCC unroll 5
+  for (int width = kN / 2; width > 0; width /= 2) {
+    for (int j = 0; j < width; ++j) lanes[j] = join(lanes[j], lanes[j + width]);
   }
   return lanes[0];
+}
+
+template <class T>
+INLINE T plus(T a, T b) {
+  return a + b;
+}
+template <class T>
+INLINE T larger(T a, T b) {  // b if a is NaN
+  return a > b ? a : b;
+}
+template <class T>
+INLINE T smaller(T a, T b) {
+  return a < b ? a : b;
 }
 
 /// Where to cut n > kBlock elements: a multiple of kBlock near the middle.
@@ -21,12 +59,90 @@ T sum(std::int64_t n, const T* x) {
     return sum(cut, x) + sum(n - cut, x + cut);
   }
   T lanes[kLanes] = {};
+  for (; n >= kLanes; n -= kLanes, x += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lanes[j] += x[j];
+  }
+  if (n > 0) {
+    T rest[kLanes];
+    load_lanes(n, x, T(0), rest);
+    for (int j = 0; j < kLanes; ++j) lanes[j] += rest[j];
+  }
+  return fold(lanes, plus<T>);
+}
+
+/// The largest (smallest) element, NaN if there is one. NaN loses every comparison, so it is
+/// looked for beside it.
+template <class T, bool kLargest>
+T extreme(std::int64_t n, const T* x) {
+  constexpr auto better = kLargest ? larger<T> : smaller<T>;
+  T best[kLanes], nans[kLanes];
+  load_lanes(n < kLanes ? n : kLanes, x, x[0], best);
+  for (int j = 0; j < kLanes; ++j) nans[j] = best[j] != best[j] ? best[j] : T(0);
+  for (; n >= kLanes; n -= kLanes, x += kLanes) {
+    for (int j = 0; j < kLanes; ++j) {
+      nans[j] = x[j] != x[j] ? x[j] : nans[j];
+      best[j] = better(x[j], best[j]);
+    }
+  }
+  if (n > 0) {
+    T rest[kLanes];
+    load_lanes(n, x, x[0], rest);
+    for (int j = 0; j < kLanes; ++j) {
+      nans[j] = rest[j] != rest[j] ? rest[j] : nans[j];
+      best[j] = better(rest[j], best[j]);
+    }
+  }
+  const T nan = fold(nans, plus<T>);
+  return nan != nan ? nan : fold(best, better);
+}
+
+template <class T>
+T max(std::int64_t n, const T* x) {
+  return extreme<T, true>(n, x);
+}
+template <class T>
+T min(std::int64_t n, const T* x) {
+  return extreme<T, false>(n, x);
+}
+
+template <class T>
+std::int64_t find(std::int64_t n, const T* x, T value) {
+  const bool nan = value != value;
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lanes[j] += x[i + j];
+    std::int32_t found = 0;
+    for (int j = 0; j < kLanes; ++j) {
+      found |= (x[i + j] == value) | (nan & (x[i + j] != x[i + j])) ? 1 : 0;
+    }
+    if (found != 0) break;
   }
-  for (int j = 0; i + j < n; ++j) lanes[j] += x[i + j];
-  return add_lanes(lanes);
+  for (; i < n; ++i) {
+    if (x[i] == value || (nan && x[i] != x[i])) break;
+  }
+  return i;
+}
+
+/// exp(x - shift) of one line, or a block of a longer one, which goes to `out` unless that is null.
+template <int kN, class T>
+INLINE T exp_sum_block(std::int64_t n, const T* x, T shift, T* out) {
+  T lanes[kN] = {};
+  for (; n >= kN; n -= kN, x += kN) {
+    T y[kN];
+    for (int j = 0; j < kN; ++j) y[j] = exp(x[j] - shift);
+    for (int j = 0; j < kN; ++j) lanes[j] += y[j];
+    if (out != nullptr) {
+      for (int j = 0; j < kN; ++j) out[j] = y[j];
+      out += kN;
+    }
+  }
+  if (n > 0) {
+    T y[kN];
+    load_lanes(n, x, -kInfinity<T>, y);
+    for (int j = 0; j < kN; ++j) y[j] = exp(y[j] - shift);
+    for (int j = 0; j < kN; ++j) lanes[j] += y[j];
+    if (out != nullptr) store_lanes(n, y, out);
+  }
+  return fold(lanes, plus<T>);
 }
 
 template <class T>
@@ -36,50 +152,54 @@ T exp_sum(std::int64_t n, const T* x, T shift, T* out) {
     const T first = exp_sum(cut, x, shift, out);
     return first + exp_sum(n - cut, x + cut, shift, out == nullptr ? out : out + cut);
   }
-  T lanes[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    T y[kLanes];
-    for (int j = 0; j < kLanes; ++j) y[j] = exp(x[i + j] - shift);
-    for (int j = 0; j < kLanes; ++j) lanes[j] += y[j];
-    if (out != nullptr) {
-      for (int j = 0; j < kLanes; ++j) out[i + j] = y[j];
-    }
-  }
-  for (int j = 0; i + j < n; ++j) {
-    const T y = exp(x[i + j] - shift);
-    lanes[j] += y;
-    if (out != nullptr) out[i + j] = y;
-  }
-  return add_lanes(lanes);
+  return n <= kLanes / 2 ? exp_sum_block<kLanes / 2>(n, x, shift, out)
+                         : exp_sum_block<kLanes>(n, x, shift, out);
+}
+
+/// What is subtracted before exp: the largest element. -infinity as such would give
+/// -inf - -inf = NaN; with 0 instead, exp gives zeros.
+template <class T>
+INLINE T shift_for(T largest) {
+  return largest == -kInfinity<T> ? T(0) : largest;
 }
 
 template <class T>
-T max(std::int64_t n, const T* x) {
-  T lanes[kLanes];
-  for (int j = 0; j < kLanes; ++j) lanes[j] = x[0];
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lanes[j] = max_of(lanes[j], x[i + j]);
+T softmax_sum(std::int64_t n, const T* x, T* out, T* shift) {
+  if (n > kLanes / 2) {
+    *shift = shift_for(extreme<T, true>(n, x));
+    return exp_sum(n, x, *shift, out);
   }
-  for (int j = 0; i + j < n; ++j) lanes[j] = max_of(lanes[j], x[i + j]);
-  T result = lanes[0];
-  for (int j = 1; j < kLanes; ++j) result = max_of(result, lanes[j]);
-  return result;
+  // A short line stays in registers.
+  T y[kLanes / 2], best[kLanes / 2], nans[kLanes / 2];
+  load_lanes(n, x, -kInfinity<T>, y);
+  for (int j = 0; j < kLanes / 2; ++j) {
+    best[j] = y[j];
+    nans[j] = y[j] != y[j] ? y[j] : T(0);
+  }
+  const T largest = fold(best, larger<T>), nan = fold(nans, plus<T>);
+  *shift = nan != nan ? nan : shift_for(largest);
+  for (int j = 0; j < kLanes / 2; ++j) y[j] = exp(y[j] - *shift);
+  if (out != nullptr) store_lanes(n, y, out);
+  return fold(y, plus<T>);
 }
 
-void philox(std::int64_t blocks,
-            std::uint64_t key,
-            std::uint64_t first,
-            std::uint32_t stream,
-            std::uint32_t step,
-            std::uint32_t* out) {
-  const auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-  for (std::int64_t i = 0; i < blocks; ++i) {
-    const std::uint64_t index = first + static_cast<std::uint64_t>(i);
-    std::uint32_t counter[4] = {
-        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream, step};
-    base::philox_rounds(counter, key0, key1);
-    for (int j = 0; j < 4; ++j) out[4 * i + j] = counter[j];
+template <class T>
+T cross_sum(std::int64_t n, const T* x, T shift, T log, const T* weight) {
+  T lanes[kLanes] = {};
+  for (; n > 0; n -= kLanes, x += kLanes, weight += kLanes) {
+    T value[kLanes], factor[kLanes];
+    const std::int64_t here = n < kLanes ? n : kLanes;
+    load_lanes(here, x, T(0), value);
+    load_lanes(here, weight, T(0), factor);
+    for (int j = 0; j < kLanes; ++j) {
+      lanes[j] += factor[j] == T(0) ? T(0) : factor[j] * ((value[j] - shift) - log);
+    }
   }
+  return fold(lanes, plus<T>);
+}
+
+template <class T>
+void scale(std::int64_t n, T factor, T* x) {
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
 }

@@ -90,12 +90,28 @@ struct FloatKernels {
   /// Sum of n elements, by several partial sums; in fixed blocks, so that the rounding error grows
   /// with the logarithm of n.
   T (*sum)(std::int64_t n, const T* x);
-  /// sum of exp(x[i] - shift), which goes to out[i] unless out is null. out may be x.
-  T (*exp_sum)(std::int64_t n, const T* x, T shift, T* out);
   /// n elements; a result may be exactly one of the arrays.
   void (*adam)(std::int64_t n, const AdamRates<T>&, const AdamArrays<T>&, AdamResults<T>);
-  /// Largest element, NaN if there is one; n >= 1.
+  /// Largest (smallest) element, NaN if there is one; n >= 1.
   T (*max)(std::int64_t n, const T* x);
+  T (*min)(std::int64_t n, const T* x);
+  /// Index of the first element that equals `value`, or is NaN if `value` is; n if there is none.
+  std::int64_t (*find)(std::int64_t n, const T* x, T value);
+  /// Sum of exp(x[i] - *shift), which goes to out[i] unless out is null; out may be x. *shift
+  /// becomes the largest element, NaN if there is one, but 0 for a line of -infinity. n >= 1.
+  T (*softmax_sum)(std::int64_t n, const T* x, T* out, T* shift);
+  /// Sum of weight[i] ((x[i] - shift) - log); a weight of 0 adds 0, whatever its x.
+  T (*cross_sum)(std::int64_t n, const T* x, T shift, T log, const T* weight);
+  /// x *= factor.
+  void (*scale)(std::int64_t n, T factor, T* x);
+  /// Random arrays from words of philox, one for an element of float and two for one of double:
+  /// low + (high - low) u, u uniform in [0, 1).
+  void (*uniform)(std::int64_t n, const std::uint32_t* words, T low, T high, T* out);
+  /// mean + stddev z, z standard normal. Elements 2 i and 2 i + 1 share their words: for an odd n
+  /// there are words for n + 1.
+  void (*normal)(std::int64_t n, const std::uint32_t* words, T mean, T stddev, T* out);
+  /// 1 where the word, always one for an element, is below `limit` <= 2^32; else 0.
+  void (*bernoulli)(std::int64_t n, const std::uint32_t* words, std::uint64_t limit, T* out);
 };
 
 struct KernelTable {

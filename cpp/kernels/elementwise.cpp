@@ -13,10 +13,11 @@ namespace {
 using Int = std::int64_t;
 
 constexpr std::size_t kStorageBytes = 64 * 1024;  // block buffers, on the stack of each thread
-constexpr Int kBlock = 1024;                      // most elements of a block
-constexpr Int kLongRow = kBlock / 4;              // a block stays within such a row
-constexpr Int kLeastBlock = 16;                   // as many buffers as there can be registers fit
-constexpr Int kParallelCost = 32 * 1024;          // cheap instructions worth a thread: some 5 us
+constexpr Int kBlock = 1024;                      // most elements of a block: a chain stays in L1
+constexpr Int kLoneBlock = 4 * kBlock;    // of one function, whose result nobody reads again
+constexpr Int kLongRow = kBlock / 4;      // a block stays within such a row
+constexpr Int kLeastBlock = 16;           // as many buffers as there can be registers fit
+constexpr Int kParallelCost = 32 * 1024;  // cheap instructions worth a thread: some 5 us
 static_assert(ElementwiseProgram::kMaxRegisters * kLeastBlock * sizeof(double) <= kStorageBytes);
 
 // What elementwise.def says of a function: functions of floating types alone are the costly ones.
@@ -225,7 +226,8 @@ void ElementwiseProgram::prepare() {
   std::size_t widest = 1;
   for (const Register& reg : registers_) widest = std::max(widest, size_of(reg.dtype));
   const auto buffers = static_cast<std::size_t>(std::max(1, buffers_));
-  block_ = std::min<Int>(kBlock, static_cast<Int>(kStorageBytes / (buffers * widest)) / 16 * 16);
+  const Int most = instructions_.size() == 1 ? kLoneBlock : kBlock;
+  block_ = std::min<Int>(most, static_cast<Int>(kStorageBytes / (buffers * widest)) / 16 * 16);
   // Short rows: several whole ones, so that an operand that repeats from row to row is expanded
   // once.
   whole_rows_ = outer_rank_ > 0 && row_ < kLongRow && row_ <= block_ && row_ > 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
@@ -19,19 +18,8 @@ constexpr Int kParallelElements = 4096;  // worth a thread: some 5 us
 template <class T>
 constexpr Int kWordsOf = static_cast<Int>(sizeof(T) / 4);
 
-/// Uniform in [0, 1) from the words of one element.
-template <class T>
-T unit(const std::uint32_t* words) {
-  if constexpr (sizeof(T) == 4) {
-    return static_cast<T>(words[0] >> 8) * T(0x1p-24);
-  } else {
-    const std::uint64_t bits = std::uint64_t{words[1]} << 32 | words[0];
-    return static_cast<T>(bits >> 11) * T(0x1p-53);
-  }
-}
-
 /// Calls use(first element, count, words) for stretches of at most kWords / kWordsOf<T> elements.
-/// Each starts at a multiple of four words.
+/// Each starts at a multiple of four words, and has whole blocks of four.
 template <class T, class Use>
 void draw(const Exec& exec, Int n, const RandomState& state, Use use) {
   constexpr Int kStretch = kWords / kWordsOf<T>;
@@ -57,35 +45,26 @@ void draw(const Exec& exec, Int n, const RandomState& state, Use use) {
 
 template <class T>
 void random_uniform(const Exec& exec, T* out, Int n, const RandomState& state, T low, T high) {
-  const T range = high - low;
+  const auto uniform = isa::kernels<T>(isa::table()).uniform;
   draw<T>(exec, n, state, [&](Int first, Int count, const std::uint32_t* words) {
-    for (Int i = 0; i < count; ++i) {
-      // Rounding may give `high` itself, which does not belong to the interval.
-      const T value = low + range * unit<T>(words + i * kWordsOf<T>);
-      out[first + i] = value < high || !(low < high) ? value : low;
-    }
+    uniform(count, words, low, high, out + first);
   });
 }
 
 template <class T>
 void random_normal(const Exec& exec, T* out, Int n, const RandomState& state, T mean, T stddev) {
-  // An odd n still draws the pair of its last element: a block holds whole pairs.
+  const auto normal = isa::kernels<T>(isa::table()).normal;
   draw<T>(exec, n, state, [&](Int first, Int count, const std::uint32_t* words) {
-    for (Int i = 0; i < count; i += 2) {
-      const T u = T(1) - unit<T>(words + i * kWordsOf<T>);  // in (0, 1], so its logarithm is finite
-      const T radius = stddev * std::sqrt(T(-2) * std::log(u));
-      const T angle = T(2) * std::numbers::pi_v<T> * unit<T>(words + (i + 1) * kWordsOf<T>);
-      out[first + i] = mean + radius * std::cos(angle);
-      if (i + 1 < count) out[first + i + 1] = mean + radius * std::sin(angle);
-    }
+    normal(count, words, mean, stddev, out + first);
   });
 }
 
 template <class T>
 void random_bernoulli(const Exec& exec, T* out, Int n, const RandomState& state, double p) {
   const auto limit = static_cast<std::uint64_t>(std::llround(std::clamp(p, 0.0, 1.0) * 0x1p32));
+  const auto bernoulli = isa::kernels<T>(isa::table()).bernoulli;
   draw<float>(exec, n, state, [&](Int first, Int count, const std::uint32_t* words) {
-    for (Int i = 0; i < count; ++i) out[first + i] = words[i] < limit ? T(1) : T(0);
+    bernoulli(count, words, limit, out + first);
   });
 }
 

@@ -59,9 +59,13 @@ template <class T>
 struct Min {
   static T join(T a, T b) { return (a < b) | (a != a) ? a : b; }
   static T line(const T* x, Int n) {
-    T best = x[0];
-    for (Int i = 1; i < n; ++i) best = join(best, x[i]);
-    return best;
+    if constexpr (std::is_floating_point_v<T>) {
+      return isa::kernels<T>(isa::table()).min(n, x);
+    } else {
+      T best = x[0];
+      for (Int i = 1; i < n; ++i) best = join(best, x[i]);
+      return best;
+    }
   }
 };
 
@@ -142,23 +146,51 @@ void reduce(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   });
 }
 
-/// `Better(a, b)`: a replaces b. Comparisons with NaN are false, so NaN is looked for by itself.
-template <class T, class Better>
-void arg_best(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner, Better better) {
-  const Int grain = std::max<Int>(1, kParallelWork / std::max<Int>(n, 1));
-  parallel_for(exec, outer * inner, grain, [&](Int begin, Int end) {
-    for (Int result = begin; result < end; ++result) {
-      const T* line = x + result / inner * n * inner + result % inner;
-      T best = line[0];
-      Int index = 0;
-      for (Int i = 1; i < n && best == best; ++i) {
-        const T value = line[i * inner];
-        if (better(value, best) || value != value) {
-          best = value;
-          index = i;
-        }
+/// Place of the first element of a contiguous line that equals its best one, or is NaN if there is
+/// one.
+template <template <class> class Op, class T>
+Int place_in_line(const T* x, Int n) {
+  const T best = Op<T>::line(x, n);
+  if constexpr (std::is_floating_point_v<T>) {
+    return isa::kernels<T>(isa::table()).find(n, x, best);
+  } else {
+    return std::find(x, x + n, best) - x;
+  }
+}
+
+/// The same of `cols` lines side by side, elements `step` apart.
+template <template <class> class Op, class T>
+void places_in_columns(Int* out, const T* x, Int n, Int step, Int cols) {
+  T best[kColumns];
+  std::copy_n(x, cols, best);
+  std::fill_n(out, cols, Int{0});
+  for (Int i = 1; i < n; ++i) {
+    const T* row = x + i * step;
+    for (Int j = 0; j < cols; ++j) {
+      // join() keeps its first operand only if that is better, or NaN.
+      const T joined = Op<T>::join(best[j], row[j]);
+      const bool same = (joined == best[j]) | (best[j] != best[j]);
+      out[j] = same ? out[j] : i;
+      best[j] = joined;
+    }
+  }
+}
+
+template <template <class> class Op, class T>
+void arg_best(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
+  if (outer * inner == 0) return;
+  const Int strip = std::min(inner, kColumns), strips = (inner + strip - 1) / strip;
+  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
+    for (Int task = begin; task < end; ++task) {
+      const Int o = task / strips, first = task % strips * strip;
+      const T* line = x + o * n * inner + first;
+      if (inner == 1) {
+        out[o] = place_in_line<Op>(line, n);
+      } else {
+        const Int cols = std::min(strip, inner - first);
+        places_in_columns<Op>(out + o * inner + first, line, n, inner, cols);
       }
-      out[result] = index;
     }
   });
 }
@@ -189,12 +221,12 @@ void reduce_min(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inne
 
 template <class T>
 void argmax(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
-  arg_best(exec, out, x, outer, n, inner, [](T a, T b) { return a > b; });
+  arg_best<Max>(exec, out, x, outer, n, inner);
 }
 
 template <class T>
 void argmin(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
-  arg_best(exec, out, x, outer, n, inner, [](T a, T b) { return a < b; });
+  arg_best<Min>(exec, out, x, outer, n, inner);
 }
 
 #define CHAINRULE_SUM(T) template void reduce_sum<T>(const Exec&, T*, const T*, Int, Int, Int, T);

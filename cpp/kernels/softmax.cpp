@@ -82,13 +82,6 @@ void for_columns(const Exec& exec, const T* x, Int outer, Int n, Int inner, Colu
   });
 }
 
-template <class T>
-void softmax_line(const isa::FloatKernels<T>& kernels, T* out, const T* x, Int n) {
-  const T shift = shift_for(kernels.max(n, x));
-  const T scale = T(1) / kernels.exp_sum(n, x, shift, out);
-  for (Int i = 0; i < n; ++i) out[i] *= scale;
-}
-
 }  // namespace
 
 template <class T>
@@ -96,8 +89,11 @@ void softmax(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) 
   if (outer * n * inner == 0) return;
   if (inner == 1) {
     const auto& kernels = isa::kernels<T>(isa::table());
-    return for_lines(
-        exec, outer, n, [&](Int i) { softmax_line(kernels, out + i * n, x + i * n, n); });
+    return for_lines(exec, outer, n, [&](Int i) {
+      T shift;
+      const T sum = kernels.softmax_sum(n, x + i * n, out + i * n, &shift);
+      kernels.scale(n, T(1) / sum, out + i * n);
+    });
   }
   const auto exp = isa::table().elementwise[isa::exp_code][static_cast<int>(dtype_of<T>)];
   for_columns(exec, x, outer, n, inner, [&](Int at, Int, Int count, const T* shift, const T* sum) {
@@ -118,8 +114,8 @@ void log_softmax(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inn
     const auto& kernels = isa::kernels<T>(isa::table());
     return for_lines(exec, outer, n, [&](Int line) {
       const T* from = x + line * n;
-      const T shift = shift_for(kernels.max(n, from));
-      const T log = std::log(kernels.exp_sum(n, from, shift, nullptr));
+      T shift;
+      const T log = std::log(kernels.softmax_sum(n, from, nullptr, &shift));
       for (Int i = 0; i < n; ++i) out[line * n + i] = (from[i] - shift) - log;
     });
   }
@@ -144,8 +140,9 @@ void logsumexp(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner
   if (inner == 1) {
     const auto& kernels = isa::kernels<T>(isa::table());
     return for_lines(exec, outer, n, [&](Int i) {
-      const T shift = shift_for(kernels.max(n, x + i * n));
-      out[i] = log_sum(shift, kernels.exp_sum(n, x + i * n, shift, nullptr));
+      T shift;
+      const T sum = kernels.softmax_sum(n, x + i * n, nullptr, &shift);
+      out[i] = log_sum(shift, sum);
     });
   }
   for_columns(exec, x, outer, n, inner, [&](Int, Int to, Int count, const T* shift, const T* sum) {
@@ -170,13 +167,11 @@ void softmax_cross_entropy(const Exec& exec,
     const T* x = logits + row * classes;
     const T* y = target + row * classes;
     T* p = probabilities == nullptr ? nullptr : probabilities + row * classes;
-    const T shift = shift_for(kernels.max(classes, x));
-    const T sum = kernels.exp_sum(classes, x, shift, p);
-    const T log = std::log(sum);
-    T total = 0;
-    for (Int i = 0; i < classes; ++i) total += y[i] == T(0) ? T(0) : y[i] * ((x[i] - shift) - log);
+    T shift;
+    const T sum = kernels.softmax_sum(classes, x, p, &shift);
+    const T total = kernels.cross_sum(classes, x, shift, std::log(sum), y);
     loss[row] = sum == sum ? -total : sum;  // NaN logits count even where the target is 0
-    for (Int i = 0; p != nullptr && i < classes; ++i) p[i] /= sum;
+    if (p != nullptr) kernels.scale(classes, T(1) / sum, p);
   });
 }
 
@@ -196,12 +191,12 @@ void sparse_softmax_cross_entropy(const Exec& exec,
     }
     const T* x = logits + row * classes;
     T* p = probabilities == nullptr ? nullptr : probabilities + row * classes;
-    const T shift = shift_for(kernels.max(classes, x));
-    const T sum = kernels.exp_sum(classes, x, shift, p);
+    T shift;
+    const T sum = kernels.softmax_sum(classes, x, p, &shift);
     const Int label = static_cast<Int>(labels[row]);
     loss[row] = label < 0 || label >= classes ? std::numeric_limits<T>::quiet_NaN()
                                               : std::log(sum) - (x[label] - shift);
-    for (Int i = 0; p != nullptr && i < classes; ++i) p[i] /= sum;
+    if (p != nullptr) kernels.scale(classes, T(1) / sum, p);
   });
 }
 

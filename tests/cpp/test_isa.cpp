@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/philox.h"
@@ -242,49 +243,6 @@ TEST("casts of floats truncate and saturate, NaN becomes 0") {
   }
 }
 
-/// Largest error of a float function over dense arguments, in units in the last place of the exact
-/// result.
-template <class F>
-double worst_ulp(isa::ElementwiseFn fn, float low, float high, const F& exact) {
-  constexpr int kCount = 100000;
-  std::vector<float> x(kCount), y(kCount);
-  for (int i = 0; i < kCount; ++i)
-    x[static_cast<std::size_t>(i)] = low + (high - low) * static_cast<float>(i) / kCount;
-  fn(kCount, x.data(), nullptr, nullptr, y.data());
-  double worst = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double expected = exact(static_cast<double>(x[i]));
-    const auto rounded = static_cast<float>(expected);
-    const double ulp =
-        static_cast<double>(std::nextafter(std::abs(rounded), INFINITY)) - std::abs(rounded);
-    const double error = std::abs(static_cast<double>(y[i]) - expected) / ulp;
-    if (!(error <= worst)) worst = error;
-  }
-  return worst;
-}
-
-TEST("float functions are within 2 ULP") {
-  for (const isa::KernelTable* table : isa::available_tables()) {
-    const auto fn = [&](int code) { return table->elementwise[code][0]; };
-    const auto exp_of = [](double x) { return std::exp(x); };
-    const auto tanh_of = [](double x) { return std::tanh(x); };
-    const auto log_of = [](double x) { return std::log(x); };
-    const auto sigmoid_of = [](double x) { return 1 / (1 + std::exp(-x)); };
-    const auto softplus_of = [](double x) {
-      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
-    };
-    CHECK(worst_ulp(fn(isa::exp_code), -87.0F, 88.0F, exp_of) <= 2);
-    CHECK(worst_ulp(fn(isa::exp_code), -1.0F, 1.0F, exp_of) <= 2);
-    CHECK(worst_ulp(fn(isa::tanh_code), -10.0F, 10.0F, tanh_of) <= 2);
-    CHECK(worst_ulp(fn(isa::tanh_code), -1.0F, 1.0F, tanh_of) <= 2);
-    CHECK(worst_ulp(fn(isa::log_code), 1e-6F, 3.0F, log_of) <= 2);
-    CHECK(worst_ulp(fn(isa::log_code), 1.0F, 1e30F, log_of) <= 2);
-    CHECK(worst_ulp(fn(isa::sigmoid_code), -80.0F, 80.0F, sigmoid_of) <=
-          3);  // exp, a sum and a quotient
-    CHECK(worst_ulp(fn(isa::softplus_code), -80.0F, 80.0F, softplus_of) <= 3);  // exp and log
-  }
-}
-
 TEST("functions at infinity, zero and NaN") {
   const float inf = INFINITY, nan = std::nanf("");
   const auto apply = [](int code, float x) {
@@ -309,28 +267,132 @@ TEST("functions at infinity, zero and NaN") {
     CHECK(std::isnan(apply(code, nan)));
 }
 
-TEST("sum, exp_sum, max and transpose of every table") {
-  for (const isa::KernelTable* table : isa::available_tables()) {
-    for (const Int n : {1, 2, 31, 32, 33, 70, 2048, 2049, 10001}) {
-      std::vector<float> x(static_cast<std::size_t>(n)), y(x.size());
-      Random random(static_cast<std::uint64_t>(n));
-      double sum = 0, exp_sum = 0, largest = -1e9;
-      for (float& each : x) {
-        each = random.uniform() * 2 - 1;
-        sum += each;
-        exp_sum += std::exp(each - 1.0);
-        largest = std::max<double>(largest, each);
-      }
-      // Pairwise: the error is that of the largest partial sum, a few ULP of sum(|x|).
-      const double tolerance = 4e-7 * static_cast<double>(n);
-      CHECK_CLOSE(table->f32.sum(n, x.data()), sum, tolerance);
-      CHECK_CLOSE(table->f32.exp_sum(n, x.data(), 1.0F, nullptr), exp_sum, tolerance);
-      CHECK_CLOSE(table->f32.exp_sum(n, x.data(), 1.0F, y.data()), exp_sum, tolerance);
-      CHECK_CLOSE(y.back(), std::exp(x.back() - 1.0), 2e-7);
-      CHECK_EQ(table->f32.max(n, x.data()), static_cast<float>(largest));
-      x[x.size() / 2] = std::nanf("");
-      CHECK(std::isnan(table->f32.max(n, x.data())));
+template <class T>
+void check_line_kernels(const isa::FloatKernels<T>& kernels) {
+  constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+  constexpr double kUnit = std::numeric_limits<T>::epsilon();
+  std::vector<Int> lengths = {2047, 2048, 2049, 10001};
+  for (Int n = 1; n <= kLongest; ++n) lengths.push_back(n);
+  for (const Int n : lengths) {
+    const auto size = static_cast<std::size_t>(n);
+    std::vector<T> memory(size + 1), weights(size), y(size + 2, T(7)), before;
+    T* x = memory.data() + 1;  // aligned to an element and no more
+    Random random(static_cast<std::uint64_t>(n));
+    long double sum = 0, exp_sum = 0, cross = 0;  // the plain sum must not be the less exact one
+    for (std::size_t i = 0; i < size; ++i) {
+      x[i] = static_cast<T>(random.uniform_double() * 2 - 1);
+      weights[i] = i % 3 == 0 ? T(0) : static_cast<T>(random.uniform_double());
+      sum += x[i];
     }
+    const T largest = *std::max_element(x, x + n), smallest = *std::min_element(x, x + n);
+    for (std::size_t i = 0; i < size; ++i) {
+      exp_sum += std::exp(static_cast<long double>(x[i]) - static_cast<long double>(largest));
+      cross += static_cast<long double>(weights[i]) * (static_cast<long double>(x[i]) - 0.75L);
+    }
+    // Pairwise: the error is that of the largest partial sum, a few ULP of sum(|x|).
+    const double tolerance = 4 * kUnit * static_cast<double>(n);
+    CHECK_CLOSE(kernels.sum(n, x), static_cast<double>(sum), tolerance);
+    CHECK_EQ(kernels.max(n, x), largest);
+    CHECK_EQ(kernels.min(n, x), smallest);
+    CHECK_EQ(kernels.find(n, x, largest), std::max_element(x, x + n) - x);
+    CHECK_EQ(kernels.find(n, x, T(3)), n);
+    CHECK_CLOSE(kernels.cross_sum(n, x, T(0.5), T(0.25), weights.data()),
+                static_cast<double>(cross),
+                tolerance);
+    T shift = 0;
+    CHECK_CLOSE(
+        kernels.softmax_sum(n, x, nullptr, &shift), static_cast<double>(exp_sum), tolerance);
+    CHECK_EQ(shift, largest);
+    CHECK_CLOSE(
+        kernels.softmax_sum(n, x, y.data() + 1, &shift), static_cast<double>(exp_sum), tolerance);
+    bool good = y.front() == T(7) && y.back() == T(7);
+    for (std::size_t i = 0; i < size; ++i) {
+      const double expected = std::exp(static_cast<double>(x[i]) - static_cast<double>(largest));
+      good &= std::abs(static_cast<double>(y[i + 1]) - expected) <= 2 * kUnit;
+    }
+    before = y;
+    kernels.scale(n, T(3), y.data() + 1);
+    for (std::size_t i = 0; i < size; ++i) good &= y[i + 1] == before[i + 1] * T(3);
+    good &= y.front() == T(7) && y.back() == T(7);
+    CHECK(good);
+    // NaN at every place near the ends, infinities.
+    for (const Int at : {Int{0}, n / 2, n - 1}) {
+      const T saved = std::exchange(x[at], kNan);
+      CHECK(std::isnan(kernels.max(n, x)) && std::isnan(kernels.min(n, x)));
+      CHECK(std::isnan(kernels.sum(n, x)) &&
+            std::isnan(kernels.softmax_sum(n, x, nullptr, &shift)));
+      CHECK_EQ(kernels.find(n, x, kNan), at);
+      x[at] = saved;
+    }
+    std::fill_n(x, n, -std::numeric_limits<T>::infinity());
+    CHECK_EQ(kernels.softmax_sum(n, x, nullptr, &shift), T(0));
+    CHECK_EQ(shift, T(0));
+    CHECK_EQ(kernels.max(n, x), -std::numeric_limits<T>::infinity());
+  }
+}
+
+TEST("sums, extremes and softmax lines of every table") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    check_line_kernels(table->f32);
+    check_line_kernels(table->f64);
+  }
+}
+
+/// The random arrays of a table against their formulas in long double, from the same words.
+template <class T>
+void check_random_kernels(const isa::KernelTable& table) {
+  constexpr std::size_t kWords = sizeof(T) / 4;
+  constexpr long double kPi = 3.14159265358979323846264338327950288L;
+  const isa::FloatKernels<T>& kernels = isa::kernels<T>(table);
+  for (Int n = 1; n <= kLongest; ++n) {
+    const auto size = static_cast<std::size_t>(n);
+    std::vector<std::uint32_t> words(4 * size + 8);
+    table.philox(static_cast<Int>(words.size() / 4), 5, 6, 7, 8, words.data());
+    words[0] = words[1] = 0;  // u = 1: a radius of 0
+    words[2] = words[3] = 0xffffffff;
+    const auto unit = [&](std::size_t i) {
+      return kWords == 1 ? static_cast<long double>(words[i] >> 8) * 0x1p-24L
+                         : static_cast<long double>(
+                               (std::uint64_t{words[2 * i + 1]} << 32 | words[2 * i]) >> 11) *
+                               0x1p-53L;
+    };
+    std::vector<T> uniform(size + 2, T(7)), normal = uniform, flags = uniform;
+    kernels.uniform(n, words.data(), T(0), T(1), uniform.data() + 1);
+    kernels.normal(n, words.data(), T(2), T(3), normal.data() + 1);
+    kernels.bernoulli(n, words.data(), 0x80000000U, flags.data() + 1);
+    bool good = true;
+    for (std::size_t i = 0; i < size; ++i) {
+      good &= uniform[i + 1] == static_cast<T>(unit(i));
+      good &= flags[i + 1] == (words[i] < 0x80000000U ? T(1) : T(0));
+      const std::size_t pair = i / 2 * 2;
+      const long double radius = std::sqrt(-2 * std::log(1 - unit(pair)));
+      const long double angle = 2 * kPi * unit(pair + 1);
+      const long double z = radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
+      // Each of the logarithm, root, sine and products within 2 ULP of a radius below 9.
+      good &= std::abs(static_cast<long double>(normal[i + 1]) - (2 + 3 * z)) <=
+              8 * 3 * (radius + 1) * static_cast<long double>(std::numeric_limits<T>::epsilon());
+    }
+    for (const auto& each : {uniform, normal, flags})
+      good &= each.front() == T(7) && each.back() == T(7);
+    CHECK(good);
+    kernels.bernoulli(n, words.data(), 0, flags.data() + 1);
+    CHECK_EQ(*std::max_element(flags.begin() + 1, flags.end() - 1), T(0));
+    kernels.bernoulli(n, words.data(), std::uint64_t{1} << 32, flags.data() + 1);
+    CHECK_EQ(*std::min_element(flags.begin() + 1, flags.end() - 1), T(1));
+    kernels.uniform(n, words.data(), T(-1), std::nextafter(T(-1), T(0)), uniform.data() + 1);
+    CHECK_EQ(*std::max_element(uniform.begin() + 1, uniform.end() - 1), T(-1));  // never `high`
+  }
+}
+
+TEST("random arrays of every table") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    check_random_kernels<float>(*table);
+    check_random_kernels<double>(*table);
+  }
+}
+
+TEST("transpose of every table") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
     const auto transposes = [&]<class T>(T) {
       for (const Int rows : {1, 3, 8, 16, 17, 37}) {
         for (const Int cols : {1, 4, 15, 16, 33}) {
