@@ -28,7 +28,11 @@ auto visit(DType dtype, const F& f) {
   return f(static_cast<const bool*>(nullptr));
 }
 
-std::int64_t sample_size(const ArrayView& array) { return array.shape.slice(1).size(); }
+std::int64_t sample_size(const ArrayView& array) {
+  std::int64_t size = 1;
+  for (const std::int64_t length : array.shape.dims().subspan(1)) size *= length;
+  return size;
+}
 
 std::int64_t sample_stride(const ArrayView& array) {
   const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
@@ -77,6 +81,36 @@ std::int64_t class_of(const ArrayView& y, std::int64_t i) {
   return best;
 }
 
+/// The common number of samples of three groups of arrays; `weight` may be null.
+std::int64_t count_samples(std::span<const ArrayView> x,
+                           std::span<const ArrayView> y,
+                           const ArrayView* weight,
+                           std::string_view where) {
+  std::int64_t count = -1;
+  bool equal = true;
+  const auto see = [&](std::string_view name, const ArrayView& array) {
+    if (array.shape.rank() == 0)
+      invalid(where, "arrays must have an axis of samples", {{name, array.shape.str()}});
+    if (count == -1) count = array.shape[0];
+    equal = equal && array.shape[0] == count;
+  };
+  const auto each = [&](const auto& f) {
+    for (const ArrayView& array : x) f("x", array);
+    for (const ArrayView& array : y) f("y", array);
+    if (weight != nullptr) f("sample_weight", *weight);
+  };
+  each(see);
+  if (equal && count > 0) return count;
+  std::vector<Received> lengths;
+  each([&](std::string_view name, const ArrayView& array) {
+    lengths.push_back({name, array.shape.str()});
+  });
+  invalid(where,
+          equal ? "there must be at least one sample"
+                : "all arrays must have the same number of samples",
+          lengths);
+}
+
 }  // namespace
 
 ArrayView view_of(const Tensor& tensor) {
@@ -106,27 +140,15 @@ void gather_samples(const Exec& exec,
   kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, order, first, count);
 }
 
-std::int64_t count_samples(const Data& data, std::string_view where) {
-  std::vector<Received> lengths;
-  bool equal = true;
-  std::int64_t count = -1;
-  const auto see = [&](std::string_view name, const ArrayView& array) {
-    if (array.shape.rank() == 0) {
-      invalid(where, "arrays must have an axis of samples", {{name, array.shape.str()}});
-    }
-    if (count == -1) count = array.shape[0];
-    equal = equal && array.shape[0] == count;
-    lengths.push_back({name, array.shape.str()});
-  };
-  for (const ArrayView& array : data.x) see("x", array);
-  for (const ArrayView& array : data.y) see("y", array);
-  if (data.sample_weight) see("sample_weight", *data.sample_weight);
-  if (!equal) invalid(where, "all arrays must have the same number of samples", lengths);
-  if (count <= 0) invalid(where, "there must be at least one sample", lengths);
-  return count;
+std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where) {
+  return count_samples(x, {}, nullptr, where);
 }
 
-void check_arrays(const std::vector<ArrayView>& arrays,
+std::int64_t count_samples(const Data& data, std::string_view where) {
+  return count_samples(data.x, data.y, data.sample_weight ? &*data.sample_weight : nullptr, where);
+}
+
+void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,

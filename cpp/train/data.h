@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "chainrule/losses.h"
@@ -28,11 +29,12 @@ void gather_samples(const Exec& exec,
 /// The number of samples, at least 1 and equal in all arrays; throws InvalidArgument in the name of
 /// `where`.
 std::int64_t count_samples(const Data& data, std::string_view where);
+std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where);
 
 /// Throws InvalidArgument unless there is one array for each expected type, and each sample has the
 /// expected shape: unknown lengths match any, and a last axis of length 1 may be missing or too
 /// many.
-void check_arrays(const std::vector<ArrayView>& arrays,
+void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,

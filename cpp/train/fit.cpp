@@ -269,8 +269,20 @@ std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x,
 }
 
 std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {
-  const Run run(*this);
-  return predictor_->predict(x, count_samples({.x = x}, "predict_on_batch"), nullptr);
+  const Prediction prediction = run(x);
+  std::vector<Tensor> outputs;
+  for (std::size_t k = 0; k < prediction.size(); ++k)
+    outputs.push_back(prediction.output(k).clone());
+  return outputs;
+}
+
+Model::Prediction Model::run(std::span<const ArrayView> x) { return {*this, x}; }
+
+Model::Prediction::Prediction(Model& model, std::span<const ArrayView> x)
+    : lock_(model), program_(model.predictor_->run(x)), size_(model.outputs_.size()) {}
+
+const Tensor& Model::Prediction::output(std::size_t k) const {
+  return program_->output(static_cast<int>(k));
 }
 
 Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {

@@ -9,6 +9,7 @@
 
 #include "chainrule/model.h"
 #include "chainrule/program.h"
+#include "train/program_cache.h"
 
 namespace chainrule {
 
@@ -32,6 +33,7 @@ struct StepProgram {
   Program program;
   std::size_t x_count, y_count;
   bool weighted;
+  [[nodiscard]] bool is_current() const { return program.is_current(); }
 };
 
 class Trainer {
@@ -96,7 +98,8 @@ class Trainer {
   };
   std::vector<std::vector<Tracked>> metrics_;  ///< by output
   bool resolved_ = false;
-  std::map<std::vector<std::int64_t>, std::shared_ptr<StepProgram>> programs_;
+  ProgramCache<StepProgram> programs_;
+  ProgramKey key_;  ///< of the last step(); here for its memory
 };
 
 }  // namespace chainrule

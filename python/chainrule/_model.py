@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -256,15 +257,17 @@ class Model(Structure):
         Returns:
             An array, or a list of them for several outputs.
         """
-        if steps is not None:
-            _data.refuse("predict", steps=(steps, None))
+        size = 32 if batch_size is None else batch_size
+        if steps is None and callbacks is None and isinstance(verbose, int) and verbose == 0:
+            outputs = _core.predict_at_once(self, x, size)
+            if outputs is not None:
+                return outputs
+        _data.refuse("predict", steps=(steps, None))
         inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
             run.call("on_predict_begin", {})
-            outputs = _core.predict(
-                self, inputs, 32 if batch_size is None else batch_size, run or None
-            )
+            outputs = _core.predict(self, inputs, size, run or None)
             run.call("on_predict_end", {})
         finally:
             run.close()
@@ -297,9 +300,11 @@ class Model(Structure):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        return one_or_list(
-            _core.predict_on_batch(self, _data.arrays(x, _core.input_names(self), "x", "predict"))
-        )
+        outputs = _core.predict_at_once(self, x, sys.maxsize)
+        if outputs is not None:
+            return outputs
+        inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
+        return _core.predict_on_batch(self, inputs)
 
     def reset_metrics(self) -> None:
         """Forgets the batches that train_on_batch() and test_on_batch() have added up."""
