@@ -32,6 +32,7 @@ namespace {
 #include "isa/gemm.inl"
 #include "isa/reduce.inl"
 #include "isa/transpose.inl"
+#include "isa/copy.inl"
 // clang-format on
 
 template <class T>
@@ -45,7 +46,8 @@ FloatKernels<T> float_kernels() {
           .transpose = transpose<T>,
           .sum = sum<T>,
           .exp_sum = exp_sum<T>,
-          .max = max<T>};
+          .max = max<T>,
+          .copy_finite = copy_finite<T>};
 }
 
 }  // namespace

@@ -79,6 +79,8 @@ struct FloatKernels {
   T (*exp_sum)(std::int64_t n, const T* x, T shift, T* out);
   /// Largest element, NaN if there is one; n >= 1.
   T (*max)(std::int64_t n, const T* x);
+  /// out = x, bit by bit; returns whether all elements are finite. out may be x.
+  bool (*copy_finite)(std::int64_t n, const T* x, T* out);
 };
 
 struct KernelTable {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/batch.h"
-
 namespace chainrule {
 namespace {
 
@@ -129,15 +127,13 @@ Data rows(const Data& data, std::int64_t begin, std::int64_t end) {
   return result;
 }
 
-void gather_samples(const Exec& exec,
+bool gather_samples(const Exec& exec,
                     const ArrayView& source,
-                    const std::int64_t* order,
-                    std::int64_t first,
-                    std::int64_t count,
+                    const kernels::Batch& which,
                     const Tensor& batch) {
   const kernels::Samples samples{
       source.data, source.dtype, sample_size(source), sample_stride(source)};
-  kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, order, first, count);
+  return kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, which);
 }
 
 std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where) {

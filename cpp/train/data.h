@@ -7,6 +7,7 @@
 
 #include "chainrule/losses.h"
 #include "chainrule/model.h"
+#include "kernels/batch.h"
 #include "parallel/exec.h"
 
 namespace chainrule {
@@ -16,14 +17,11 @@ ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end);
 /// Samples [begin, end) of every array.
 Data rows(const Data& data, std::int64_t begin, std::int64_t end);
 
-/// Copies `count` samples into `batch` (count, ...), converting to its dtype as C++ does: sample
-/// order[i], or first + i when order is null. Samples have equal sizes in both (checked when the
-/// fit began).
-void gather_samples(const Exec& exec,
+/// Copies samples into `batch` (count, ...), converting to its dtype as C++ does. Samples have
+/// equal sizes in both (checked when the fit began). Returns whether the batch is finite.
+bool gather_samples(const Exec& exec,
                     const ArrayView& source,
-                    const std::int64_t* order,
-                    std::int64_t first,
-                    std::int64_t count,
+                    const kernels::Batch& which,
                     const Tensor& batch);
 
 /// The number of samples, at least 1 and equal in all arrays; throws InvalidArgument in the name of

@@ -66,7 +66,7 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
   }
   const Exec exec{default_threads()};
   for (std::size_t i = 0; i < x.size(); ++i)
-    gather_samples(exec, x[i], nullptr, 0, count, program->input(static_cast<int>(i)));
+    gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
   program->run(exec.threads);
   return program;
 }
@@ -91,7 +91,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     std::shared_ptr<Program> batch = find(n, x);
     if (batch == nullptr) batch = compile(n, x);
     for (std::size_t i = 0; i < x.size(); ++i)
-      gather_samples(exec, x[i], nullptr, first, n, batch->input(static_cast<int>(i)));
+      gather_samples(exec, x[i], {nullptr, first, n}, batch->input(static_cast<int>(i)));
     batch->run(exec.threads);
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
       const Tensor& output = batch->output(static_cast<int>(k));
