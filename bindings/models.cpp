@@ -219,7 +219,7 @@ py::object predict_at_once(const LayerHandle& layer, py::handle x, std::int64_t 
   Model& model = model_of(layer);
   Arrays arrays;
   std::vector<ArrayView> views;
-  if (is_plain_array(x)) {
+  if (model.inputs().size() <= 1 && is_plain_array(x)) {  // 0: a model that has no shape yet
     views.push_back(arrays.view(x, "x"));
   } else if (PyList_Check(x.ptr()) || PyTuple_Check(x.ptr())) {
     const auto items = py::reinterpret_borrow<py::sequence>(x);
@@ -230,7 +230,7 @@ py::object predict_at_once(const LayerHandle& layer, py::handle x, std::int64_t 
     return py::none();
   }
   const Shape& shape = views[0].shape;
-  if (shape.rank() > 0 && shape[0] > most) return py::none();
+  if (shape.rank() == 0 || shape[0] == 0 || shape[0] > most) return py::none();
   return run_batch(model, views);
 }
 

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-
 import workloads
 from fit_runner import build
 from workloads import WORKLOADS, Workload

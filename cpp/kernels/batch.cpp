@@ -41,7 +41,13 @@ class Copy {
     }
     if (to_ == DType::float32) return copy_finite<float>(n, source, target);
     if (to_ == DType::float64) return copy_finite<double>(n, source, target);
-    if (cast_ == nullptr) std::memcpy(target, source, static_cast<std::size_t>(n) * size_of(to_));
+    if (cast_ != nullptr) return true;
+    const std::size_t bytes = static_cast<std::size_t>(n) * size_of(to_);
+    if (bytes == sizeof(std::int32_t)) {  // a label: no call
+      std::memcpy(target, source, sizeof(std::int32_t));
+    } else {
+      std::memcpy(target, source, bytes);
+    }
     return true;
   }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "chainrule/random.h"
+#include "kernels/random.h"
 #include "parallel/parallel_for.h"
 #include "train/data.h"
 #include "train/predictor.h"
@@ -136,17 +136,18 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
   model_.stop_training = false;
   model_.history = {};
   RunObserver* observer = options.observer;
+  std::vector<std::int64_t> order(options.shuffle ? static_cast<std::size_t>(count) : 0);
   for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && !model_.stop_training;
        ++epoch) {
     if (observer != nullptr) observer->on_epoch_begin(epoch);
     reset_metrics();
-    std::vector<std::int64_t> order;
     if (options.shuffle) {
       // A function of the saved random state alone, so that a resumed run sees the same order.
       const auto state = model_.random_state()->value.data<std::int64_t>();
-      order = Random(static_cast<std::uint64_t>(state[0]),
-                     kShuffleStream + static_cast<std::uint64_t>(state[1]))
-                  .permutation(count);
+      kernels::random_permutation(order.data(),
+                                  count,
+                                  static_cast<std::uint64_t>(state[0]),
+                                  kShuffleStream + static_cast<std::uint64_t>(state[1]));
     }
     run_epoch({.mode = Mode::train,
                .data = training,
