@@ -3,43 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/elements.h"
+
 namespace chainrule {
 namespace {
-
-/// Calls f with a null pointer of the element type: visit(dtype, [](auto* p) { using T = ...; }).
-template <class F>
-auto visit(DType dtype, const F& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(static_cast<const float*>(nullptr));
-    case DType::float64:
-      return f(static_cast<const double*>(nullptr));
-    case DType::int32:
-      return f(static_cast<const std::int32_t*>(nullptr));
-    case DType::int64:
-      return f(static_cast<const std::int64_t*>(nullptr));
-    case DType::uint8:
-      return f(static_cast<const std::uint8_t*>(nullptr));
-    case DType::boolean:
-      break;
-  }
-  return f(static_cast<const bool*>(nullptr));
-}
-
-std::int64_t sample_size(const ArrayView& array) {
-  std::int64_t size = 1;
-  for (const std::int64_t length : array.shape.dims().subspan(1)) size *= length;
-  return size;
-}
-
-std::int64_t sample_stride(const ArrayView& array) {
-  const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
-  return array.sample_stride < 0 ? dense : array.sample_stride;
-}
-
-const std::byte* sample(const ArrayView& array, std::int64_t i) {
-  return static_cast<const std::byte*>(array.data) + i * sample_stride(array);
-}
 
 /// Equal lengths, unknown ones matching any.
 bool matches(const Shape& given, const Shape& expected) {
@@ -56,13 +23,6 @@ bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
     return matches(given.removed(given.rank() - 1), expected);
   return given.rank() + 1 == expected.rank() && expected.back() == 1 &&
          matches(given.inserted(given.rank(), 1), expected);
-}
-
-double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
-  return visit(array.dtype, [&](auto* type) {
-    using T = std::remove_cv_t<std::remove_pointer_t<decltype(type)>>;
-    return static_cast<double>(reinterpret_cast<const T*>(sample(array, i))[k]);
-  });
 }
 
 /// The nearest integer; what is not finite or beyond int64 is no label: -1.
