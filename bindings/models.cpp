@@ -2,8 +2,11 @@
 // back between two steps, to look for signals and to call Python.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <map>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "bindings/json.h"
 #include "bindings/module.h"
@@ -41,20 +44,21 @@ py::list wrap_layers(const Layers& layers) {
 /// Arrays that are borrowed for the time of a call.
 class Arrays {
  public:
-  std::vector<ArrayView> views(const py::list& arrays, const std::string& name) {
+  ArrayView view(py::handle array, std::string_view name) {
+    owners_.push_back(borrow(array, name));
+    return owners_.back().view;
+  }
+  std::vector<ArrayView> views(const py::sequence& arrays, const std::string& name) {
+    const std::size_t count = arrays.size();
     std::vector<ArrayView> result;
-    for (std::size_t i = 0; i < arrays.size(); ++i) {
-      const std::string what = arrays.size() == 1 ? name : name + "[" + std::to_string(i) + "]";
-      owners_.push_back(borrow(arrays[i], what));
-      result.push_back(owners_.back().view);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+      result.push_back(view(arrays[i], count == 1 ? name : name + "[" + std::to_string(i) + "]"));
     return result;
   }
   /// (x, y, sample_weight or None)
   Data data(const py::tuple& parts) {
     Data result{.x = views(parts[0], "x"), .y = views(parts[1], "y")};
-    if (!parts[2].is_none())
-      result.sample_weight = views(py::list(py::make_tuple(parts[2])), "sample_weight")[0];
+    if (!parts[2].is_none()) result.sample_weight = view(parts[2], "sample_weight");
     return result;
   }
 
@@ -173,10 +177,61 @@ py::list predict(const LayerHandle& layer,
   return shared(without_gil([&] { return model_of(layer).predict(views, batch_size, &listener); }));
 }
 
-py::list predict_on_batch(const LayerHandle& layer, const py::list& x) {
+/// The GIL, given up until take() or the end of the scope.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  ~WithoutGil() { take(); }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+  void take() {
+    if (state_ != nullptr) PyEval_RestoreThread(std::exchange(state_, nullptr));
+  }
+
+ private:
+  PyThreadState* state_;
+};
+
+/// The outputs for one batch: an array, or a list of them.
+py::object run_batch(Model& model, std::span<const ArrayView> views) {
+  WithoutGil released;  // whoever waits for a model has none, so that who runs it may take it
+  const Model::Prediction prediction = model.run(views);
+  released.take();
+  if (prediction.size() == 1) return copy(prediction.output(0));
+  py::list outputs;
+  for (std::size_t k = 0; k < prediction.size(); ++k) outputs.append(copy(prediction.output(k)));
+  return outputs;
+}
+
+py::object predict_on_batch(const LayerHandle& layer, const py::list& x) {
   Arrays arrays;
-  const std::vector<ArrayView> views = arrays.views(x, "x");
-  return shared(without_gil([&] { return model_of(layer).predict_on_batch(views); }));
+  return run_batch(model_of(layer), arrays.views(x, "x"));
+}
+
+bool are_plain_arrays(const py::sequence& items) {
+  return std::all_of(
+      items.begin(), items.end(), [](py::handle item) { return is_plain_array(item); });
+}
+
+/// predict() in one go where nothing has to be prepared: `x` is a NumPy array, or as many of them
+/// as the model has inputs, of at most `most` samples. None: anything else.
+py::object predict_at_once(const LayerHandle& layer, py::handle x, std::int64_t most) {
+  Model& model = model_of(layer);
+  Arrays arrays;
+  std::vector<ArrayView> views;
+  if (model.inputs().size() <= 1 && is_plain_array(x)) {  // 0: a model that has no shape yet
+    views.push_back(arrays.view(x, "x"));
+  } else if (PyList_Check(x.ptr()) || PyTuple_Check(x.ptr())) {
+    const auto items = py::reinterpret_borrow<py::sequence>(x);
+    if (items.size() < 2 || items.size() != model.inputs().size() || !are_plain_arrays(items))
+      return py::none();
+    views = arrays.views(items, "x");
+  } else {
+    return py::none();
+  }
+  const Shape& shape = views[0].shape;
+  if (shape.rank() == 0 || shape[0] == 0 || shape[0] > most) return py::none();
+  return run_batch(model, views);
 }
 
 py::dict train_on_batch(const LayerHandle& layer,
@@ -312,6 +367,7 @@ void bind_models(py::module_& m) {
   m.def("train_on_batch", &train_on_batch);
   m.def("test_on_batch", &test_on_batch);
   m.def("predict_on_batch", &predict_on_batch);
+  m.def("predict_at_once", &predict_at_once);
   m.def("reset_metrics", [](const LayerHandle& layer) { model_of(layer).reset_metrics(); });
   m.def("get_stop_training",
         [](const LayerHandle& layer) { return model_of(layer).stop_training; });

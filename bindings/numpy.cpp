@@ -30,7 +30,23 @@ DType element_type(const py::dtype& type, std::string_view what) {
           {{"dtype", py::str(static_cast<const py::object&>(type)).cast<std::string>()}});
 }
 
-py::dtype numpy_type(DType type) { return py::dtype(std::string(name_of(type))); }
+py::dtype numpy_type(DType type) {
+  switch (type) {
+    case DType::float32:
+      return py::dtype::of<float>();
+    case DType::float64:
+      return py::dtype::of<double>();
+    case DType::int32:
+      return py::dtype::of<std::int32_t>();
+    case DType::int64:
+      return py::dtype::of<std::int64_t>();
+    case DType::uint8:
+      return py::dtype::of<std::uint8_t>();
+    case DType::boolean:
+      break;
+  }
+  return py::dtype::of<bool>();
+}
 
 /// Whether each sample lies dense in memory, with the samples in ascending order.
 bool has_dense_samples(const py::array& array) {
@@ -43,7 +59,17 @@ bool has_dense_samples(const py::array& array) {
   return array.ndim() == 0 || array.shape(0) <= 1 || array.strides(0) >= stride;
 }
 
+/// An array that needs no conversion to be read.
+bool is_readable(const py::array& array, std::string_view what) {
+  return array.ndim() <= Shape::kMaxRank &&
+         array.dtype().is(numpy_type(element_type(array.dtype(), what)));
+}
+
 py::array as_array(py::handle source, std::string_view what) {
+  if (is_plain_array(source)) {
+    const auto plain = py::reinterpret_borrow<py::array>(source);
+    if (is_readable(plain, what)) return plain;
+  }
   static PYBIND11_CONSTINIT py::gil_safe_call_once_and_store<py::object> asarray;
   const auto& convert =
       asarray
@@ -81,6 +107,10 @@ py::array view_on(const Tensor& tensor, py::handle base) {
 
 }  // namespace
 
+bool is_plain_array(py::handle source) {
+  return Py_TYPE(source.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+}
+
 Borrowed borrow(py::handle source, std::string_view what) {
   py::array array = as_array(source, what);
   if (!has_dense_samples(array)) {
@@ -88,9 +118,10 @@ Borrowed borrow(py::handle source, std::string_view what) {
         array.attr("shape"));
   }
   Borrowed result{array, {}};
-  const std::vector<std::int64_t> dims(array.shape(), array.shape() + array.ndim());
+  static_assert(sizeof(py::ssize_t) == sizeof(std::int64_t));
   result.view.data = array.data();
-  result.view.shape = Shape(dims);
+  result.view.shape = Shape({reinterpret_cast<const std::int64_t*>(array.shape()),
+                             static_cast<std::size_t>(array.ndim())});
   result.view.dtype = element_type(array.dtype(), what);
   if (array.ndim() > 0 && array.shape(0) > 1) {
     const py::ssize_t dense = array.size() / array.shape(0) * array.itemsize();
@@ -115,7 +146,24 @@ py::array share(const Tensor& tensor) {
   return view_on(tensor, keep);
 }
 
-py::array copy(const Tensor& tensor) { return share(tensor.clone()); }
+py::array copy(const Tensor& tensor) {
+  // Through NumPy's own function: py::array computes strides in vectors first.
+  const auto& numpy = py::detail::npy_api::get();
+  Py_intptr_t dims[Shape::kMaxRank] = {};
+  std::copy(tensor.shape().dims().begin(), tensor.shape().dims().end(), dims);
+  auto array = py::reinterpret_steal<py::array>(
+      numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_,
+                                  numpy_type(tensor.dtype()).release().ptr(),
+                                  tensor.shape().rank(),
+                                  dims,
+                                  nullptr,
+                                  nullptr,
+                                  0,
+                                  nullptr));
+  if (!array) throw py::error_already_set();
+  if (tensor.size() > 0) std::memcpy(array.mutable_data(), tensor.raw(), tensor.bytes());
+  return array;
+}
 
 void assign(const Tensor& tensor, py::handle source, std::string_view what) {
   const Tensor value = to_tensor(source, what);

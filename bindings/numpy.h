@@ -26,6 +26,9 @@ struct Borrowed {
 /// argument.
 Borrowed borrow(py::handle source, std::string_view what);
 
+/// Whether it is a numpy.ndarray, and of no class derived from it.
+bool is_plain_array(py::handle source);
+
 /// A tensor with a copy of the elements.
 Tensor to_tensor(py::handle source, std::string_view what);
 

@@ -1,14 +1,16 @@
-// Time of whole training steps from C++, one line of CSV each: the dense models that
-// benchmarks/python/compare.py compares with other frameworks.
+// Times from C++, one line of CSV each, of the dense models that benchmarks/python/compare.py
+// compares with other frameworks: a training step, the compiled program of one sample, and
+// predict() of one sample.
 //
-//   bench_steps [SECONDS_PER_MODEL [NAME]]  CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply; only
-//   models
-//                                           whose name contains NAME
+//   bench_steps [SECONDS_PER_MODEL [NAME [STEPS_PER_EPOCH]]]
+//
+// Only models whose name contains NAME. CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,9 +33,33 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void run(const Workload& work, double seconds) {
-  constexpr std::int64_t kSteps = 50;  // an epoch
-  const std::int64_t samples = kSteps * work.batch;
+using Clock = std::chrono::steady_clock;
+
+/// Calls `call` for `seconds` and prints the median and the shortest time of one of `parts` equal
+/// parts of a call.
+template <class Call>
+void measure(
+    const Workload& work, const char* task, double seconds, std::int64_t parts, const Call& call) {
+  std::vector<double> part_ms;
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  while (Clock::now() < end) {
+    const auto begin = Clock::now();
+    call();
+    part_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count() /
+                      static_cast<double>(parts));
+  }
+  std::printf("%s,%s,%lld,%.5f,%.5f\n",
+              work.name,
+              task,
+              static_cast<long long>(work.batch),
+              median(part_ms),
+              *std::min_element(part_ms.begin(), part_ms.end()));
+}
+
+void run(const Workload& work, double seconds, std::int64_t steps) {
+  constexpr std::int64_t kDataBytes = 32'000'000;  // at most, as in workloads.py
+  steps = std::min(steps, kDataBytes / (4 * work.batch * work.widths.front()));
+  const std::int64_t samples = steps * work.batch;
   cr::Random random(1);
   const cr::Tensor x(cr::Shape{samples, work.widths.front()}, cr::DType::float32);
   const cr::Tensor labels(cr::Shape{samples}, cr::DType::int32);
@@ -55,21 +81,24 @@ void run(const Workload& work, double seconds) {
   const cr::Data data{.x = {view_of(x)}, .y = {work.reconstruct ? view_of(x) : view_of(labels)}};
   const cr::FitOptions options{.batch_size = work.batch, .epochs = 1};
   model.fit(data, options);
+  measure(work, "step", seconds, steps, [&] { model.fit(data, options); });
 
-  using Clock = std::chrono::steady_clock;
-  std::vector<double> step_ms;
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
-  while (Clock::now() < end) {
-    const auto begin = Clock::now();
-    model.fit(data, options);
-    step_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count() /
-                      kSteps);
-  }
-  std::printf("%s,%lld,%.5f,%.5f\n",
-              work.name,
-              static_cast<long long>(work.batch),
-              median(step_ms),
-              *std::min_element(step_ms.begin(), step_ms.end()));
+  constexpr int kRuns = 100;  // by one reading of the clock
+  const cr::Tensor sample(cr::Shape{1, work.widths.front()}, cr::DType::float32);
+  cr::Graph graph;
+  const cr::Value input = graph.input(sample.type(), "x");
+  cr::CallContext context{.graph = graph, .random_state = {}, .losses = {}};
+  cr::Program program(graph, {input}, model.call(context, {input}));
+  measure(work, "program", seconds / 4, kRuns, [&] {
+    for (int i = 0; i < kRuns; ++i) {
+      std::memcpy(program.input(0).raw(), sample.raw(), sample.bytes());
+      program.run();
+    }
+  });
+  const std::vector<cr::ArrayView> view = {view_of(sample)};
+  measure(work, "predict", seconds / 4, kRuns, [&] {
+    for (int i = 0; i < kRuns; ++i) model.predict(view);
+  });
 }
 
 }  // namespace
@@ -77,7 +106,8 @@ void run(const Workload& work, double seconds) {
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 1.0;
   const std::string only = argc > 2 ? argv[2] : "";
-  std::puts("model,batch,median_ms,min_ms");
+  const int steps = argc > 3 ? std::atoi(argv[3]) : 50;
+  std::puts("model,task,batch,median_ms,min_ms");
   for (const Workload& work : std::vector<Workload>{
            {"logreg 64-10", {64, 10}, 32, false},
            {"mlp 64-64-64-10", {64, 64, 64, 10}, 32, false},
@@ -85,7 +115,7 @@ int main(int argc, char** argv) {
            {"mlp 784-512-256-10", {784, 512, 256, 10}, 128, false},
            {"autoencoder 784-128-32-128-784", {784, 128, 32, 128, 784}, 128, true}}) {
     if (std::string(work.name).find(only) == std::string::npos) continue;
-    run(work, seconds);
+    run(work, seconds, steps);
   }
   return 0;
 }

@@ -7,12 +7,11 @@
 #include <utility>
 
 #include "base/philox.h"
+#include "base/uniform_below.h"
 #include "chainrule/error.h"
 
 namespace chainrule {
 namespace {
-
-__extension__ using Uint128 = unsigned __int128;  // ISO C++ has no such type
 
 std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
 std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
@@ -47,16 +46,7 @@ double Random::uniform_double() { return static_cast<double>(next_u64() >> 11) *
 
 std::uint64_t Random::below(std::uint64_t n) {
   if (n == 0) invalid("Random::below", "n must be positive", {{"n", "0"}});
-  Uint128 product = Uint128{next_u64()} * n;
-  auto fraction = static_cast<std::uint64_t>(product);
-  if (fraction < n) {
-    const std::uint64_t threshold = (0 - n) % n;  // 2^64 mod n: so many fractions are one too many
-    while (fraction < threshold) {
-      product = Uint128{next_u64()} * n;
-      fraction = static_cast<std::uint64_t>(product);
-    }
-  }
-  return static_cast<std::uint64_t>(product >> 64);
+  return base::uniform_below(n, [this] { return next_u64(); });
 }
 
 double Random::normal() {

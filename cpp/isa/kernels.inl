@@ -34,6 +34,7 @@ namespace {
 #include "isa/reduce.inl"
 #include "isa/random.inl"
 #include "isa/transpose.inl"
+#include "isa/copy.inl"
 // clang-format on
 
 template <class T>
@@ -55,7 +56,8 @@ FloatKernels<T> float_kernels() {
           .scale = scale<T>,
           .uniform = uniform<T>,
           .normal = normal<T>,
-          .bernoulli = bernoulli<T>};
+          .bernoulli = bernoulli<T>,
+          .copy_finite = copy_finite<T>};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "kernels/batch.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 
@@ -12,54 +13,96 @@ namespace {
 
 /// Bytes that are worth another thread.
 constexpr std::int64_t kGrainBytes = 1 << 16;
+/// How far ahead of the copying samples are prefetched, in bytes: the time that memory takes, and
+/// little enough to stay in a core's own cache, until the next batch if that is not large.
+constexpr std::int64_t kAheadBytes = 1 << 17;
+/// Of a long sample only the beginning is prefetched; the processor sees by itself how it goes on.
+constexpr std::int64_t kPrefetchBytes = 1 << 12;
 
-// By bits, since a loop without exits over integers is vectorised.
-template <class Bits>
-bool no_full_exponent(const void* data, Bits exponent, std::int64_t n) {
-  const auto* bytes = static_cast<const std::byte*>(data);
-  Bits found = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    Bits bits;
-    std::memcpy(&bits, bytes + i * static_cast<std::int64_t>(sizeof bits), sizeof bits);
-    found |= static_cast<Bits>((bits & exponent) == exponent ? 1 : 0);
-  }
-  return found == 0;
+void prefetch(const std::byte* sample, std::int64_t bytes) {
+  constexpr std::int64_t kLine = 64;
+  for (std::int64_t offset = 0; offset < bytes; offset += kLine)
+    __builtin_prefetch(sample + offset);
+  __builtin_prefetch(sample + bytes - 1);  // samples need not begin where a line does
 }
+
+/// Copies `n` elements and converts them; returns whether the results are finite.
+class Copy {
+ public:
+  Copy(DType from, DType to)
+      : table_(isa::table()),
+        to_(to),
+        cast_(from == to ? nullptr : table_.cast[static_cast<int>(from)][static_cast<int>(to)]) {}
+
+  bool operator()(std::int64_t n, const std::byte* source, std::byte* target) const {
+    if (cast_ != nullptr) {
+      cast_(n, source, nullptr, nullptr, target);
+      source = target;
+    }
+    if (to_ == DType::float32) return copy_finite<float>(n, source, target);
+    if (to_ == DType::float64) return copy_finite<double>(n, source, target);
+    if (cast_ != nullptr) return true;
+    const std::size_t bytes = static_cast<std::size_t>(n) * size_of(to_);
+    if (bytes == sizeof(std::int32_t)) {  // a label: no call
+      std::memcpy(target, source, sizeof(std::int32_t));
+    } else {
+      std::memcpy(target, source, bytes);
+    }
+    return true;
+  }
+
+ private:
+  template <class T>
+  bool copy_finite(std::int64_t n, const std::byte* source, std::byte* target) const {
+    return isa::kernels<T>(table_).copy_finite(
+        n, reinterpret_cast<const T*>(source), reinterpret_cast<T*>(target));
+  }
+
+  const isa::KernelTable& table_;
+  DType to_;
+  isa::ElementwiseFn cast_;
+};
 
 }  // namespace
 
-bool all_finite(const void* data, DType dtype, std::int64_t n) {
-  if (dtype == DType::float32) return no_full_exponent<std::uint32_t>(data, 0x7f800000U, n);
-  if (dtype == DType::float64) return no_full_exponent<std::uint64_t>(data, 0x7ffULL << 52, n);
-  return true;
-}
-
-void gather_batch(const Exec& exec,
-                  void* out,
-                  DType dtype,
-                  const Samples& samples,
-                  const std::int64_t* order,
-                  std::int64_t first,
-                  std::int64_t count) {
+bool gather_batch(
+    const Exec& exec, void* out, DType dtype, const Samples& samples, const Batch& batch) {
   const auto* source = static_cast<const std::byte*>(samples.data);
   auto* target = static_cast<std::byte*>(out);
+  const std::int64_t source_bytes =
+      samples.size * static_cast<std::int64_t>(size_of(samples.dtype));
   const std::int64_t bytes = samples.size * static_cast<std::int64_t>(size_of(dtype));
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, kGrainBytes / std::max<std::int64_t>(1, bytes));
-  const isa::ElementwiseFn cast =
-      samples.dtype == dtype
-          ? nullptr
-          : isa::table().cast[static_cast<int>(samples.dtype)][static_cast<int>(dtype)];
-  parallel_for(exec, count, grain, [&](std::int64_t begin, std::int64_t end) {
+  if (batch.count <= 0 || bytes == 0) return true;
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrainBytes / bytes);
+  const Copy copy(samples.dtype, dtype);
+  std::atomic<bool> finite = true;
+
+  const auto block = [&](std::int64_t begin, std::int64_t end) {
+    const std::byte* from = source + (batch.first + begin) * samples.stride;
+    if (!copy((end - begin) * samples.size, from, target + begin * bytes))
+      finite.store(false, std::memory_order_relaxed);
+  };
+  const auto rows = [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t ahead = std::clamp<std::int64_t>(kAheadBytes / source_bytes, 1, batch.count);
+    const bool whole = begin == 0 && end == batch.count;
+    const std::int64_t known = batch.order == nullptr ? 0 : whole ? end + batch.following : end;
+    bool good = true;
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::byte* sample = source + (order == nullptr ? first + i : order[i]) * samples.stride;
-      if (cast == nullptr) {
-        std::memcpy(target + i * bytes, sample, static_cast<std::size_t>(bytes));
-      } else {
-        cast(samples.size, sample, nullptr, nullptr, target + i * bytes);
+      if (i + ahead < known) {
+        prefetch(source + batch.order[i + ahead] * samples.stride,
+                 std::min(source_bytes, kPrefetchBytes));
       }
+      const std::int64_t sample = batch.order == nullptr ? batch.first + i : batch.order[i];
+      good = copy(samples.size, source + sample * samples.stride, target + i * bytes) && good;
     }
-  });
+    if (!good) finite.store(false, std::memory_order_relaxed);
+  };
+  if (batch.order == nullptr && samples.stride == source_bytes) {
+    parallel_for(exec, batch.count, grain, block);
+  } else {
+    parallel_for(exec, batch.count, grain, rows);
+  }
+  return finite;
 }
 
 }  // namespace chainrule::kernels

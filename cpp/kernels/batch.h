@@ -16,17 +16,19 @@ struct Samples {
   std::int64_t stride;
 };
 
-/// out (count, size) of `dtype` = samples order[0..count), or first..first + count when order is
-/// null, converted as the kernel table's cast does.
-void gather_batch(const Exec& exec,
-                  void* out,
-                  DType dtype,
-                  const Samples& samples,
-                  const std::int64_t* order,
-                  std::int64_t first,
-                  std::int64_t count);
+/// Which samples: order[0..count), or first..first + count when order is null.
+struct Batch {
+  const std::int64_t* order;
+  std::int64_t first;
+  std::int64_t count;
+  /// Entries of `order` after these that are wanted next: they are prefetched, while this batch is
+  /// copied, for the time when they are.
+  std::int64_t following = 0;
+};
 
-/// Whether none of `n` elements is NaN or infinite; true for types that cannot hold these.
-bool all_finite(const void* data, DType dtype, std::int64_t n);
+/// out (count, size) of `dtype` = the samples of a batch, converted as the kernel table's cast
+/// does. Returns whether all of `out` is finite; true for types that hold nothing else.
+bool gather_batch(
+    const Exec& exec, void* out, DType dtype, const Samples& samples, const Batch& batch);
 
 }  // namespace chainrule::kernels

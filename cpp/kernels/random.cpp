@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
+#include "base/uniform_below.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
@@ -66,6 +69,31 @@ void random_bernoulli(const Exec& exec, T* out, Int n, const RandomState& state,
   draw<float>(exec, n, state, [&](Int first, Int count, const std::uint32_t* words) {
     bernoulli(count, words, limit, out + first);
   });
+}
+
+void random_permutation(Int* order, Int n, std::uint64_t seed, std::uint64_t stream) {
+  const auto philox = isa::table().philox;
+  std::uint32_t words[kWords];
+  Int used = kWords;
+  std::uint64_t block = 0;
+  const auto next = [&] {
+    if (used == kWords) {
+      philox(kWords / 4,
+             seed,
+             block,
+             static_cast<std::uint32_t>(stream),
+             static_cast<std::uint32_t>(stream >> 32),
+             words);
+      block += kWords / 4;
+      used = 0;
+    }
+    const std::uint64_t bits = words[used] | std::uint64_t{words[used + 1]} << 32;
+    used += 2;
+    return bits;
+  };
+  std::iota(order, order + n, Int{0});
+  for (Int i = n; i > 1; --i)
+    std::swap(order[i - 1], order[base::uniform_below(static_cast<std::uint64_t>(i), next)]);
 }
 
 #define CHAINRULE_RANDOM(T)                                                        \

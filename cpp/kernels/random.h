@@ -31,4 +31,11 @@ void random_normal(
 template <class T>
 void random_bernoulli(const Exec& exec, T* out, std::int64_t n, const RandomState& state, double p);
 
+/// order (n,) = Random(seed, stream).permutation(n), number by number, but from blocks of random
+/// words.
+void random_permutation(std::int64_t* order,
+                        std::int64_t n,
+                        std::uint64_t seed,
+                        std::uint64_t stream);
+
 }  // namespace chainrule::kernels

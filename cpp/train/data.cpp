@@ -3,41 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/batch.h"
+#include "nn/elements.h"
 
 namespace chainrule {
 namespace {
-
-/// Calls f with a null pointer of the element type: visit(dtype, [](auto* p) { using T = ...; }).
-template <class F>
-auto visit(DType dtype, const F& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(static_cast<const float*>(nullptr));
-    case DType::float64:
-      return f(static_cast<const double*>(nullptr));
-    case DType::int32:
-      return f(static_cast<const std::int32_t*>(nullptr));
-    case DType::int64:
-      return f(static_cast<const std::int64_t*>(nullptr));
-    case DType::uint8:
-      return f(static_cast<const std::uint8_t*>(nullptr));
-    case DType::boolean:
-      break;
-  }
-  return f(static_cast<const bool*>(nullptr));
-}
-
-std::int64_t sample_size(const ArrayView& array) { return array.shape.slice(1).size(); }
-
-std::int64_t sample_stride(const ArrayView& array) {
-  const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
-  return array.sample_stride < 0 ? dense : array.sample_stride;
-}
-
-const std::byte* sample(const ArrayView& array, std::int64_t i) {
-  return static_cast<const std::byte*>(array.data) + i * sample_stride(array);
-}
 
 /// Equal lengths, unknown ones matching any.
 bool matches(const Shape& given, const Shape& expected) {
@@ -56,13 +25,6 @@ bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
          matches(given.inserted(given.rank(), 1), expected);
 }
 
-double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
-  return visit(array.dtype, [&](auto* type) {
-    using T = std::remove_cv_t<std::remove_pointer_t<decltype(type)>>;
-    return static_cast<double>(reinterpret_cast<const T*>(sample(array, i))[k]);
-  });
-}
-
 /// The nearest integer; what is not finite or beyond int64 is no label: -1.
 std::int64_t rounded(double label) { return std::abs(label) < 0x1p63 ? std::llrint(label) : -1; }
 
@@ -75,6 +37,36 @@ std::int64_t class_of(const ArrayView& y, std::int64_t i) {
     if (element(y, i, k) > element(y, i, best)) best = k;
   }
   return best;
+}
+
+/// The common number of samples of three groups of arrays; `weight` may be null.
+std::int64_t count_samples(std::span<const ArrayView> x,
+                           std::span<const ArrayView> y,
+                           const ArrayView* weight,
+                           std::string_view where) {
+  std::int64_t count = -1;
+  bool equal = true;
+  const auto see = [&](std::string_view name, const ArrayView& array) {
+    if (array.shape.rank() == 0)
+      invalid(where, "arrays must have an axis of samples", {{name, array.shape.str()}});
+    if (count == -1) count = array.shape[0];
+    equal = equal && array.shape[0] == count;
+  };
+  const auto each = [&](const auto& f) {
+    for (const ArrayView& array : x) f("x", array);
+    for (const ArrayView& array : y) f("y", array);
+    if (weight != nullptr) f("sample_weight", *weight);
+  };
+  each(see);
+  if (equal && count > 0) return count;
+  std::vector<Received> lengths;
+  each([&](std::string_view name, const ArrayView& array) {
+    lengths.push_back({name, array.shape.str()});
+  });
+  invalid(where,
+          equal ? "there must be at least one sample"
+                : "all arrays must have the same number of samples",
+          lengths);
 }
 
 }  // namespace
@@ -95,38 +87,24 @@ Data rows(const Data& data, std::int64_t begin, std::int64_t end) {
   return result;
 }
 
-void gather_samples(const Exec& exec,
+bool gather_samples(const Exec& exec,
                     const ArrayView& source,
-                    const std::int64_t* order,
-                    std::int64_t first,
-                    std::int64_t count,
+                    const kernels::Batch& which,
                     const Tensor& batch) {
   const kernels::Samples samples{
       source.data, source.dtype, sample_size(source), sample_stride(source)};
-  kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, order, first, count);
+  return kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, which);
+}
+
+std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where) {
+  return count_samples(x, {}, nullptr, where);
 }
 
 std::int64_t count_samples(const Data& data, std::string_view where) {
-  std::vector<Received> lengths;
-  bool equal = true;
-  std::int64_t count = -1;
-  const auto see = [&](std::string_view name, const ArrayView& array) {
-    if (array.shape.rank() == 0) {
-      invalid(where, "arrays must have an axis of samples", {{name, array.shape.str()}});
-    }
-    if (count == -1) count = array.shape[0];
-    equal = equal && array.shape[0] == count;
-    lengths.push_back({name, array.shape.str()});
-  };
-  for (const ArrayView& array : data.x) see("x", array);
-  for (const ArrayView& array : data.y) see("y", array);
-  if (data.sample_weight) see("sample_weight", *data.sample_weight);
-  if (!equal) invalid(where, "all arrays must have the same number of samples", lengths);
-  if (count <= 0) invalid(where, "there must be at least one sample", lengths);
-  return count;
+  return count_samples(data.x, data.y, data.sample_weight ? &*data.sample_weight : nullptr, where);
 }
 
-void check_arrays(const std::vector<ArrayView>& arrays,
+void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,

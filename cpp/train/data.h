@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "chainrule/losses.h"
 #include "chainrule/model.h"
+#include "kernels/batch.h"
 #include "parallel/exec.h"
 
 namespace chainrule {
@@ -15,24 +17,22 @@ ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end);
 /// Samples [begin, end) of every array.
 Data rows(const Data& data, std::int64_t begin, std::int64_t end);
 
-/// Copies `count` samples into `batch` (count, ...), converting to its dtype as C++ does: sample
-/// order[i], or first + i when order is null. Samples have equal sizes in both (checked when the
-/// fit began).
-void gather_samples(const Exec& exec,
+/// Copies samples into `batch` (count, ...), converting to its dtype as C++ does. Samples have
+/// equal sizes in both (checked when the fit began). Returns whether the batch is finite.
+bool gather_samples(const Exec& exec,
                     const ArrayView& source,
-                    const std::int64_t* order,
-                    std::int64_t first,
-                    std::int64_t count,
+                    const kernels::Batch& which,
                     const Tensor& batch);
 
 /// The number of samples, at least 1 and equal in all arrays; throws InvalidArgument in the name of
 /// `where`.
 std::int64_t count_samples(const Data& data, std::string_view where);
+std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where);
 
 /// Throws InvalidArgument unless there is one array for each expected type, and each sample has the
 /// expected shape: unknown lengths match any, and a last axis of length 1 may be missing or too
 /// many.
-void check_arrays(const std::vector<ArrayView>& arrays,
+void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,

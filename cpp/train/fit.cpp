@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "chainrule/random.h"
-#include "kernels/batch.h"
+#include "kernels/random.h"
 #include "parallel/parallel_for.h"
 #include "train/data.h"
 #include "train/predictor.h"
@@ -43,66 +42,55 @@ void append(History& history, std::int64_t epoch, const Logs& logs) {
 
 }  // namespace
 
-void Trainer::run_epoch(Mode mode,
-                        const Data& data,
-                        const std::vector<float>& weights,
-                        const std::vector<std::int64_t>* order,
-                        std::int64_t batch_size,
-                        std::int64_t epoch,
-                        RunObserver* observer) {
-  const std::int64_t count = data.x[0].shape[0];
-  batch_size = std::min(batch_size, count);
+void Trainer::run_epoch(const Epoch& epoch) {
+  const std::int64_t count = epoch.data.x[0].shape[0];
+  const std::int64_t batch_size = std::min(epoch.batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
-  const ArrayView weight_view{weights.data(), Shape{count}, DType::float32, -1};
+  const bool weighted = !epoch.weights.empty();
+  const bool training = epoch.mode == Mode::train;
+  std::vector<ArrayView> arrays = epoch.data.x;  // in the order of the program's inputs
+  arrays.insert(arrays.end(), epoch.data.y.begin(), epoch.data.y.end());
+  if (weighted) arrays.push_back({epoch.weights.data(), Shape{count}, DType::float32, -1});
   const Exec exec{default_threads()};
-  Ticker ticker(
-      observer, mode == Mode::train ? Progress::Phase::train : Progress::Phase::test, steps);
+  Ticker ticker(epoch.observer, training ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
-  std::shared_ptr<StepProgram> program;  // shared: an observer's runs may drop it from the cache
+  std::shared_ptr<StepProgram> step_program;  // shared: an observer's runs may drop it
   std::int64_t program_batch = 0;
   for (std::int64_t index = 0; index < steps; ++index) {
     const std::int64_t first = index * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
     ticker.begin_batch(index);
-    if (n != program_batch || (ticker.observer_called() && !program->program.is_current())) {
-      program = step(mode, data, n, !weights.empty());
+    if (n != program_batch || (ticker.observer_called() && !step_program->is_current())) {
+      step_program = step(epoch.mode, epoch.data, n, weighted);
       program_batch = n;
     }
-    const std::int64_t* samples = order == nullptr ? nullptr : order->data() + first;
-    int slot = 0;
+    Program& program = step_program->program;
+    const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
+    const kernels::Batch batch{samples, first, n, count - first - n};
     bool finite = true;
-    const auto fill = [&](const ArrayView& array) {
-      const Tensor& batch = program->program.input(slot++);
-      gather_samples(exec, array, samples, first, n, batch);
-      // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
-      if (options_.raise_nonfinite && is_floating(array.dtype))
-        finite = finite && kernels::all_finite(batch.raw(), batch.dtype(), batch.size());
-    };
-    for (const ArrayView& array : data.x) fill(array);
-    for (const ArrayView& array : data.y) fill(array);
-    if (!weights.empty()) fill(weight_view);
-    if (!finite || !program->program.run(exec.threads))
-      report_nonfinite(mode, data, samples, first, n, index, epoch);
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      const Tensor& input = program.input(static_cast<int>(i));
+      finite = gather_samples(exec, arrays[i], batch, input) && finite;
+    }
+    // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
+    if ((options_.raise_nonfinite && !finite) || !program.run(exec.threads))
+      report_nonfinite(epoch, first, n);
     ticker.end_batch(index, current_logs);
-    if (mode == Mode::train && model_.stop_training) break;
+    if (training && model_.stop_training) break;
   }
 }
 
-void Trainer::report_nonfinite(Mode mode,
-                               const Data& data,
-                               const std::int64_t* order,
-                               std::int64_t first,
-                               std::int64_t count,
-                               std::int64_t step_index,
-                               std::int64_t epoch) const {
-  const std::string cause = find_nonfinite(data, order, first, count);
-  std::vector<Received> received = {{"step", std::to_string(step_index + 1)},
-                                    {"epoch", std::to_string(epoch + 1)}};
+void Trainer::report_nonfinite(const Epoch& epoch, std::int64_t first, std::int64_t count) const {
+  const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
+  const bool training = epoch.mode == Mode::train;
+  const std::string cause = find_nonfinite(epoch.data, samples, first, count);
+  std::vector<Received> received = {{"step", std::to_string(first / epoch.batch_size + 1)},
+                                    {"epoch", std::to_string(epoch.number + 1)}};
   if (!cause.empty()) received.push_back({"input", cause});
-  fail(mode == Mode::train ? "fit" : "evaluate",
+  fail(training ? "fit" : "evaluate",
        std::string("the loss is NaN or infinite; ") +
-           (mode == Mode::train ? "the weights are as they were before this step. " : "") +
+           (training ? "the weights are as they were before this step. " : "") +
            (cause.empty()
                 ? "Try a smaller learning rate or clipnorm, or compile with on_nonfinite='ignore'"
                 : "The data hold values that are not finite: clean them first"),
@@ -148,31 +136,36 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
   model_.stop_training = false;
   model_.history = {};
   RunObserver* observer = options.observer;
+  std::vector<std::int64_t> order(options.shuffle ? static_cast<std::size_t>(count) : 0);
   for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && !model_.stop_training;
        ++epoch) {
     if (observer != nullptr) observer->on_epoch_begin(epoch);
     reset_metrics();
-    std::vector<std::int64_t> order;
     if (options.shuffle) {
       // A function of the saved random state alone, so that a resumed run sees the same order.
       const auto state = model_.random_state()->value.data<std::int64_t>();
-      order = Random(static_cast<std::uint64_t>(state[0]),
-                     kShuffleStream + static_cast<std::uint64_t>(state[1]))
-                  .permutation(count);
+      kernels::random_permutation(order.data(),
+                                  count,
+                                  static_cast<std::uint64_t>(state[0]),
+                                  kShuffleStream + static_cast<std::uint64_t>(state[1]));
     }
-    run_epoch(Mode::train,
-              training,
-              weights,
-              options.shuffle ? &order : nullptr,
-              options.batch_size,
-              epoch,
-              observer);
+    run_epoch({.mode = Mode::train,
+               .data = training,
+               .weights = weights,
+               .batch_size = options.batch_size,
+               .order = options.shuffle ? order.data() : nullptr,
+               .number = epoch,
+               .observer = observer});
     Logs epoch_logs = logs();
     if (validation && (epoch + 1) % options.validation_freq == 0) {
       if (observer != nullptr) observer->on_test_begin();
       reset_metrics();
-      run_epoch(
-          Mode::test, *validation, validation_weights, nullptr, validation_batch, epoch, observer);
+      run_epoch({.mode = Mode::test,
+                 .data = *validation,
+                 .weights = validation_weights,
+                 .batch_size = validation_batch,
+                 .number = epoch,
+                 .observer = observer});
       const Logs test_logs = logs();
       for (const auto& [name, value] : test_logs) epoch_logs.emplace_back("val_" + name, value);
       if (observer != nullptr) observer->on_test_end(test_logs);
@@ -189,7 +182,11 @@ Logs Trainer::evaluate(const Data& data, std::int64_t batch_size, RunObserver* o
   const std::vector<float> weights = sample_weights(data, {}, "evaluate");
   if (observer != nullptr) observer->on_test_begin();
   reset_metrics();
-  run_epoch(Mode::test, data, weights, nullptr, batch_size, 0, observer);
+  run_epoch({.mode = Mode::test,
+             .data = data,
+             .weights = weights,
+             .batch_size = batch_size,
+             .observer = observer});
   const Logs result = logs();
   if (observer != nullptr) observer->on_test_end(result);
   return result;
@@ -198,25 +195,19 @@ Logs Trainer::evaluate(const Data& data, std::int64_t batch_size, RunObserver* o
 Logs Trainer::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {
   check(data, "train_on_batch");
   parameters();
-  run_epoch(Mode::train,
-            data,
-            sample_weights(data, class_weight, "train_on_batch"),
-            nullptr,
-            data.x[0].shape[0],
-            0,
-            nullptr);
+  run_epoch({.mode = Mode::train,
+             .data = data,
+             .weights = sample_weights(data, class_weight, "train_on_batch"),
+             .batch_size = data.x[0].shape[0]});
   return logs();
 }
 
 Logs Trainer::test_on_batch(const Data& data) {
   check(data, "test_on_batch");
-  run_epoch(Mode::test,
-            data,
-            sample_weights(data, {}, "test_on_batch"),
-            nullptr,
-            data.x[0].shape[0],
-            0,
-            nullptr);
+  run_epoch({.mode = Mode::test,
+             .data = data,
+             .weights = sample_weights(data, {}, "test_on_batch"),
+             .batch_size = data.x[0].shape[0]});
   return logs();
 }
 
@@ -269,8 +260,20 @@ std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x,
 }
 
 std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {
-  const Run run(*this);
-  return predictor_->predict(x, count_samples({.x = x}, "predict_on_batch"), nullptr);
+  const Prediction prediction = run(x);
+  std::vector<Tensor> outputs;
+  for (std::size_t k = 0; k < prediction.size(); ++k)
+    outputs.push_back(prediction.output(k).clone());
+  return outputs;
+}
+
+Model::Prediction Model::run(std::span<const ArrayView> x) { return {*this, x}; }
+
+Model::Prediction::Prediction(Model& model, std::span<const ArrayView> x)
+    : lock_(model), program_(model.predictor_->run(x)), size_(model.outputs_.size()) {}
+
+const Tensor& Model::Prediction::output(std::size_t k) const {
+  return program_->output(static_cast<int>(k));
 }
 
 Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {

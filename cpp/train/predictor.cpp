@@ -8,13 +8,6 @@
 #include "train/ticker.h"
 
 namespace chainrule {
-namespace {
-
-/// Programs kept for different batch shapes; more are made again when needed.
-constexpr std::size_t kMaxPrograms = 16;
-
-}  // namespace
-
 std::vector<TensorType> types_of(const Symbols& symbols) {
   std::vector<TensorType> types;
   for (const Symbol& symbol : symbols) types.push_back(symbol.type);
@@ -31,18 +24,14 @@ TensorType batch_type(const TensorType& expected, const ArrayView& array, std::i
   return type;
 }
 
-Program& Predictor::program(std::int64_t batch, const std::vector<ArrayView>& x) {
-  std::vector<std::int64_t> key = {batch};
-  for (const ArrayView& array : x) {
-    for (int axis = 1; axis < array.shape.rank(); ++axis) key.push_back(array.shape[axis]);
-    key.push_back(-1);
-  }
-  const auto found = programs_.find(key);
-  if (found != programs_.end()) {
-    if (found->second.is_current()) return found->second;
-    programs_.erase(found);
-  }
-  if (programs_.size() >= kMaxPrograms) programs_.clear();
+std::shared_ptr<Program> Predictor::find(std::int64_t batch, std::span<const ArrayView> x) {
+  key_.assign({batch});
+  for (const ArrayView& array : x) append_sample_shape(key_, array);
+  return programs_.find(key_);
+}
+
+std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const ArrayView> x) {
+  const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
   Graph graph;
   std::vector<Value> inputs;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -59,21 +48,37 @@ Program& Predictor::program(std::int64_t batch, const std::vector<ArrayView>& x)
               {{"output", output.shape().str()}});
     }
   }
-  return programs_.try_emplace(std::move(key), graph, inputs, outputs).first->second;
+  return programs_.add(key, Program(graph, inputs, outputs));
+}
+
+void Predictor::check(std::span<const ArrayView> x) {
+  if (x.size() == 1 && !model_.built()) model_.build_for({x[0].shape.with(0, Shape::kUnknown[0])});
+  model_.require_shape("predict");
+  check_arrays(x, types_of(model_.inputs()), model_.input_names(), "x", "predict");
+}
+
+std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
+  const std::int64_t count = count_samples(x, "predict");
+  std::shared_ptr<Program> program = find(count, x);
+  if (program == nullptr) {
+    check(x);
+    program = compile(count, x);
+  }
+  const Exec exec{default_threads()};
+  for (std::size_t i = 0; i < x.size(); ++i)
+    gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
+  program->run(exec.threads);
+  return program;
 }
 
 std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
                                        std::int64_t batch_size,
                                        RunObserver* observer) {
-  const Data data{.x = x};
-  const std::int64_t count = count_samples(data, "predict");
+  const std::int64_t count = count_samples(x, "predict");
   if (batch_size <= 0) {
     invalid("predict", "batch_size must be positive", {{"batch_size", std::to_string(batch_size)}});
   }
-  if (x.size() == 1 && !model_.built()) model_.build_for({x[0].shape.with(0, Shape::kUnknown[0])});
-  model_.require_shape("predict");
-  check_arrays(x, types_of(model_.inputs()), model_.input_names(), "x", "predict");
-
+  check(x);
   const Exec exec{default_threads()};
   batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
@@ -83,12 +88,13 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     const std::int64_t first = step * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
     ticker.begin_batch(step);  // first: its observer may use the model, and so the programs
-    Program& batch = program(n, x);
+    std::shared_ptr<Program> batch = find(n, x);
+    if (batch == nullptr) batch = compile(n, x);
     for (std::size_t i = 0; i < x.size(); ++i)
-      gather_samples(exec, x[i], nullptr, first, n, batch.input(static_cast<int>(i)));
-    batch.run(exec.threads);
+      gather_samples(exec, x[i], {nullptr, first, n}, batch->input(static_cast<int>(i)));
+    batch->run(exec.threads);
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
-      const Tensor& output = batch.output(static_cast<int>(k));
+      const Tensor& output = batch->output(static_cast<int>(k));
       if (step == 0) results.emplace_back(output.shape().with(0, count), output.dtype());
       if (output.shape().slice(1) != results[k].shape().slice(1)) {
         invalid("predict",

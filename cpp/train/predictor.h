@@ -1,11 +1,13 @@
 // Runs a model forwards: programs by batch size.
 #pragma once
 
-#include <map>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "chainrule/model.h"
 #include "chainrule/program.h"
+#include "train/program_cache.h"
 
 namespace chainrule {
 
@@ -15,15 +17,23 @@ class Predictor {
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
                               std::int64_t batch_size,
                               RunObserver* observer);
+  /// Runs all samples as one batch; the program holds the outputs until its next run. Shapes that
+  /// were seen before are not checked again, and nothing is allocated.
+  std::shared_ptr<Program> run(std::span<const ArrayView> x);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
 
  private:
-  /// The program for a batch of this size and of these sample shapes.
-  Program& program(std::int64_t batch, const std::vector<ArrayView>& x);
+  /// The program for `batch` samples of these shapes, or null; key_ is theirs afterwards.
+  std::shared_ptr<Program> find(std::int64_t batch, std::span<const ArrayView> x);
+  /// Compiles it for checked arrays.
+  std::shared_ptr<Program> compile(std::int64_t batch, std::span<const ArrayView> x);
+  /// Builds a model without Input and throws for arrays that it cannot read.
+  void check(std::span<const ArrayView> x);
 
   Model& model_;
-  std::map<std::vector<std::int64_t>, Program> programs_;  // by all lengths
+  ProgramCache<Program> programs_;
+  ProgramKey key_;  // of the last find(); here for its memory
 };
 
 /// The type in which the model reads input i for a batch of an array: the array's lengths where the

@@ -10,8 +10,6 @@
 namespace chainrule {
 namespace {
 
-constexpr std::size_t kMaxPrograms = 16;
-
 std::int64_t round_to_line(std::int64_t elements) {
   constexpr std::int64_t line = kAlignment / sizeof(float);
   return (elements + line - 1) / line * line;
@@ -186,22 +184,16 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
                                            const Data& data,
                                            std::int64_t batch,
                                            bool weighted) {
-  std::vector<std::int64_t> key = {static_cast<std::int64_t>(mode), batch, weighted ? 1 : 0};
+  key_.assign({static_cast<std::int64_t>(mode), batch, weighted ? 1 : 0});
   for (const std::vector<ArrayView>* arrays : {&data.x, &data.y}) {
     for (const ArrayView& array : *arrays) {
-      key.push_back(-1 - static_cast<std::int64_t>(array.dtype));
-      for (int axis = 1; axis < array.shape.rank(); ++axis) key.push_back(array.shape[axis]);
+      key_.push_back(static_cast<std::int64_t>(array.dtype));
+      append_sample_shape(key_, array);
     }
   }
-  const auto found = programs_.find(key);
-  if (found != programs_.end()) {
-    if (found->second->program.is_current()) return found->second;
-    programs_.erase(found);
-  }
-  if (programs_.size() >= kMaxPrograms) programs_.clear();
-  auto made = std::make_shared<StepProgram>(make_step(mode, data, batch, weighted));
-  programs_[std::move(key)] = made;
-  return made;
+  if (auto found = programs_.find(key_)) return found;
+  const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
+  return programs_.add(key, make_step(mode, data, batch, weighted));
 }
 
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {

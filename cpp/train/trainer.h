@@ -9,6 +9,7 @@
 
 #include "chainrule/model.h"
 #include "chainrule/program.h"
+#include "train/program_cache.h"
 
 namespace chainrule {
 
@@ -27,11 +28,23 @@ struct FlatParameters {
 
 enum class Mode : std::uint8_t { train, test };
 
+/// One pass over checked data.
+struct Epoch {
+  Mode mode;
+  const Data& data;
+  const std::vector<float>& weights;  ///< of the samples; empty: all count the same
+  std::int64_t batch_size;
+  const std::int64_t* order = nullptr;  ///< (samples,); null: as they lie
+  std::int64_t number = 0;
+  RunObserver* observer = nullptr;
+};
+
 /// A step for one batch size: inputs are x..., y..., and the sample weights if there are any.
 struct StepProgram {
   Program program;
   std::size_t x_count, y_count;
   bool weighted;
+  [[nodiscard]] bool is_current() const { return program.is_current(); }
 };
 
 class Trainer {
@@ -53,15 +66,8 @@ class Trainer {
   void forget_programs() { programs_.clear(); }
 
  private:
-  /// One epoch, or one evaluation, over checked data. `order`: samples of each batch; null: as they
-  /// lie.
-  void run_epoch(Mode mode,
-                 const Data& data,
-                 const std::vector<float>& weights,
-                 const std::vector<std::int64_t>* order,
-                 std::int64_t batch_size,
-                 std::int64_t epoch,
-                 RunObserver* observer);
+  /// Trains or evaluates on every batch, in turn.
+  void run_epoch(const Epoch& epoch);
   /// Shapes, counts and label ranges of a whole data set: once, before anything runs.
   void check(const Data& data, std::string_view where);
   /// Metrics whose meaning depends on shapes, and the order of logs.
@@ -76,13 +82,10 @@ class Trainer {
                    CallContext& context);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
-  [[noreturn]] void report_nonfinite(Mode mode,
-                                     const Data& data,
-                                     const std::int64_t* order,
+  /// Throws for the batch of `count` samples that begins at sample `first` of the epoch.
+  [[noreturn]] void report_nonfinite(const Epoch& epoch,
                                      std::int64_t first,
-                                     std::int64_t count,
-                                     std::int64_t step,
-                                     std::int64_t epoch) const;
+                                     std::int64_t count) const;
 
   Model& model_;
   CompileOptions options_;
@@ -96,7 +99,8 @@ class Trainer {
   };
   std::vector<std::vector<Tracked>> metrics_;  ///< by output
   bool resolved_ = false;
-  std::map<std::vector<std::int64_t>, std::shared_ptr<StepProgram>> programs_;
+  ProgramCache<StepProgram> programs_;
+  ProgramKey key_;  ///< of the last step(); here for its memory
 };
 
 }  // namespace chainrule

@@ -17,6 +17,8 @@ def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
     """The arrays of a model's inputs (or outputs) called `names`; empty when these are not known
     yet."""
     count = max(len(names), 1)
+    if count == 1 and isinstance(value, np.ndarray):
+        return [value]
     if isinstance(value, dict):
         if not names:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,22 @@ class Model(Structure):
 
     history: Any = None
     _log_names: tuple[str, ...] = ("loss",)
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """Applies the model as a layer: to symbols, to symbolic values, or to arrays.
+
+        Args:
+            inputs: One input or a list of them.
+            training: Whether to compute as in training (dropout...).
+
+        Returns:
+            One output or a list, of the kind of the inputs.
+        """
+        if not training:
+            outputs = _core.predict_at_once(self, inputs, sys.maxsize)
+            if outputs is not None:
+                return outputs
+        return super().__call__(inputs, training)
 
     def compile(
         self,
@@ -230,11 +247,15 @@ class Model(Structure):
             The loss; with metrics a list of the loss and the metrics, in the order of
             metrics_names; or a dict.
         """
-        _data.refuse("evaluate", steps=(steps, None))
+        if steps is not None:
+            _data.refuse("evaluate", steps=(steps, None))
         data = _data.parts(self, x, y, sample_weight, "evaluate")
+        size = 32 if batch_size is None else batch_size
+        if _is_silent(verbose, callbacks):
+            return self._results(_core.evaluate(self, data, size, None), return_dict)
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
-            logs = _core.evaluate(self, data, 32 if batch_size is None else batch_size, run or None)
+            logs = _core.evaluate(self, data, size, run or None)
         finally:
             run.close()
         return self._results(logs, return_dict)
@@ -256,15 +277,17 @@ class Model(Structure):
         Returns:
             An array, or a list of them for several outputs.
         """
-        if steps is not None:
-            _data.refuse("predict", steps=(steps, None))
+        size = 32 if batch_size is None else batch_size
+        if steps is None and _is_silent(verbose, callbacks):
+            outputs = _core.predict_at_once(self, x, size)
+            if outputs is not None:
+                return outputs
+        _data.refuse("predict", steps=(steps, None))
         inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
             run.call("on_predict_begin", {})
-            outputs = _core.predict(
-                self, inputs, 32 if batch_size is None else batch_size, run or None
-            )
+            outputs = _core.predict(self, inputs, size, run or None)
             run.call("on_predict_end", {})
         finally:
             run.close()
@@ -297,9 +320,11 @@ class Model(Structure):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        return one_or_list(
-            _core.predict_on_batch(self, _data.arrays(x, _core.input_names(self), "x", "predict"))
-        )
+        outputs = _core.predict_at_once(self, x, sys.maxsize)
+        if outputs is not None:
+            return outputs
+        inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
+        return _core.predict_on_batch(self, inputs)
 
     def reset_metrics(self) -> None:
         """Forgets the batches that train_on_batch() and test_on_batch() have added up."""
@@ -313,4 +338,10 @@ class Model(Structure):
 
     def _remember(self, logs: dict[str, float]) -> None:
         names = [name for name in logs if name != "loss" and not name.startswith("val_")]
-        object.__setattr__(self, "_log_names", ("loss", *names))
+        if self._log_names != ("loss", *names):
+            self._log_names = ("loss", *names)
+
+
+def _is_silent(verbose: Any, callbacks: Any) -> bool:
+    """Whether a run has nobody to tell of its progress."""
+    return callbacks is None and isinstance(verbose, int) and verbose == 0

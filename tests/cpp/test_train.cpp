@@ -132,6 +132,30 @@ TEST("a training step allocates nothing after the first ones") {
   CHECK_EQ(observer.last - observer.first, 0);
 }
 
+TEST("running a batch of known shapes allocates nothing and gives what predict gives") {
+  const Problem problem;
+  const auto model = classifier();
+  const Tensor expected = model->predict({view_of(problem.x)}, 203)[0];
+  const ArrayView whole = view_of(problem.x);
+  const ArrayView one = {problem.x.raw(), Shape{1, 7}, DType::float32, -1};
+  (void)model->run({&one, 1});
+  const std::int64_t before = test::allocations();
+  for (const ArrayView& view : {whole, one, whole}) {
+    const Model::Prediction prediction = model->run({&view, 1});
+    CHECK_EQ(prediction.size(), 1U);
+    const Tensor& output = prediction.output(0);
+    REQUIRE(output.shape() == (Shape{view.shape[0], 3}));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(output.size()); ++i)
+      CHECK_CLOSE(output.data<float>()[i], expected.data<float>()[i], 1e-6);
+  }
+  CHECK_EQ(test::allocations() - before, 0);
+
+  const Tensor wrong(Shape{1, 8}, DType::float32);
+  const ArrayView view = view_of(wrong);
+  CHECK_THROWS((void)model->run({&view, 1}), "x must have shape (None, 7)");
+  CHECK_EQ(model->predict_on_batch({whole})[0].shape(), (Shape{203, 3}));
+}
+
 TEST("callbacks see every batch and can stop the training") {
   const Problem problem;
   const auto model = classifier();

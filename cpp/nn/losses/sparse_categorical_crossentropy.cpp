@@ -1,37 +1,36 @@
 // SparseCategoricalCrossentropy: -log p[label].
 
 #include <cmath>
-#include <cstring>
 
 #include "chainrule/losses.h"
 #include "nn/catalog.h"
+#include "nn/elements.h"
 #include "nn/losses/crossentropy.h"
 #include "nn/sample_weight.h"
 
 namespace chainrule {
 namespace {
 
-/// Element `i` of an array as a double, which is exact for every label.
-double element(const std::byte* data, DType dtype, std::int64_t i) {
-  const auto read = [&]<class T>(T) {
-    T value;
-    std::memcpy(&value, data + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
-    return static_cast<double>(value);
-  };
-  switch (dtype) {
-    case DType::float32:
-      return read(float{});
-    case DType::float64:
-      return read(double{});
-    case DType::int32:
-      return read(std::int32_t{});
-    case DType::int64:
-      return read(std::int64_t{});
-    case DType::uint8:
-    case DType::boolean:
-      return read(std::uint8_t{});
+/// Whether all are in [0, classes).
+template <class T>
+bool are_labels(const void* data, std::int64_t n, std::int64_t classes) {
+  const T* labels = static_cast<const T*>(data);
+  bool all = true;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto label = static_cast<std::int64_t>(labels[i]);
+    all &= label >= 0 && label < classes;
   }
-  fail("SparseCategoricalCrossentropy", "unknown dtype of labels");
+  return all;
+}
+
+/// The same for arrays that it can answer quickly; false for all others.
+bool are_plain_labels(const ArrayView& y, std::int64_t classes) {
+  const std::int64_t n = y.shape.size();
+  if (y.sample_stride >= 0) return false;
+  if (y.dtype == DType::int32) return are_labels<std::int32_t>(y.data, n, classes);
+  if (y.dtype == DType::int64) return are_labels<std::int64_t>(y.data, n, classes);
+  if (y.dtype == DType::uint8) return are_labels<std::uint8_t>(y.data, n, classes);
+  return false;
 }
 
 std::string number_text(double value) {
@@ -68,16 +67,12 @@ class SparseCategoricalCrossentropy final : public Loss {
   }
 
   void check_targets(const ArrayView& y_true, const Shape& y_pred) const override {
-    const std::int64_t samples = y_true.shape.rank() == 0 ? 1 : y_true.shape[0];
-    const std::int64_t length = y_true.shape.slice(1).size();
-    const std::int64_t stride = y_true.sample_stride < 0
-                                    ? length * static_cast<std::int64_t>(size_of(y_true.dtype))
-                                    : y_true.sample_stride;
     const std::int64_t classes = y_pred[normalize_axis(axis, y_pred.rank(), class_name())];
-    for (std::int64_t sample = 0; sample < samples; ++sample) {
-      const std::byte* data = static_cast<const std::byte*>(y_true.data) + sample * stride;
+    if (are_plain_labels(y_true, classes)) return;
+    const std::int64_t length = sample_size(y_true);
+    for (std::int64_t sample = 0; sample < y_true.shape[0]; ++sample) {
       for (std::int64_t i = 0; i < length; ++i) {
-        const double label = element(data, y_true.dtype, i);
+        const double label = element(y_true, sample, i);
         if (label >= 0 && label < static_cast<double>(classes) && label == std::floor(label))
           continue;
         if (ignore_class && label == static_cast<double>(*ignore_class)) continue;

@@ -1,0 +1,52 @@
+// Samples and elements of borrowed arrays, one at a time: for checks and their messages.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "chainrule/losses.h"
+
+namespace chainrule {
+
+/// Elements of a sample. The array must have an axis of samples.
+inline std::int64_t sample_size(const ArrayView& array) {
+  std::int64_t size = 1;
+  for (const std::int64_t length : array.shape.dims().subspan(1)) size *= length;
+  return size;
+}
+
+/// Bytes from one sample to the next.
+inline std::int64_t sample_stride(const ArrayView& array) {
+  const std::int64_t dense = sample_size(array) * static_cast<std::int64_t>(size_of(array.dtype));
+  return array.sample_stride < 0 ? dense : array.sample_stride;
+}
+
+inline const std::byte* sample(const ArrayView& array, std::int64_t i) {
+  return static_cast<const std::byte*>(array.data) + i * sample_stride(array);
+}
+
+/// Element k of sample i; exact but for integers beyond 2^53.
+inline double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
+  const auto read = [&]<class T>(T value) {
+    std::memcpy(&value, sample(array, i) + static_cast<std::size_t>(k) * sizeof(T), sizeof(T));
+    return static_cast<double>(value);
+  };
+  switch (array.dtype) {
+    case DType::float32:
+      return read(float{});
+    case DType::float64:
+      return read(double{});
+    case DType::int32:
+      return read(std::int32_t{});
+    case DType::int64:
+      return read(std::int64_t{});
+    case DType::uint8:
+    case DType::boolean:
+      break;
+  }
+  return read(std::uint8_t{});
+}
+
+}  // namespace chainrule
