@@ -53,7 +53,6 @@ FloatKernels<T> float_kernels() {
           .find = find<T>,
           .softmax_sum = softmax_sum<T>,
           .cross_sum = cross_sum<T>,
-          .scale = scale<T>,
           .uniform = uniform<T>,
           .normal = normal<T>,
           .bernoulli = bernoulli<T>,

@@ -167,7 +167,12 @@ template <class T>
 T softmax_sum(std::int64_t n, const T* x, T* out, T* shift) {
   if (n > kLanes / 2) {
     *shift = shift_for(extreme<T, true>(n, x));
-    return exp_sum(n, x, *shift, out);
+    const T sum = exp_sum(n, x, *shift, out);
+    if (out == nullptr) return sum;
+    const T factor = T(1) / sum;
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) out[i] *= factor;
+    return sum;
   }
   // A short line stays in registers.
   T y[kLanes / 2], best[kLanes / 2], nans[kLanes / 2];
@@ -178,9 +183,15 @@ T softmax_sum(std::int64_t n, const T* x, T* out, T* shift) {
   }
   const T largest = fold(best, larger<T>), nan = fold(nans, plus<T>);
   *shift = nan != nan ? nan : shift_for(largest);
-  for (int j = 0; j < kLanes / 2; ++j) y[j] = exp(y[j] - *shift);
-  if (out != nullptr) store_lanes(n, y, out);
-  return fold(y, plus<T>);
+  T sums[kLanes / 2];
+  for (int j = 0; j < kLanes / 2; ++j) y[j] = sums[j] = exp(y[j] - *shift);
+  const T sum = fold(sums, plus<T>);
+  if (out != nullptr) {
+    const T factor = T(1) / sum;
+    for (int j = 0; j < kLanes / 2; ++j) y[j] *= factor;
+    store_lanes(n, y, out);
+  }
+  return sum;
 }
 
 template <class T>
@@ -196,10 +207,4 @@ T cross_sum(std::int64_t n, const T* x, T shift, T log, const T* weight) {
     }
   }
   return fold(lanes, plus<T>);
-}
-
-template <class T>
-void scale(std::int64_t n, T factor, T* x) {
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
 }

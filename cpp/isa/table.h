@@ -97,13 +97,13 @@ struct FloatKernels {
   T (*min)(std::int64_t n, const T* x);
   /// Index of the first element that equals `value`, or is NaN if `value` is; n if there is none.
   std::int64_t (*find)(std::int64_t n, const T* x, T value);
-  /// Sum of exp(x[i] - *shift), which goes to out[i] unless out is null; out may be x. *shift
-  /// becomes the largest element, NaN if there is one, but 0 for a line of -infinity. n >= 1.
+  /// Sum of exp(x[i] - *shift); unless out is null, out[i] becomes exp(x[i] - *shift) / sum. out
+  /// may be x. *shift becomes the largest element, NaN if there is one, but 0 for a line of
+  /// -infinity. n
+  /// >= 1.
   T (*softmax_sum)(std::int64_t n, const T* x, T* out, T* shift);
   /// Sum of weight[i] ((x[i] - shift) - log); a weight of 0 adds 0, whatever its x.
   T (*cross_sum)(std::int64_t n, const T* x, T shift, T log, const T* weight);
-  /// x *= factor.
-  void (*scale)(std::int64_t n, T factor, T* x);
   /// Random arrays from words of philox, one for an element of float and two for one of double:
   /// low + (high - low) u, u uniform in [0, 1).
   void (*uniform)(std::int64_t n, const std::uint32_t* words, T low, T high, T* out);

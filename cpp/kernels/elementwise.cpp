@@ -332,12 +332,21 @@ class ElementwiseRun {
     filled_row_[r] = row;
     filled_column_[r] = column;
     std::byte* to = at_[r];
+    if (!reg.moves_across && column == 0 && n > program_.row_) return repeat_row(reg, n, to);
     for (Int done = 0; done < n; ++row, column = 0) {
       const Int length = std::min(program_.row_ - column, n - done);
       fill_row(reg, row_offset(reg, row), column, length, to);
       to += static_cast<std::size_t>(length) * size_of(reg.dtype);
       done += length;
     }
+  }
+
+  /// The same row again and again: copies twice as many each time.
+  void repeat_row(const ElementwiseProgram::Register& reg, Int n, std::byte* to) {
+    fill_row(reg, 0, 0, program_.row_, to);
+    const std::size_t size = size_of(reg.dtype), end = static_cast<std::size_t>(n) * size;
+    std::size_t done = static_cast<std::size_t>(program_.row_) * size;
+    for (; done < end; done *= 2) std::memcpy(to + done, to, std::min(done, end - done));
   }
 
   void fill_row(

@@ -91,8 +91,7 @@ void softmax(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) 
     const auto& kernels = isa::kernels<T>(isa::table());
     return for_lines(exec, outer, n, [&](Int i) {
       T shift;
-      const T sum = kernels.softmax_sum(n, x + i * n, out + i * n, &shift);
-      kernels.scale(n, T(1) / sum, out + i * n);
+      kernels.softmax_sum(n, x + i * n, out + i * n, &shift);
     });
   }
   const auto exp = isa::table().elementwise[isa::exp_code][static_cast<int>(dtype_of<T>)];
@@ -171,7 +170,6 @@ void softmax_cross_entropy(const Exec& exec,
     const T sum = kernels.softmax_sum(classes, x, p, &shift);
     const T total = kernels.cross_sum(classes, x, shift, std::log(sum), y);
     loss[row] = sum == sum ? -total : sum;  // NaN logits count even where the target is 0
-    if (p != nullptr) kernels.scale(classes, T(1) / sum, p);
   });
 }
 
@@ -183,20 +181,30 @@ void sparse_softmax_cross_entropy(const Exec& exec,
                                   const L* labels,
                                   Int rows,
                                   Int classes) {
+  if (classes == 0) {
+    std::fill_n(loss, rows, std::numeric_limits<T>::quiet_NaN());
+    return;
+  }
   const auto& kernels = isa::kernels<T>(isa::table());
-  for_lines(exec, rows, classes, [&](Int row) {
-    if (classes == 0) {
-      loss[row] = std::numeric_limits<T>::quiet_NaN();
-      return;
+  const auto log = isa::table().elementwise[isa::log_code][static_cast<int>(dtype_of<T>)];
+  const Int grain = std::max<Int>(1, kParallelWork / classes);
+  parallel_for(exec, rows, grain, [&](Int begin, Int end) {
+    // log(sum(exp(x - shift))) - (x[label] - shift), the logarithms of many rows at once.
+    T picked[kColumns];
+    for (Int first = begin; first < end; first += kColumns) {
+      const Int count = std::min(kColumns, end - first);
+      for (Int i = 0; i < count; ++i) {
+        const T* x = logits + (first + i) * classes;
+        T* p = probabilities == nullptr ? nullptr : probabilities + (first + i) * classes;
+        T shift;
+        loss[first + i] = kernels.softmax_sum(classes, x, p, &shift);
+        const Int label = static_cast<Int>(labels[first + i]);
+        picked[i] =
+            label < 0 || label >= classes ? std::numeric_limits<T>::quiet_NaN() : x[label] - shift;
+      }
+      log(count, loss + first, nullptr, nullptr, loss + first);
+      for (Int i = 0; i < count; ++i) loss[first + i] -= picked[i];
     }
-    const T* x = logits + row * classes;
-    T* p = probabilities == nullptr ? nullptr : probabilities + row * classes;
-    T shift;
-    const T sum = kernels.softmax_sum(classes, x, p, &shift);
-    const Int label = static_cast<Int>(labels[row]);
-    loss[row] = label < 0 || label >= classes ? std::numeric_limits<T>::quiet_NaN()
-                                              : std::log(sum) - (x[label] - shift);
-    if (p != nullptr) kernels.scale(classes, T(1) / sum, p);
   });
 }
 

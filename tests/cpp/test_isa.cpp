@@ -275,7 +275,7 @@ void check_line_kernels(const isa::FloatKernels<T>& kernels) {
   for (Int n = 1; n <= kLongest; ++n) lengths.push_back(n);
   for (const Int n : lengths) {
     const auto size = static_cast<std::size_t>(n);
-    std::vector<T> memory(size + 1), weights(size), y(size + 2, T(7)), before;
+    std::vector<T> memory(size + 1), weights(size), y(size + 2, T(7));
     T* x = memory.data() + 1;  // aligned to an element and no more
     Random random(static_cast<std::uint64_t>(n));
     long double sum = 0, exp_sum = 0, cross = 0;  // the plain sum must not be the less exact one
@@ -305,14 +305,14 @@ void check_line_kernels(const isa::FloatKernels<T>& kernels) {
     CHECK_EQ(shift, largest);
     CHECK_CLOSE(
         kernels.softmax_sum(n, x, y.data() + 1, &shift), static_cast<double>(exp_sum), tolerance);
-    bool good = y.front() == T(7) && y.back() == T(7);
+    bool good = true;
     for (std::size_t i = 0; i < size; ++i) {
-      const double expected = std::exp(static_cast<double>(x[i]) - static_cast<double>(largest));
-      good &= std::abs(static_cast<double>(y[i + 1]) - expected) <= 2 * kUnit;
+      const double expected = std::exp(static_cast<double>(x[i]) - static_cast<double>(largest)) /
+                              static_cast<double>(exp_sum);
+      // Rounding of exp, of the sum in 32 lanes of blocks of 2048, of the division.
+      const double bound = (std::min(static_cast<double>(n) / 32, 64.0) + 8) * kUnit * expected;
+      good &= std::abs(static_cast<double>(y[i + 1]) - expected) <= bound;
     }
-    before = y;
-    kernels.scale(n, T(3), y.data() + 1);
-    for (std::size_t i = 0; i < size; ++i) good &= y[i + 1] == before[i + 1] * T(3);
     good &= y.front() == T(7) && y.back() == T(7);
     CHECK(good);
     // NaN at every place near the ends, infinities.
