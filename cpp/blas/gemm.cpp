@@ -22,6 +22,7 @@ using Int = std::int64_t;
 constexpr Int kParallelWork = 1 << 19;  // multiply-adds worth a thread: some 5 us
 constexpr Int kReadCost = 10;           // multiply-adds in the time of reading one element
 constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
+constexpr Int kSmallDepth = 128;        // never cut
 constexpr Int kMaxSlots = 64;           // scratch areas of a batch
 constexpr Int kAlign = 64;
 
@@ -47,7 +48,7 @@ BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   const Int size = sizeof(T);
   // A strip of B (depth x nr) stays in L1 while strips of A pass it; packed A and B are within the
   // last cache.
-  const Int depth = std::clamp<Int>(cache.l1 / (kernels.nr * size) / 16 * 16, 128, 512);
+  const Int depth = std::clamp<Int>(cache.l1 / (kernels.nr * size) / 16 * 16, kSmallDepth, 512);
   const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), 512, 2048);
   const Int rows = std::clamp<Int>(cache.l3 / 8 / (depth * size), 256, 1024);
   return {rows, round_up(cols, kernels.nr), depth};
@@ -373,6 +374,38 @@ bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& ke
   return true;
 }
 
+/// Products that one thread computes in place with one call of the tile. False: not one of them.
+template <class T>
+bool run_small(const Exec& exec,
+               const Gemm<T>& g,
+               const isa::FloatKernels<T>& kernels,
+               Packing packing) {
+  const bool alone = exec.threads == 1 || g.m * g.n * g.k < 2 * kParallelWork;
+  if (packing.a || packing.b || g.reduce != 1 || g.k > kSmallDepth || !alone) return false;
+  const isa::GemmTile<T> tile{.m = g.m,
+                              .n = g.n,
+                              .k = g.alpha == 0 ? 0 : g.k,
+                              .reduce = 1,
+                              .a_offsets = g.a_offsets,
+                              .b_offsets = g.b_offsets,
+                              .a = g.a,
+                              .a_row = g.trans_a ? 1 : g.lda,
+                              .a_col = g.trans_a ? g.lda : 1,
+                              .b = g.b,
+                              .ldb = g.ldb,
+                              .c = g.c,
+                              .ldc = g.ldc,
+                              .alpha = g.alpha,
+                              .beta = g.beta};
+  kernels.gemm_tile(tile);
+  if (g.b_sums != nullptr) {
+    const Int first = g.b_offsets ? g.b_offsets[0] : 0;
+    kernels.column_sums(tile.k, g.n, g.b + first, g.ldb, true, g.b_sums);
+  }
+  if (g.epilogue) g.epilogue(0, 0, g.m, g.n);
+  return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -383,8 +416,9 @@ void gemm(const Exec& exec, const Gemm<T>& g, void* scratch) {
   if (g.m <= 6 || g.n == 1) {
     if (run_rows(exec, as_row(g), kernels)) return;
   }
-  const BlockSizes most = block_sizes(kernels);
   const Packing packing = packing_for(g, kernels);
+  if (run_small(exec, g, kernels, packing)) return;
+  const BlockSizes most = block_sizes(kernels);
   T* packed_a = static_cast<T*>(scratch);
   T* packed_b = packed_a + packed_a_size(g, most, kernels.mr);
   const Int most_rows = packing.a ? most.rows : g.m;

@@ -134,19 +134,26 @@ void tile(const GemmTile<T>& t, const T* first_a, const T* first_b, T* c, int la
     }
   }
   const T alpha = t.alpha, beta = t.beta;
+  const bool plain = alpha == 1 && beta == 0;
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     T* out = c + r * t.ldc;
 #pragma GCC unroll 8
     for (int j = 0; j < kWhole; ++j) {
       T* p = out + j * kWidth<T>;
-      const V scaled = alpha * sum[r][j];
-      store(p, beta != 0 ? beta * load<T>(p) + scaled : scaled);
+      if (!plain) {
+        sum[r][j] *= alpha;
+        if (beta != 0) sum[r][j] += beta * load<T>(p);
+      }
+      store(p, sum[r][j]);
     }
     if constexpr (kPart) {
       T* p = out + kWhole * kWidth<T>;
-      const V scaled = alpha * sum[r][kWhole];
-      store_part(p, beta != 0 ? beta * load_part(p, last) + scaled : scaled, last);
+      if (!plain) {
+        sum[r][kWhole] *= alpha;
+        if (beta != 0) sum[r][kWhole] += beta * load_part(p, last);
+      }
+      store_part(p, sum[r][kWhole], last);
     }
   }
 }
