@@ -7,8 +7,8 @@
 #include "blas/gemm.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "blas/block.h"
 #include "isa/caches.h"
 #include "isa/table.h"
 #include "parallel/denormals.h"
@@ -17,20 +17,10 @@
 namespace chainrule::blas {
 namespace {
 
-using Int = std::int64_t;
-
-constexpr Int kParallelWork = 1 << 19;  // multiply-adds worth a thread: some 5 us
-constexpr Int kReadCost = 10;           // multiply-adds in the time of reading one element
-constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
-constexpr Int kSmallDepth = 128;        // never cut
-constexpr Int kMaxSlots = 64;           // scratch areas of a batch
+constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one element
+constexpr Int kSmallDepth = 128;  // never cut
+constexpr Int kMaxSlots = 64;     // scratch areas of a batch
 constexpr Int kAlign = 64;
-
-Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
-Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
-
-/// Length of the equal parts of n, none above `most`.
-Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
 template <class T>
 const isa::FloatKernels<T>& table_kernels() {
@@ -53,265 +43,6 @@ BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   const Int rows = std::clamp<Int>(cache.l3 / 8 / (depth * size), 256, 1024);
   return {rows, round_up(cols, kernels.nr), depth};
 }
-
-/// What is copied before it is multiplied. It depends on how often each element is used, and on
-/// whether it can be read in place at all.
-struct Packing {
-  bool a, b;
-};
-
-template <class T>
-Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
-  const Int size = sizeof(T);
-  const bool b = g.trans_b || (g.m > 4 * kernels.mr && g.k * g.n * size > 32 * 1024);
-  const bool a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
-  // Several products at once are read either all in place or as one packed product.
-  return g.reduce > 1 && (a || b) ? Packing{true, true} : Packing{a, b};
-}
-
-/// A part of the sum: rows [p, p + depth) of the k of the products [first, first + count).
-struct Slice {
-  Int first, count, p, depth;
-  bool begins, ends;  ///< the sum
-  [[nodiscard]] Int length() const { return count * depth; }
-};
-
-/// Calls f(slice) for parts of the sum of at most `most` in length.
-template <class T, class F>
-void for_slices(const Gemm<T>& g, Int most, const F& f) {
-  if (g.k == 0 || g.alpha == 0 || g.reduce == 0) return f(Slice{0, 1, 0, 0, true, true});
-  const Int depth = even_part(g.k, most);
-  const Int group = depth < g.k ? 1 : even_part(g.reduce, std::max<Int>(1, most / g.k));
-  for (Int i = 0; i < g.reduce; i += group) {
-    const Int count = std::min(group, g.reduce - i);
-    for (Int p = 0; p < g.k; p += depth) {
-      const Int length = std::min(depth, g.k - p);
-      f(Slice{i, count, p, length, i == 0 && p == 0, i + count == g.reduce && p + length == g.k});
-    }
-  }
-}
-
-/// Elements between rows of packed A: not a multiple of 4096 bytes, which would map all rows of a
-/// strip to the same set of a cache.
-Int packed_line(Int length) { return round_up(length, 16) + 16; }
-
-/// One block of C, (rows x cols) at (i0, j0), plus one slice of its sum.
-template <class T>
-class Block {
- public:
-  Block(const Gemm<T>& g,
-        const isa::FloatKernels<T>& kernels,
-        Packing packing,
-        const Slice& slice,
-        Int i0,
-        Int rows,
-        Int j0,
-        Int cols,
-        T* packed_a,
-        T* packed_b)
-      : g_(g),
-        kernels_(kernels),
-        packing_(packing),
-        slice_(slice),
-        i0_(i0),
-        rows_(rows),
-        j0_(j0),
-        cols_(cols),
-        packed_a_(packed_a),
-        packed_b_(packed_b),
-        strip_(even_part(rows, kernels.mr)),
-        strips_(ceil_div(rows, strip_)),
-        panels_(ceil_div(cols, kernels.nr)) {}
-
-  /// Adds it up. B is packed for the first block of rows, and kept for the others.
-  void run(const Exec& exec) {
-    const bool pack_b = packing_.b && i0_ == 0;
-    choose_groups(exec.threads);
-    const Int row_tasks = ceil_div(strips_, row_group_), col_tasks = ceil_div(panels_, col_group_);
-    // A group of columns that only one task reads is packed by that task.
-    const bool pack_late = pack_b && row_tasks == 1;
-    pack(exec, packing_.a ? strips_ : 0, pack_b && !pack_late ? panels_ : 0);
-    const Int tasks = row_tasks * col_tasks;
-    if (tasks == 1) return multiply(0, 0, pack_late);
-    parallel_for(exec, tasks, 1, [&](Int begin, Int end) {
-      for (Int task = begin; task < end; ++task)
-        multiply(task / col_tasks, task % col_tasks, pack_late);
-    });
-  }
-
- private:
-  /// Groups of strips of rows and of panels of columns that make one task: as large as cache
-  /// allows, but enough of them for the threads that the work is worth.
-  void choose_groups(int threads) {
-    const Int size = sizeof(T), half_l2 = isa::cache_sizes().l2 / 2;
-    const Int depth = std::max<Int>(1, slice_.length());
-    const Int row_limit = std::max<Int>(4, half_l2 / (strip_ * depth * size));
-    const Int col_limit = std::max<Int>(4, 512 / kernels_.nr);
-    row_group_ = even_part(strips_, row_limit);
-    col_group_ = even_part(panels_, col_limit);
-    const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
-    if (worth < 2) return;
-    while (ceil_div(strips_, row_group_) * ceil_div(panels_, col_group_) <
-           worth * kTasksPerThread) {
-      // The longer side: what is read twice then is the shorter.
-      const bool rows = row_group_ * strip_ >= col_group_ * kernels_.nr;
-      Int& group = (rows && row_group_ > 1) || col_group_ == 1 ? row_group_ : col_group_;
-      if (group == 1) return;
-      group = ceil_div(group, 2);
-    }
-  }
-
-  [[nodiscard]] Int a_line() const { return packed_line(slice_.length()); }
-  [[nodiscard]] Int a_strip_size() const {
-    return strip_ * (g_.trans_a ? slice_.length() : a_line());
-  }
-  [[nodiscard]] Int b_panel_size() const { return slice_.length() * kernels_.nr; }
-  [[nodiscard]] Int strip_rows(Int strip) const { return std::min(strip_, rows_ - strip * strip_); }
-  [[nodiscard]] Int panel_cols(Int panel) const {
-    return std::min<Int>(kernels_.nr, cols_ - panel * kernels_.nr);
-  }
-
-  /// Where op(A_i) and op(B_i) of the slice begin in row i and column j of the block.
-  [[nodiscard]] const T* a_at(Int product, Int i) const {
-    const T* a = g_.a + (g_.a_offsets ? g_.a_offsets[product] : 0);
-    i += i0_;
-    return g_.trans_a ? a + slice_.p * g_.lda + i : a + i * g_.lda + slice_.p;
-  }
-  [[nodiscard]] const T* b_at(Int product, Int j) const {
-    const T* b = g_.b + (g_.b_offsets ? g_.b_offsets[product] : 0);
-    j += j0_;
-    return g_.trans_b ? b + j * g_.ldb + slice_.p : b + slice_.p * g_.ldb + j;
-  }
-
-  /// Packs the first `a_tasks` strips of A and `b_tasks` panels of B.
-  void pack(const Exec& exec, Int a_tasks, Int b_tasks) {
-    if (a_tasks + b_tasks == 0) return;
-    const Int grain = std::max<Int>(1, 32 * 1024 / std::max<Int>(1, b_panel_size()));
-    parallel_for(exec, a_tasks + b_tasks, grain, [&](Int begin, Int end) {
-      for (Int task = begin; task < end; ++task) {
-        if (task < a_tasks) {
-          pack_a(task);
-        } else {
-          pack_b(task - a_tasks);
-        }
-      }
-    });
-  }
-
-  /// Row after row, or, from a transposed A, column after column.
-  void pack_a(Int strip) const {
-    const Int rows = strip_rows(strip), depth = slice_.depth;
-    const Int lines = g_.trans_a ? depth : rows, length = g_.trans_a ? rows : depth;
-    const Int step = g_.trans_a ? rows : a_line();
-    T* out = packed_a_ + strip * a_strip_size();
-    for (Int i = 0; i < slice_.count; ++i) {
-      const T* in = a_at(slice_.first + i, strip * strip_);
-      for (Int line = 0; line < lines; ++line) {
-        std::memcpy(
-            out + line * step, in + line * g_.lda, static_cast<std::size_t>(length) * sizeof(T));
-      }
-      out += g_.trans_a ? depth * rows : depth;
-    }
-  }
-
-  /// length() rows of nr elements.
-  void pack_b(Int panel) const {
-    const Int cols = panel_cols(panel), nr = kernels_.nr;
-    T* out = packed_b_ + panel * b_panel_size();
-    for (Int i = 0; i < slice_.count; ++i, out += slice_.depth * nr) {
-      const T* in = b_at(slice_.first + i, panel * nr);
-      if (g_.trans_b) {
-        kernels_.transpose(cols, slice_.depth, in, g_.ldb, out, nr);
-        continue;
-      }
-      for (Int p = 0; p < slice_.depth; ++p) {
-        std::memcpy(out + p * nr, in + p * g_.ldb, static_cast<std::size_t>(cols) * sizeof(T));
-      }
-    }
-  }
-
-  /// One group of rows by one group of columns.
-  void multiply(Int row_task, Int col_task, bool pack_late) const {
-    const Int strip = row_task * row_group_, strip_end = std::min(strip + row_group_, strips_);
-    const Int panel = col_task * col_group_, panel_end = std::min(panel + col_group_, panels_);
-    const Int i = strip * strip_, m = std::min(rows_, strip_end * strip_) - i;
-    const Int j = panel * kernels_.nr, n = std::min(cols_, panel_end * kernels_.nr) - j;
-    if (!packing_.b) {
-      multiply_rows(strip, strip_end, j, n, b_at(slice_.first, j), g_.ldb, row_task == 0);
-    } else {
-      for (Int each = panel; each < panel_end; ++each) {
-        if (pack_late) pack_b(each);
-        multiply_rows(strip,
-                      strip_end,
-                      each * kernels_.nr,
-                      panel_cols(each),
-                      packed_b_ + each * b_panel_size(),
-                      kernels_.nr,
-                      row_task == 0);
-      }
-    }
-    if (slice_.ends && g_.epilogue) g_.epilogue(i0_ + i, j0_ + j, m, n);
-  }
-
-  /// Strips of rows by n columns of B, which begin at b.
-  void multiply_rows(
-      Int strip, Int strip_end, Int j, Int n, const T* b, Int ldb, bool first_rows) const {
-    const bool packed = packing_.a && packing_.b;
-    isa::GemmTile<T> tile{.m = 0,
-                          .n = n,
-                          .k = packed ? slice_.length() : slice_.depth,
-                          .reduce = packed ? 1 : slice_.count,
-                          .a_offsets = nullptr,
-                          .b_offsets = nullptr,
-                          .a = nullptr,
-                          .a_row = g_.trans_a ? 1 : g_.lda,
-                          .a_col = g_.trans_a ? g_.lda : 1,
-                          .b = b,
-                          .ldb = ldb,
-                          .c = nullptr,
-                          .ldc = g_.ldc,
-                          .alpha = g_.alpha,
-                          .beta = slice_.begins ? g_.beta : T(1)};
-    if (tile.reduce > 1) {  // in place: b_at() is that of the first product
-      tile.a_offsets = g_.a_offsets + slice_.first;
-      tile.b_offsets = g_.b_offsets + slice_.first;
-      tile.b -= tile.b_offsets[0];
-    }
-    const auto run = [&](Int i, Int m, const T* a) {
-      tile.m = m;
-      tile.a = tile.reduce > 1 ? a - tile.a_offsets[0] : a;
-      tile.c = g_.c + (i0_ + i) * g_.ldc + j0_ + j;
-      kernels_.gemm_tile(tile);
-    };
-    if (!packing_.a) {
-      const Int i = strip * strip_;
-      run(i, std::min(rows_, strip_end * strip_) - i, a_at(slice_.first, i));
-    } else {
-      for (Int each = strip; each < strip_end; ++each) {
-        const Int m = strip_rows(each);
-        tile.a_row = g_.trans_a ? 1 : a_line();
-        tile.a_col = g_.trans_a ? m : 1;
-        run(each * strip_, m, packed_a_ + each * a_strip_size());
-      }
-    }
-    if (first_rows && i0_ == 0 && g_.b_sums != nullptr) {
-      T* sums = g_.b_sums + j0_ + j;
-      for (Int r = 0; r < tile.reduce; ++r) {
-        const T* rows = tile.b + (tile.b_offsets ? tile.b_offsets[r] : 0);
-        kernels_.column_sums(tile.k, n, rows, ldb, slice_.begins && r == 0, sums);
-      }
-    }
-  }
-
-  const Gemm<T>& g_;
-  const isa::FloatKernels<T>& kernels_;
-  Packing packing_;
-  const Slice& slice_;
-  Int i0_, rows_, j0_, cols_;
-  T *packed_a_, *packed_b_;
-  Int strip_, strips_, panels_;  // rows of a strip; how many strips and panels
-  Int row_group_ = 1, col_group_ = 1;
-};
 
 template <class T>
 Int packed_a_size(const Gemm<T>& g, const BlockSizes& most, Int mr) {
@@ -346,7 +77,8 @@ bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& ke
   if (g.reduce != 1 || g.b_sums != nullptr || g.k == 0 || g.alpha == 0) return false;
   const Int a_col = g.trans_a ? g.lda : 1;
   const bool dots = g.trans_b && g.m <= 6 && (a_col == 1 || (g.m == 1 && g.lda == 1));
-  const bool row = !g.trans_b && g.m == 1;
+  const bool row =
+      !g.trans_b && g.m == 1 && g.k * g.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2 / 2;
   if (!dots && !row) return false;
   const Int first_a = g.a_offsets ? g.a_offsets[0] : 0;
   const Int first_b = g.b_offsets ? g.b_offsets[0] : 0;

@@ -107,8 +107,23 @@ template <class T>
 template <class T>
 using TileFn = void (*)(const GemmTile<T>& t, const T* a, const T* b, T* c, int last);
 
+/// c = alpha * sums + beta * c, rows x columns; sums are `line` apart.
+template <class T>
+void combine(
+    const GemmTile<T>& t, int rows, std::int64_t columns, const T* sums, std::int64_t line, T* c) {
+  for (int r = 0; r < rows; ++r, sums += line, c += t.ldc) {
+    for (std::int64_t j = 0; j < columns; j += kWidth<T>) {
+      const std::int64_t count = columns - j;
+      typename VectorOf<T>::type v = t.alpha * load_some(sums + j, count);
+      if (t.beta != 0) v += t.beta * load_some(c + j, count);
+      store_some(c + j, v, count);
+    }
+  }
+}
+
 /// Rows x Vectors of C, from row a of the A_i and column b of the B_i on. `last` is the number of
-/// columns in the last vector (kPart) or unused. With kColumns, A is read by columns: a_row = 1.
+/// columns in the last vector (kPart) or all of them. With kColumns, A is read by columns: a_row
+/// = 1.
 template <class T, int kRows, int kVectors, bool kColumns, bool kPart>
 void tile(const GemmTile<T>& t, const T* first_a, const T* first_b, T* c, int last) {
   typedef typename VectorOf<T>::type V;
@@ -133,29 +148,18 @@ void tile(const GemmTile<T>& t, const T* first_a, const T* first_b, T* c, int la
       b += ldb;
     }
   }
-  const T alpha = t.alpha, beta = t.beta;
-  const bool plain = alpha == 1 && beta == 0;
+  const bool plain = t.alpha == 1 && t.beta == 0;
+  T sums[kRows * kVectors * kWidth<T>];  // used if not plain
+  T* out = plain ? c : sums;
+  const std::int64_t line = plain ? t.ldc : kVectors * kWidth<T>;
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    T* out = c + r * t.ldc;
+  for (int r = 0; r < kRows; ++r, out += line) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kWhole; ++j) {
-      T* p = out + j * kWidth<T>;
-      if (!plain) {
-        sum[r][j] *= alpha;
-        if (beta != 0) sum[r][j] += beta * load<T>(p);
-      }
-      store(p, sum[r][j]);
-    }
-    if constexpr (kPart) {
-      T* p = out + kWhole * kWidth<T>;
-      if (!plain) {
-        sum[r][kWhole] *= alpha;
-        if (beta != 0) sum[r][kWhole] += beta * load_part(p, last);
-      }
-      store_part(p, sum[r][kWhole], last);
-    }
+    for (int j = 0; j < kWhole; ++j) store(out + j * kWidth<T>, sum[r][j]);
+    if constexpr (kPart) store_part(out + kWhole * kWidth<T>, sum[r][kWhole], last);
   }
+  if (!plain)
+    combine(t, kRows, kWhole * kWidth<T> + (kPart ? last : 0), sums, kVectors * kWidth<T>, c);
 }
 
 /// The most rows of a tile: with two vectors each they fill the registers.
@@ -174,10 +178,11 @@ struct Tiles {
 template <class T, int kRows, int kStep>
 constexpr void fill_tile(Tiles<T>& tiles) {
   if constexpr (fits(kRows, kStep)) {
+    constexpr bool kAlwaysPart = CHAINRULE_VECTOR_BYTES == 64;  // whose masks cost nothing
     auto& at = tiles.at[kRows - 1][kStep];
-    at[0][0] = tile<T, kRows, 1 << kStep, false, false>;
+    at[0][0] = tile<T, kRows, 1 << kStep, false, kAlwaysPart>;
     at[0][1] = tile<T, kRows, 1 << kStep, false, true>;
-    at[1][0] = tile<T, kRows, 1 << kStep, true, false>;
+    at[1][0] = tile<T, kRows, 1 << kStep, true, kAlwaysPart>;
     at[1][1] = tile<T, kRows, 1 << kStep, true, true>;
   }
 }
@@ -215,7 +220,7 @@ void gemm_tile(const GemmTile<T>& t) {
     while ((1 << step) > vectors) --step;
     const int width = (1 << step) * kWidth<T>;
     const bool part = j + width > n;
-    const int last = n - j - width + kWidth<T>;
+    const int last = part ? n - j - width + kWidth<T> : kWidth<T>;
     for (int s = 0, i = 0; s < strips; ++s) {
       const int rows = (m - i + strips - s - 1) / (strips - s);
       const TileFn<T> run = kTiles<T>.at[rows - 1][step][columns][part];
