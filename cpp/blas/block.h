@@ -14,7 +14,7 @@ namespace chainrule::blas {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 1 << 19;  // multiply-adds worth a thread: some 5 us
+constexpr Int kParallelWork = 1 << 18;  // multiply-adds worth a thread: some 2.5 us
 constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
 
 inline Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }

@@ -14,10 +14,10 @@ using Int = std::int64_t;
 
 constexpr std::size_t kStorageBytes = 64 * 1024;  // block buffers, on the stack of each thread
 constexpr Int kBlock = 1024;                      // most elements of a block: a chain stays in L1
-constexpr Int kLoneBlock = 4 * kBlock;    // of one function, whose result nobody reads again
-constexpr Int kLongRow = kBlock / 4;      // a block stays within such a row
-constexpr Int kLeastBlock = 16;           // as many buffers as there can be registers fit
-constexpr Int kParallelCost = 32 * 1024;  // cheap instructions worth a thread: some 5 us
+constexpr Int kLoneBlock = 4 * kBlock;     // of one function, whose result nobody reads again
+constexpr Int kLongRow = kBlock / 4;       // a block stays within such a row
+constexpr Int kLeastBlock = 16;            // as many buffers as there can be registers fit
+constexpr Int kParallelCost = 128 * 1024;  // cheap instructions worth a thread: some 3 us
 static_assert(ElementwiseProgram::kMaxRegisters * kLeastBlock * sizeof(double) <= kStorageBytes);
 
 // What elementwise.def says of a function: functions of floating types alone are the costly ones.

@@ -1,16 +1,18 @@
 // A pool of sleeping threads that one caller at a time can use.
 //
-// A job is a range, cut into chunks that the caller and the workers take from one atomic counter.
-// The caller opens a gate with a number of places; a worker that wakes up in time takes one. When
-// the range is used up the caller closes the gate and waits only for the workers inside, so a
-// worker that comes late costs nothing. A second caller finds the pool busy and works alone: two
-// models trained by two threads never wait for each other.
+// A job is a range, cut into one share for each thread, and the shares into chunks. A thread takes
+// the chunks of its own share first, so that it finds in its caches what it left there in the job
+// before, and then those that are left in others'. The caller opens a gate with a number of places;
+// a worker that wakes up in time takes one. When the range is used up the caller closes the gate
+// and waits only for the workers inside, so a worker that comes late costs nothing. A second caller
+// finds the pool busy and works alone: two models trained by two threads never wait for each other.
 #include "parallel/parallel_for.h"
 
 #include <pthread.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -45,9 +47,13 @@ class Pool {
   void run(int threads, std::int64_t n, std::int64_t chunk, RangeFn fn) {
     ensure_workers(threads - 1);
     fn_ = &fn;
-    n_ = n;
+    threads_ = threads;
     chunk_ = chunk;
-    next_.store(0, std::memory_order_relaxed);
+    const std::int64_t chunks = (n + chunk - 1) / chunk;
+    for (int i = 0; i < threads; ++i) {
+      shares_[i].next.store(chunks * i / threads * chunk, std::memory_order_relaxed);
+      shares_[i].end = std::min(n, chunks * (i + 1) / threads * chunk);
+    }
     gate_.store(static_cast<std::uint32_t>(threads - 1) << kPlacesShift, std::memory_order_release);
     epoch_.fetch_add(1);
     if (sleepers_.load() > 0) {
@@ -56,7 +62,7 @@ class Pool {
       }  // a worker between its check and its sleep is past both now
       wake_.notify_all();
     }
-    take_chunks();
+    take_chunks(0);
     gate_.fetch_and(kInsideMask, std::memory_order_relaxed);
     for (int spins = 0; gate_.load(std::memory_order_acquire) != 0; ++spins) {
       if (spins < kSpins) {
@@ -72,11 +78,15 @@ class Pool {
   static constexpr int kPlacesShift = 16;
   static constexpr std::uint32_t kInsideMask = 0xffff;
 
-  void take_chunks() {
-    for (;;) {
-      const std::int64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
-      if (begin >= n_) return;
-      (*fn_)(begin, std::min(begin + chunk_, n_));
+  /// Runs chunks of share `first`, then of the others.
+  void take_chunks(int first) {
+    for (int i = 0; i < threads_; ++i) {
+      Share& share = shares_[(first + i) % threads_];
+      for (;;) {
+        const std::int64_t begin = share.next.fetch_add(chunk_, std::memory_order_relaxed);
+        if (begin >= share.end) break;
+        (*fn_)(begin, std::min(begin + chunk_, share.end));
+      }
     }
   }
 
@@ -92,14 +102,14 @@ class Pool {
     return false;
   }
 
-  void work() {
+  void work(int number) {
     inside_parallel_for = true;
     const FlushDenormals flush;
     std::uint32_t seen = 0;  // a worker made during a job joins that job
     for (;;) {
       seen = wait_for_job(seen);
       if (enter()) {
-        take_chunks();
+        take_chunks(number % threads_);
         gate_.fetch_sub(1, std::memory_order_release);
       }
     }
@@ -125,7 +135,9 @@ class Pool {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
-      for (; workers_ < wanted; ++workers_) std::thread([this] { work(); }).detach();
+      for (; workers_ < wanted; ++workers_) {
+        std::thread([this, number = workers_ + 1] { work(number); }).detach();
+      }
     } catch (const std::system_error&) {
       // The system grants no more threads; results do not depend on their number.
     }
@@ -137,8 +149,13 @@ class Pool {
 
   // The job; written while the gate is shut, read by those inside.
   const RangeFn* fn_ = nullptr;
-  std::int64_t n_ = 0, chunk_ = 0;
-  alignas(64) std::atomic<std::int64_t> next_{0};
+  int threads_ = 0;
+  std::int64_t chunk_ = 0;
+  struct alignas(64) Share {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+  std::array<Share, kMaxThreads> shares_;
   alignas(64) std::atomic<std::uint32_t> gate_{0};
   alignas(64) std::atomic<std::uint32_t> epoch_{0};
   std::atomic<int> sleepers_{0};

@@ -1,0 +1,91 @@
+// What automatic threads cost or gain: training steps of width-width-width-10 models with one
+// thread and with as many as the cost model thinks worth it, in turn. One line of CSV for each
+// size: width,batch,one_us,auto_us,ratio: medians of the rounds, and of the ratio in each round.
+//
+//   bench_threads [ROUNDS [SECONDS [WIDTH BATCH]]]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "chainrule/chainrule.h"
+
+namespace cr = chainrule;
+
+namespace {
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+void bench(std::int64_t width, std::int64_t batch, int rounds, double seconds) {
+  constexpr std::int64_t kSteps = 20;
+  cr::Random random(1);
+  const cr::Tensor x(cr::Shape{kSteps * batch, width}, cr::DType::float32);
+  const cr::Tensor labels(cr::Shape{kSteps * batch}, cr::DType::int32);
+  for (float& value : x.data<float>()) value = random.uniform();
+  for (std::int32_t& label : labels.data<std::int32_t>())
+    label = static_cast<std::int32_t>(random.below(10));
+
+  cr::set_random_seed(1);
+  cr::Sequential model({cr::layers::Input({width}),
+                        cr::layers::Dense(width, {.activation = "relu"}),
+                        cr::layers::Dense(width, {.activation = "relu"}),
+                        cr::layers::Dense(10)});
+  model.compile({.optimizer = cr::optimizers::Adam(),
+                 .loss = {cr::losses::SparseCategoricalCrossentropy(true)}});
+  const cr::Data data{.x = {view_of(x)}, .y = {view_of(labels)}};
+  const cr::FitOptions options{.batch_size = batch, .epochs = 1};
+
+  using Clock = std::chrono::steady_clock;
+  const auto step_us = [&](const char* threads) {
+    if (threads == nullptr) {
+      unsetenv("CHAINRULE_NUM_THREADS");
+    } else {
+      setenv("CHAINRULE_NUM_THREADS", threads, 1);
+    }
+    model.fit(data, options);  // moves the data to where they are used
+    std::vector<double> times;
+    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+    do {
+      const auto begin = Clock::now();
+      model.fit(data, options);
+      times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count() /
+                      kSteps);
+    } while (Clock::now() < end);
+    return median(times);
+  };
+  std::vector<double> one, automatic, ratio;
+  for (int i = 0; i < rounds; ++i) {
+    one.push_back(step_us("1"));
+    automatic.push_back(step_us(nullptr));
+    ratio.push_back(automatic.back() / one.back());
+  }
+  std::printf("%lld,%lld,%.2f,%.2f,%.3f\n",
+              static_cast<long long>(width),
+              static_cast<long long>(batch),
+              median(one),
+              median(automatic),
+              median(ratio));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 0.02;
+  const int only_width = argc > 4 ? std::atoi(argv[3]) : 0;
+  const int only_batch = argc > 4 ? std::atoi(argv[4]) : 0;
+  std::puts("width,batch,one_us,auto_us,ratio");
+  for (const std::int64_t width : {8, 16, 32, 64, 128, 256, 512, 1024}) {
+    for (const std::int64_t batch : {1, 2, 8, 32, 128, 512}) {
+      if (only_width != 0 && (width != only_width || batch != only_batch)) continue;
+      bench(width, batch, rounds, seconds);
+    }
+  }
+  return 0;
+}
