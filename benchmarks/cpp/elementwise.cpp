@@ -4,13 +4,10 @@
 //     bench_elementwise --ulp                     isa,function,dtype,max_ulp over dense arguments
 #include "kernels/elementwise.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <vector>
 
 #include "../../tests/cpp/ulp.h"
 #include "chainrule/tensor.h"
@@ -18,29 +15,13 @@
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
+#include "measure.h"
 #include "parallel/parallel_for.h"
 
 namespace {
 
 using namespace chainrule;
 using Int = std::int64_t;
-
-/// Median seconds of one call.
-double seconds(double budget, const std::function<void()>& call) {
-  using Clock = std::chrono::steady_clock;
-  const auto time = [&](int calls) {
-    const auto start = Clock::now();
-    for (int i = 0; i < calls; ++i) call();
-    return std::chrono::duration<double>(Clock::now() - start).count() / calls;
-  };
-  time(2);
-  constexpr int kSamples = 21;
-  const int calls = std::max(1, static_cast<int>(budget / kSamples / time(2)));
-  std::vector<double> times;
-  for (int i = 0; i < kSamples; ++i) times.push_back(time(calls));
-  std::nth_element(times.begin(), times.begin() + kSamples / 2, times.end());
-  return times[kSamples / 2];
-}
 
 /// Numbers in [0.1, 1.1).
 Tensor numbers(Int n) {
@@ -101,7 +82,7 @@ int main(int argc, char** argv) {
                     name,
                     static_cast<long long>(n),
                     threads,
-                    seconds(budget, call) * 1e6);
+                    measure::seconds(call, budget / 21) * 1e6);
         std::fflush(stdout);
       };
       line("copy", [&] {

@@ -28,6 +28,7 @@ namespace {
 
 // clang-format off: in the order in which they use each other
 #include "isa/math.inl"
+#include "isa/circular.inl"
 #include "isa/gemm.inl"
 #include "isa/optimize.inl"
 #include "isa/elementwise.inl"
