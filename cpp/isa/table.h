@@ -99,8 +99,7 @@ struct FloatKernels {
   std::int64_t (*find)(std::int64_t n, const T* x, T value);
   /// Sum of exp(x[i] - *shift); unless out is null, out[i] becomes exp(x[i] - *shift) / sum. out
   /// may be x. *shift becomes the largest element, NaN if there is one, but 0 for a line of
-  /// -infinity. n
-  /// >= 1.
+  /// -infinity. n >= 1.
   T (*softmax_sum)(std::int64_t n, const T* x, T* out, T* shift);
   /// Sum of weight[i] ((x[i] - shift) - log); a weight of 0 adds 0, whatever its x.
   T (*cross_sum)(std::int64_t n, const T* x, T shift, T log, const T* weight);
