@@ -64,7 +64,8 @@ constexpr Case kCases[] = {
     {kNN, 1, 512, 784},   {kNT, 128, 512, 256},  {kTN, 512, 256, 128}, {kNT, 32, 64, 64},
     {kTN, 64, 64, 32},    {kNN, 32, 128, 784},   {kTN, 784, 128, 32},  {kNT, 128, 256, 10},
     {kTN, 256, 10, 128},  {kNN, 32, 10, 64},     {kTN, 64, 10, 32},    {kNN, 512, 512, 512},
-    {kNN, 1, 128, 784},   {kNN, 1, 64, 64},      {kNN, 128, 784, 128}, {kNT, 128, 128, 784},  {kTN, 128, 784, 128}};
+    {kNN, 1, 128, 784},   {kNN, 1, 64, 64},      {kNN, 128, 784, 128}, {kNT, 128, 128, 784},
+    {kTN, 128, 784, 128}};
 
 Tensor random_matrix(int rows, int columns) {
   Tensor t(Shape{rows, columns}, DType::float32);

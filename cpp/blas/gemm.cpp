@@ -36,9 +36,10 @@ template <class T>
 BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   const isa::CacheSizes& cache = isa::cache_sizes();
   const Int size = sizeof(T);
-  // A strip of B (depth x nr) stays in L1 while strips of A pass it; packed A and B are within the
-  // last cache.
-  const Int depth = std::clamp<Int>(cache.l1 / (kernels.nr * size) / 16 * 16, kSmallDepth, 512);
+  // A strip of B (depth x nr) comes from L1, or in good part from L2, while strips of A pass it:
+  // deeper blocks read and write C less often. Packed A and B are within the last cache.
+  const Int strip = kernels.nr * size;
+  const Int depth = std::clamp<Int>(cache.l1 * 3 / 2 / strip / 16 * 16, kSmallDepth, 512);
   const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), 512, 2048);
   const Int rows = std::clamp<Int>(cache.l3 / 8 / (depth * size), 256, 1024);
   return {rows, round_up(cols, kernels.nr), depth};

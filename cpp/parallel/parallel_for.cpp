@@ -194,7 +194,7 @@ void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn 
   Pool& shared = pool();
   if (!shared.try_acquire()) return fn(0, n);
   const std::int64_t pieces = static_cast<std::int64_t>(threads) * kChunksPerThread;
-  const std::int64_t chunk = grain * std::max<std::int64_t>(1, (grains + pieces - 1) / pieces);
+  const std::int64_t chunk = grain * std::max<std::int64_t>(1, grains / pieces);
   inside_parallel_for = true;
   shared.run(threads, n, chunk, fn);
   inside_parallel_for = false;
