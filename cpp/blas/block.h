@@ -16,6 +16,7 @@ using Int = std::int64_t;
 
 constexpr Int kParallelWork = 1 << 18;  // multiply-adds worth a thread: some 2.5 us
 constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
+constexpr Int kEpilogueColumns = 512;   // at most, of a block that an epilogue gets
 
 inline Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
 inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
@@ -95,38 +96,41 @@ class Block {
   /// Adds it up. B is packed for the first block of rows, and kept for the others.
   void run(const Exec& exec) {
     const bool pack_b = packing_.b && i0_ == 0;
-    choose_groups(exec.threads);
-    const Int row_tasks = ceil_div(strips_, row_group_), col_tasks = ceil_div(panels_, col_group_);
-    // A group of columns that only one task reads is packed by that task.
-    const bool pack_late = pack_b && row_tasks == 1;
-    pack(exec, packing_.a ? strips_ : 0, pack_b && !pack_late ? panels_ : 0);
-    const Int tasks = row_tasks * col_tasks;
-    if (tasks == 1) return multiply(0, 0, pack_late);
+    choose_tasks(exec.threads);
+    // What only one task reads is packed by that task, which then has it in cache.
+    const Late late{.a = packing_.a && col_tasks_ == 1, .b = pack_b && row_tasks_ == 1};
+    pack(exec, packing_.a && !late.a ? strips_ : 0, pack_b && !late.b ? panels_ : 0);
+    const Int tasks = row_tasks_ * col_tasks_;
+    if (tasks == 1) return multiply(0, 0, late);
     parallel_for(exec, tasks, 1, [&](Int begin, Int end) {
       for (Int task = begin; task < end; ++task)
-        multiply(task / col_tasks, task % col_tasks, pack_late);
+        multiply(task / col_tasks_, task % col_tasks_, late);
     });
   }
 
  private:
-  /// Groups of strips of rows and of panels of columns that make one task: as large as cache
-  /// allows, but enough of them for the threads that the work is worth.
-  void choose_groups(int threads) {
+  /// What a task packs itself.
+  struct Late {
+    bool a, b;
+  };
+
+  /// A task is some strips of rows by some panels of columns: strips of A as fit the L2 cache, and
+  /// enough tasks, of equal size, for the threads that the work is worth.
+  void choose_tasks(int threads) {
     const Int size = sizeof(T), half_l2 = isa::cache_sizes().l2 / 2;
     const Int depth = std::max<Int>(1, slice_.length());
-    const Int row_limit = std::max<Int>(4, half_l2 / (strip_ * depth * size));
-    const Int col_limit = std::max<Int>(4, 512 / kernels_.nr);
-    row_group_ = even_part(strips_, row_limit);
-    col_group_ = even_part(panels_, col_limit);
+    row_tasks_ = ceil_div(strips_, std::max<Int>(4, half_l2 / (strip_ * depth * size)));
+    col_tasks_ = 1;
     const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
     if (worth < 2) return;
-    while (ceil_div(strips_, row_group_) * ceil_div(panels_, col_group_) <
-           worth * kTasksPerThread) {
+    if (row_tasks_ > 1) row_tasks_ = std::min(round_up(row_tasks_, worth), strips_);
+    while (row_tasks_ * col_tasks_ < worth * kTasksPerThread) {
       // The longer side: what is read twice then is the shorter.
-      const bool rows = row_group_ * strip_ >= col_group_ * kernels_.nr;
-      Int& group = (rows && row_group_ > 1) || col_group_ == 1 ? row_group_ : col_group_;
-      if (group == 1) return;
-      group = ceil_div(group, 2);
+      const bool rows = strips_ * strip_ * col_tasks_ >= panels_ * kernels_.nr * row_tasks_;
+      const bool rows_left = row_tasks_ < strips_, cols_left = col_tasks_ < panels_;
+      if (!rows_left && !cols_left) return;
+      Int& tasks = (rows && rows_left) || !cols_left ? row_tasks_ : col_tasks_;
+      tasks = std::min(2 * tasks, &tasks == &row_tasks_ ? strips_ : panels_);
     }
   }
 
@@ -199,27 +203,36 @@ class Block {
     }
   }
 
-  /// One group of rows by one group of columns.
-  void multiply(Int row_task, Int col_task, bool pack_late) const {
-    const Int strip = row_task * row_group_, strip_end = std::min(strip + row_group_, strips_);
-    const Int panel = col_task * col_group_, panel_end = std::min(panel + col_group_, panels_);
+  /// One task.
+  void multiply(Int row_task, Int col_task, Late late) const {
+    const Int strip = strips_ * row_task / row_tasks_;
+    const Int strip_end = strips_ * (row_task + 1) / row_tasks_;
+    const Int panel_end = panels_ * (col_task + 1) / col_tasks_;
     const Int i = strip * strip_, m = std::min(rows_, strip_end * strip_) - i;
-    const Int j = panel * kernels_.nr, n = std::min(cols_, panel_end * kernels_.nr) - j;
-    if (!packing_.b) {
-      multiply_rows(strip, strip_end, j, n, b_at(slice_.first, j), g_.ldb, row_task == 0);
-    } else {
-      for (Int each = panel; each < panel_end; ++each) {
-        if (pack_late) pack_b(each);
-        multiply_rows(strip,
-                      strip_end,
-                      each * kernels_.nr,
-                      panel_cols(each),
-                      packed_b_ + each * b_panel_size(),
-                      kernels_.nr,
-                      row_task == 0);
-      }
+    if (late.a) {
+      for (Int each = strip; each < strip_end; ++each) pack_a(each);
     }
-    if (slice_.ends && g_.epilogue) g_.epilogue(i0_ + i, j0_ + j, m, n);
+    // Some columns at a time, so that the epilogue finds them in cache.
+    const Int most = std::max<Int>(1, kEpilogueColumns / kernels_.nr);
+    for (Int panel = panels_ * col_task / col_tasks_; panel < panel_end; panel += most) {
+      const Int end = std::min(panel + most, panel_end);
+      const Int j = panel * kernels_.nr, n = std::min(cols_, end * kernels_.nr) - j;
+      if (packing_.b) {
+        for (Int each = panel; each < end; ++each) {
+          if (late.b) pack_b(each);
+          multiply_rows(strip,
+                        strip_end,
+                        each * kernels_.nr,
+                        panel_cols(each),
+                        packed_b_ + each * b_panel_size(),
+                        kernels_.nr,
+                        row_task == 0);
+        }
+      } else {
+        multiply_rows(strip, strip_end, j, n, b_at(slice_.first, j), g_.ldb, row_task == 0);
+      }
+      if (slice_.ends && g_.epilogue) g_.epilogue(i0_ + i, j0_ + j, m, n);
+    }
   }
 
   /// Strips of rows by n columns of B, which begin at b.
@@ -279,7 +292,7 @@ class Block {
   Int i0_, rows_, j0_, cols_;
   T *packed_a_, *packed_b_;
   Int strip_, strips_, panels_;  // rows of a strip; how many strips and panels
-  Int row_group_ = 1, col_group_ = 1;
+  Int row_tasks_ = 1, col_tasks_ = 1;
 };
 
 }  // namespace chainrule::blas
