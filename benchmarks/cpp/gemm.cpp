@@ -1,9 +1,12 @@
 // Matrix products in GFLOP/s, as CSV: implementation,layout,m,n,k,threads,gflops. The value is the
 // median of the repetitions.
 //
-//   bench_gemm THREADS [chainrule | eigen | peak | LIBRARY]
+//   bench_gemm THREADS [chainrule | eigen | peak | LIBRARY [CASE]]
+//   bench_gemm versions
 //
-// LIBRARY is a shared library with a BLAS. benchmarks/python/gemm.py runs all of them in turn.
+// LIBRARY is a shared library with a BLAS, CASE the number of the only product to measure. The
+// second form prints name,version of what is compiled in, and the instruction set.
+// benchmarks/python/gemm.py runs all of them in turn.
 #include "blas/gemm.h"
 
 #include <cstdio>
@@ -14,6 +17,7 @@
 #include <string>
 
 #include "chainrule/tensor.h"
+#include "isa/table.h"
 #include "measure.h"
 #include "peers/peers.h"
 
@@ -104,6 +108,11 @@ void bench(const char* name, peers::Gemm& gemm, const Case& c, int threads) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "versions") == 0) {
+    std::printf("chainrule,%s\nisa,%s\n", CHAINRULE_VERSION, isa::table().name);
+    if (peers::eigen_version() != nullptr) std::printf("eigen,%s\n", peers::eigen_version());
+    return 0;
+  }
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   const std::string name = argc > 2 ? argv[2] : "chainrule";
   try {

@@ -6,23 +6,33 @@ Frameworks without a --python of their own use the interpreter that runs this sc
 jax's, and torch-compile torch's). Writes one row per workload, task and framework to --out (CSV),
 and the comparison as a Markdown table beside it. Times are comparable only within one run; between
 machines, compare the ratios.
+
+With --grid: training steps of models width-width-10 at many widths and batches instead, each
+measured shortly, against the two frameworks that start quickly.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
-from workloads import TASKS, WORKLOADS
+from results import (
+    FOLDER,
+    add_python_option,
+    environment,
+    interpreters,
+    machine,
+    output_of,
+    table,
+    with_spread,
+    write,
+)
+from workloads import DENSE, GRID, TASKS, WORKLOADS
 
 HERE = Path(__file__).resolve().parent
 OURS = "chainrule"
@@ -40,79 +50,51 @@ TITLES = {
     "jax": "JAX jit",
     "keras": "Keras fit (JAX)",
 }
-FIELDS = (
-    "workload task framework version median_ms lowest_ms highest_ms rounds seconds threads "
-    "python processor system date"
-).split()
-# Settings that would choose another kernel or thread count for one framework only.
-UNSET = (
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_L2_SIZE",
-    "KMP_AFFINITY",
-    "OMP_PROC_BIND",
-    "OMP_PLACES",
-    "GOMP_CPU_AFFINITY",
-)
+QUICK = (OURS, "torch", "jax")  # to start, for --grid
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_python_option(parser)
+    parser.add_argument("--grid", action="store_true", help="many sizes, each shortly")
     parser.add_argument(
-        "--python",
-        action="append",
-        default=[],
-        metavar="FRAMEWORK=PATH",
-        help="interpreter of a framework",
+        "--frameworks",
+        nargs="+",
+        choices=RUNNERS,
+        help="default: all; of --grid: " + ", ".join(QUICK),
     )
-    parser.add_argument("--frameworks", nargs="+", choices=RUNNERS, default=list(RUNNERS))
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, help="default: all")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--rounds", type=int, default=5, help="processes per workload and framework"
+        "--rounds", type=int, help="processes per workload and framework; default: 5, of --grid: 3"
     )
-    parser.add_argument("--seconds", type=float, default=1.5, help="measuring time of a process")
+    parser.add_argument(
+        "--seconds", type=float, help="measuring time of a process; default: 1.5, of --grid: 0.3"
+    )
     parser.add_argument(
         "--timeout", type=float, default=300.0, help="seconds after which a process has failed"
     )
-    parser.add_argument("--out", type=Path, default=HERE.parent / "results" / "dense.csv")
+    parser.add_argument("--out", type=Path, help="default: dense.csv or grid.csv of the results")
     options = parser.parse_args(arguments)
-    interpreters = {}
-    for item in options.python:
-        framework, _, path = item.partition("=")
-        if framework not in RUNNERS or not path:
-            parser.error(
-                f"--python must be FRAMEWORK=PATH with one of {', '.join(RUNNERS)}. "
-                f"Received: {item}"
-            )
-        interpreters[framework] = os.path.expanduser(path)
+    defaults: dict[str, object] = (
+        {"frameworks": QUICK, "workloads": GRID, "rounds": 3, "seconds": 0.3}
+        if options.grid
+        else {"frameworks": RUNNERS, "workloads": DENSE, "rounds": 5, "seconds": 1.5}
+    )
+    defaults["out"] = FOLDER / ("grid.csv" if options.grid else "dense.csv")
+    for name, value in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    found = interpreters(parser, options.python, RUNNERS)
     for framework, (_, _, like) in RUNNERS.items():
-        interpreters.setdefault(
-            framework, interpreters.get(like, sys.executable) if like else sys.executable
-        )
-    options.interpreters = interpreters
+        found.setdefault(framework, found.get(like, sys.executable) if like else sys.executable)
+    options.interpreters = found
     if min(options.threads, options.rounds) < 1 or options.seconds <= 0:
         parser.error("--threads, --rounds and --seconds must be positive")
     return options
-
-
-def environment(threads: int) -> dict[str, str]:
-    result = {key: value for key, value in os.environ.items() if key not in UNSET}
-    for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        result[key] = str(threads)
-    return result | {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-
-
-def processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def run(framework: str, workload: str, task: str, options: argparse.Namespace) -> dict | None:
@@ -154,16 +136,6 @@ def row(
     framework: str, workload: str, task: str, reports: list[dict], options: argparse.Namespace
 ) -> dict:
     medians = [report["median"] for report in reports]
-    version = subprocess.run(
-        [
-            options.interpreters[framework],
-            "-c",
-            "import platform; print(platform.python_version())",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
     return {
         "workload": workload,
         "task": task,
@@ -175,54 +147,66 @@ def row(
         "rounds": len(reports),
         "seconds": options.seconds,
         "threads": options.threads,
-        "python": version,
-        "processor": processor(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "date": date.today().isoformat(),
-    }
+        "python": output_of(
+            options.interpreters[framework], "import platform; print(platform.python_version())"
+        ),
+    } | machine()
 
 
-def cell(found: dict | None) -> str:
-    if found is None:
-        return "-"
-    median, lowest, highest = (
-        float(found[key]) for key in ("median_ms", "lowest_ms", "highest_ms")
-    )
-    return f"{median:.3g} ±{50 * (highest - lowest) / median:.0f}%"
+def cell(found: dict) -> str:
+    return with_spread(*(float(found[key]) for key in ("median_ms", "lowest_ms", "highest_ms")))
 
 
-def table(rows: list[dict], task: str) -> list[str]:
+def ratio(found: dict[str, dict]) -> float | None:
+    """How many times faster than the best peer, of a workload's rows by framework."""
+    peers = [float(r["median_ms"]) for f, r in found.items() if f != OURS]
+    return min(peers) / float(found[OURS]["median_ms"]) if peers and OURS in found else None
+
+
+def by_workload(rows: list[dict], task: str) -> dict[str, dict[str, dict]]:
+    """{workload: {framework: row}}"""
+    found: dict[str, dict[str, dict]] = {}
+    for r in rows:
+        if r["task"] == task:
+            found.setdefault(r["workload"], {})[r["framework"]] = r
+    return found
+
+
+def comparison(rows: list[dict], task: str) -> list[str]:
     """Lines of a Markdown table: milliseconds, half their range, our ratio to the best peer."""
-    rows = [r for r in rows if r["task"] == task]
-    frameworks = [f for f in RUNNERS if any(r["framework"] == f for r in rows)]
-    heads = ["work", *(TITLES[f] for f in frameworks), "times faster than the best peer", "goal"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for name, workload in WORKLOADS.items():
-        found = {r["framework"]: r for r in rows if r["workload"] == name}
-        if not found:
-            continue
-        peers = [float(r["median_ms"]) for f, r in found.items() if f != OURS]
-        ratio = (
-            f"{min(peers) / float(found[OURS]['median_ms']):.2f}"
-            if peers and OURS in found
-            else "-"
-        )
+    found = by_workload(rows, task)
+    frameworks = [f for f in RUNNERS if any(f in of for of in found.values())]
+    cells = []
+    for name, of in found.items():
+        workload, times = WORKLOADS[name], ratio(of)
         goal = workload.goal if task == "step" else workload.predict_goal
-        cells = [
-            workload.title,
-            *(cell(found.get(f)) for f in frameworks),
-            ratio,
-            f"{goal:g}" if goal else "-",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        cells.append(
+            [
+                workload.title,
+                *(cell(of[f]) if f in of else "-" for f in frameworks),
+                f"{times:.2f}" if times else "-",
+                f"{goal:g}" if goal else "-",
+            ]
+        )
+    heads = ["work", *(TITLES[f] for f in frameworks), "times faster than the best peer", "goal"]
+    return table(heads, cells)
 
 
-def markdown(rows: list[dict]) -> str:
+def smallest(rows: list[dict]) -> list[str]:
+    """The sentence about the least favourable size of a grid."""
+    ratios = {name: ratio(of) for name, of in by_workload(rows, "step").items()}
+    known = {name: value for name, value in ratios.items() if value}
+    if not known:
+        return []
+    worst = min(known, key=lambda name: known[name])
+    return [f"The smallest ratio is {known[worst]:.2f}, at {WORKLOADS[worst].title}.", ""]
+
+
+def markdown(rows: list[dict], grid: bool) -> str:
     versions = {r["framework"]: f"{TITLES[r['framework']]} {r['version']}" for r in rows}
     first = rows[0]
     lines = [
-        "# Dense models",
+        "# Dense models of many sizes" if grid else "# Dense models",
         "",
         f"{first['processor']}, {first['threads']} threads, float32, {first['date']}. "
         + ", ".join(versions[f] for f in RUNNERS if f in versions)
@@ -233,7 +217,7 @@ def markdown(rows: list[dict]) -> str:
     ]
     titles = {
         "step": (
-            "One training step",
+            "One training step of a model width-width-10" if grid else "One training step",
             "Forward, loss, backward, Adam update, loss read back. Chainrule and Keras: time of a "
             "whole `fit` epoch after the first, divided by its steps, with shuffling and batching. "
             "PyTorch and JAX: a loop over batches that already lie in the framework's memory.",
@@ -245,7 +229,8 @@ def markdown(rows: list[dict]) -> str:
     }
     for task, (title, meaning) in titles.items():
         if any(r["task"] == task for r in rows):
-            lines += ["", f"## {title}", "", meaning, "", *table(rows, task)]
+            lines += ["", f"## {title}", "", meaning, ""]
+            lines += [*(smallest(rows) if grid else []), *comparison(rows, task)]
     return "\n".join(lines) + "\n"
 
 
@@ -270,14 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not reports:
         return 1
     rows = [row(*key, found, options) for key, found in reports.items()]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
-    text = markdown(rows)
-    options.out.with_suffix(".md").write_text(text)
-    print(f"\n{text}\nWritten: {options.out} and {options.out.with_suffix('.md')}")
+    write(options.out, rows, markdown(rows, options.grid))
     return int(failed)
 
 

@@ -16,18 +16,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-from compare import processor
+from results import FOLDER, machine, table, write
 
-HERE = Path(__file__).resolve().parent
 CACHED = (4096, 65536)
 BEYOND = 16777216
 GOAL = 0.8
 TRAFFIC = {"add": 3, "mul": 3, "power": 3, "sum": 1, "max": 1, "argmax": 1}  # arrays; others: 2
-FIELDS = "function elements threads chainrule_us numpy_us copy_us rounds numpy processor date"
 Key = tuple[str, int, int]
 
 
@@ -40,7 +37,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.1, help="measuring time of a line")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "results" / "elementwise.csv")
+    parser.add_argument("--out", type=Path, default=FOLDER / "elementwise.csv")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds and --seconds must be positive")
@@ -111,24 +108,17 @@ def run_numpy(options: argparse.Namespace) -> dict[Key, float]:
 
 def cached_table(ours: dict[Key, float], numpy: dict[Key, float]) -> list[str]:
     heads = [f"{n} elements: {what}" for n in CACHED for what in ("Chainrule", "NumPy", "ratio")]
-    lines = ["| function | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    rows = []
     for name, n, threads in ours:
         if n != CACHED[0] or threads != 1 or name == "copy":
             continue
         cells = []
         for elements in CACHED:
             mine, peer = ours[name, elements, 1], numpy.get((name, elements, 1))
-            cells += (
-                [f"{mine:.3g}", f"{peer:.3g}", f"{peer / mine:.2f}"]
-                if peer
-                else [
-                    f"{mine:.3g}",
-                    "-",
-                    "-",
-                ]
-            )
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return lines
+            cells += [f"{mine:.3g}"]
+            cells += [f"{peer:.3g}", f"{peer / mine:.2f}"] if peer else ["-", "-"]
+        rows.append([name, *cells])
+    return table(["function", *heads], rows)
 
 
 def share_of_copy(ours: dict[Key, float], key: Key) -> float:
@@ -138,10 +128,8 @@ def share_of_copy(ours: dict[Key, float], key: Key) -> float:
 
 
 def beyond_table(ours: dict[Key, float], numpy: dict[Key, float]) -> list[str]:
-    lines = [
-        "| function | 1 thread: ms | of a copy | 2 threads: ms | of a copy | NumPy: ms |",
-        "|---" * 6 + "|",
-    ]
+    heads = "function, 1 thread: ms, of a copy, 2 threads: ms, of a copy, NumPy: ms".split(", ")
+    rows = []
     for name, n, threads in ours:
         if n != BEYOND or threads != 1:
             continue
@@ -150,16 +138,16 @@ def beyond_table(ours: dict[Key, float], numpy: dict[Key, float]) -> list[str]:
             key = name, n, count
             cells += [f"{ours[key] / 1000:.3g}", f"{share_of_copy(ours, key):.0%}"]
         peer = numpy.get((name, n, 1))
-        cells.append(f"{peer / 1000:.3g}" if peer else "-")
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return lines
+        rows.append([name, *cells, f"{peer / 1000:.3g}" if peer else "-"])
+    return table(heads, rows)
 
 
 def markdown(isa: str, ours: dict[Key, float], numpy: dict[Key, float], rounds: int) -> str:
+    here = machine()
     lines = [
         "# Element-wise functions, reductions, random numbers",
         "",
-        f"{processor()}, {isa}, float32, NumPy {np.__version__}, {date.today().isoformat()}. "
+        f"{here['processor']}, {isa}, float32, NumPy {np.__version__}, {here['date']}. "
         f"Medians over {rounds} rounds. Times are comparable within this page only.",
         "",
         "## Inside the caches",
@@ -191,29 +179,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {key: statistics.median(found[side][key] for found in rounds) for key in rounds[0][side]}
         for side in (0, 1)
     )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(FIELDS.split())
-        for (name, n, threads), value in ours.items():
-            peer = numpy.get((name, n, threads))
-            writer.writerow(
-                [
-                    name,
-                    n,
-                    threads,
-                    f"{value:.5g}",
-                    f"{peer:.5g}" if peer else "",
-                    f"{ours['copy', n, threads]:.5g}",
-                    options.rounds,
-                    np.__version__,
-                    processor(),
-                    date.today().isoformat(),
-                ]
-            )
-    text = markdown(isa, ours, numpy, options.rounds)
-    options.out.with_suffix(".md").write_text(text)
-    print(f"\n{text}\nWritten: {options.out} and {options.out.with_suffix('.md')}")
+    rows = []
+    for (name, n, threads), value in ours.items():
+        row: dict[str, object] = {"function": name, "elements": n, "threads": threads}
+        peer = numpy.get((name, n, threads))
+        row |= {"chainrule_us": f"{value:.5g}", "numpy_us": f"{peer:.5g}" if peer else ""}
+        row |= {"copy_us": f"{ours['copy', n, threads]:.5g}", "rounds": options.rounds}
+        rows.append(row | {"numpy": np.__version__} | machine())
+    write(options.out, rows, markdown(isa, ours, numpy, options.rounds))
     return 0
 
 

@@ -32,8 +32,17 @@ class Workload:
     goal: float | None = None  # times faster than the best peer
     predict_goal: float | None = None  # the same for predicting a single sample
 
+    def parameters(self) -> int:
+        return sum((1 + i) * o for i, o in zip(self.widths, self.widths[1:], strict=False))
 
-WORKLOADS = {
+    def operations(self) -> int:
+        """Of a training step's matrix products: outputs, gradients of kernels and of inputs, but
+        not of the first layer's."""
+        products = [i * o for i, o in zip(self.widths, self.widths[1:], strict=False)]
+        return 2 * self.batch * (3 * sum(products) - products[0])
+
+
+DENSE = {
     w.name: w
     for w in (
         Workload("logreg", "logreg: Dense 64-10, batch 32", (64, 10), 32, goal=10),
@@ -54,6 +63,14 @@ WORKLOADS = {
         ),
     )
 }
+GRID = {
+    f"mlp{width}x{batch}": Workload(
+        f"mlp{width}x{batch}", f"width {width}, batch {batch}", (width, width, 10), batch, goal=1
+    )
+    for width in (8, 32, 128, 512, 2048)
+    for batch in (1, 16, 128, 1024)
+}
+WORKLOADS = DENSE | GRID
 TASKS = ("step", "predict")
 
 

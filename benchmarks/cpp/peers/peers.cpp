@@ -118,6 +118,16 @@ std::unique_ptr<Gemm> eigen([[maybe_unused]] int threads) {
 #endif
 }
 
+const char* eigen_version() {
+#ifdef HAVE_EIGEN
+#define TEXT_OF(x) #x
+#define DOTTED(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
+  return DOTTED(EIGEN_WORLD_VERSION, EIGEN_MAJOR_VERSION, EIGEN_MINOR_VERSION);
+#else
+  return nullptr;
+#endif
+}
+
 std::unique_ptr<Gemm> blas(const std::string& library, int threads) {
   return std::make_unique<BlasGemm>(library, threads);
 }

@@ -17,6 +17,8 @@ class Gemm {
 
 /// Eigen, which this program was compiled with; null without it.
 std::unique_ptr<Gemm> eigen(int threads);
+/// Its version; null without it.
+const char* eigen_version();
 
 /// The Fortran interface of a BLAS in a shared library, such as scipy-openblas32's or PyTorch's
 /// libtorch_cpu.so. Throws std::runtime_error when it cannot be loaded.

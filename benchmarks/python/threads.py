@@ -1,0 +1,141 @@
+"""Measures what automatic threads and the executor cost.
+
+    python threads.py --build build/release
+
+Runs bench_threads and bench_overhead of a build folder several times. Writes one row per model to
+--out (CSV), one per instruction to executor.csv, and the tables of both to a Markdown file each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from results import FOLDER, machine, table, write
+
+THREADS_GOAL = 1.05  # time with automatic threads, to the best fixed number
+OVERHEAD_GOAL = 100  # ns an instruction
+
+
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--build", type=Path, required=True, metavar="FOLDER", help="with the two programs"
+    )
+    parser.add_argument("--runs", type=int, default=5, help="processes of each program")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="turns of one and more threads in a process"
+    )
+    parser.add_argument("--seconds", type=float, default=0.02, help="measuring time of a turn")
+    parser.add_argument("--out", type=Path, default=FOLDER / "threads.csv")
+    options = parser.parse_args(arguments)
+    if min(options.runs, options.rounds) < 1 or options.seconds <= 0:
+        parser.error("--runs, --rounds and --seconds must be positive")
+    return options
+
+
+def run(program: Path, *arguments: str) -> list[dict[str, str]]:
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
+    return list(csv.DictReader(done.stdout.splitlines()))
+
+
+def medians(runs: Sequence[list[dict[str, str]]], keys: Sequence[str]) -> list[dict[str, object]]:
+    """One row for each line of the runs: the columns `keys` as they are, medians of the others."""
+    rows = []
+    for lines in zip(*runs, strict=True):
+        row: dict[str, object] = {}
+        for column in lines[0]:
+            row[column] = (
+                lines[0][column]
+                if column in keys
+                else round(statistics.median(float(line[column]) for line in lines), 3)
+            )
+        rows.append(row)
+    return rows
+
+
+def threads_page(rows: Sequence[dict[str, object]], options: argparse.Namespace) -> str:
+    here = machine()
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    worst = max(rows, key=lambda row: float(str(row["ratio"])))
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    widths = list(dict.fromkeys(row["width"] for row in rows))
+    found = {(row["width"], row["batch"]): row for row in rows}
+    cells = [
+        [
+            str(width),
+            *(
+                f"{float(str(row['one_us'])):.3g} / {float(str(row['auto_us'])):.3g} = "
+                f"{float(str(row['ratio'])):.2f}"
+                for row in (found[width, batch] for batch in batches)
+            ),
+        ]
+        for width in widths
+    ]
+    lines = [
+        "# Automatic threads",
+        "",
+        f"{here['processor']}, {count} processors, float32, {here['date']}.",
+        "",
+        "Microseconds of a training step (Adam) of a model width-width-width-10 with one thread, "
+        "with as many as the engine thinks worth it, and the ratio of the two: medians over "
+        f"{options.runs} processes. Above 1, threads cost more than they gave; the goal is at "
+        f"most {THREADS_GOAL}. The largest ratio is {float(str(worst['ratio'])):.2f}, at width "
+        f"{worst['width']} and batch {worst['batch']}.",
+        "",
+        *table(["width", *(f"batch {batch}" for batch in batches)], cells),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def executor_page(rows: Sequence[dict[str, object]], options: argparse.Namespace) -> str:
+    here = machine()
+    lines = [
+        "# The executor",
+        "",
+        f"{here['processor']}, float32, {here['date']}.",
+        "",
+        "Nanoseconds of an instruction in a program of many, each of which needs the one before, "
+        f"and of a direct call of the same kernel: medians over {options.runs} processes. The goal "
+        f"is an overhead below {OVERHEAD_GOAL} ns.",
+        "",
+        *table(
+            ["instruction", "instructions", "in a program", "called directly", "overhead"],
+            [
+                [str(row["instruction"]), str(row["instructions"])]
+                + [f"{float(str(row[f'{what}_ns'])):.1f}" for what in ("program", "direct")]
+                + [f"{float(str(row['overhead_ns'])):.1f}"]
+                for row in rows
+            ],
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = options_of(arguments)
+    models, instructions = [], []
+    for turn in range(options.runs):
+        models.append(
+            run(options.build / "bench_threads", str(options.rounds), str(options.seconds))
+        )
+        instructions.append(run(options.build / "bench_overhead"))
+        print(f"run {turn + 1} of {options.runs} done", flush=True)
+    rows = medians(models, ("width", "batch"))
+    write(options.out, [row | machine() for row in rows], threads_page(rows, options))
+    rows = medians(instructions, ("instruction", "instructions"))
+    out = options.out.with_name("executor.csv")
+    write(out, [row | machine() for row in rows], executor_page(rows, options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
