@@ -73,8 +73,7 @@ def threads_page(rows: Sequence[dict[str, object]], options: argparse.Namespace)
         [
             str(width),
             *(
-                f"{float(str(row['one_us'])):.3g} / {float(str(row['auto_us'])):.3g} = "
-                f"{float(str(row['ratio'])):.2f}"
+                f"{float(str(row['auto_us'])):.3g} ({float(str(row['ratio'])):.2f})"
                 for row in (found[width, batch] for batch in batches)
             ),
         ]
@@ -85,8 +84,9 @@ def threads_page(rows: Sequence[dict[str, object]], options: argparse.Namespace)
         "",
         f"{here['processor']}, {count} processors, float32, {here['date']}.",
         "",
-        "Microseconds of a training step (Adam) of a model width-width-width-10 with one thread, "
-        "with as many as the engine thinks worth it, and the ratio of the two: medians over "
+        "Microseconds of a training step (Adam) of a model width-width-width-10 with as many "
+        "threads as the engine thinks worth it, and its ratio to the time with one thread, "
+        "measured in turn: medians over "
         f"{options.runs} processes. Above 1, threads cost more than they gave; the goal is at "
         f"most {THREADS_GOAL}. The largest ratio is {float(str(worst['ratio'])):.2f}, at width "
         f"{worst['width']} and batch {worst['batch']}.",

@@ -228,6 +228,31 @@ def test_the_readme_is_up_to_date():
     assert text == update_readme.updated(text), "run: python tools/update_readme.py"
 
 
+make_performance = load_script(ROOT / "tools" / "make_performance.py")
+
+
+def test_the_page_of_measurements_is_up_to_date():
+    text = make_performance.PAGE.read_text()
+    assert text == make_performance.updated(text), "run: python tools/make_performance.py"
+
+
+def test_the_floor_counts_operations_and_bytes():
+    """Dense 3-2 and 2-1 on 4 samples: 16 operations for each of 6 + 2 weights in the forward pass
+    and in the kernels' gradients (2 operations, 4 samples, 2 passes), 8 for each of the second
+    layer's 2 in the gradient of its inputs; 11 parameters with the biases."""
+    workload = make_performance.Workload("small", "small", (3, 2, 1), 4)
+    assert workload.operations() == 16 * 8 + 8 * 2
+    assert workload.parameters() == 11
+    seconds = 144 / 2e9 + 28 * 11 / 1e9
+    assert make_performance.floor_ms(workload, 2, 1e9) == pytest.approx(seconds * 1e3, rel=1e-12)
+
+
+def test_results_become_sections(tmp_path, monkeypatch):
+    (tmp_path / "gemm.md").write_text("# Products\n\nText.\n\n## One #\n\n| a |\n")
+    monkeypatch.setattr(make_performance, "RESULTS", tmp_path)
+    assert make_performance.measured("gemm") == "## Products\n\nText.\n\n### One #\n\n| a |"
+
+
 def test_measurements_are_quoted(tmp_path, monkeypatch):
     path = tmp_path / "dense.md"
     path.write_text(
