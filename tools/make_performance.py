@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results"
-MEASURED = ("dense", "grid", "gemm", "elementwise", "threads", "executor")
+MEASURED = ("dense", "grid", "gemm", "elementwise", "ulp", "threads", "executor")
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "python"))
 from results import table  # noqa: E402
