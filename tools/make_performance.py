@@ -70,7 +70,7 @@ def floor() -> str:
             [
                 DENSE[name].title,
                 *(f"{value:.3g}" for value in (least, ours, peer)),
-                *(f"{value / least:.2g}" for value in (ours, peer)),
+                *(f"{value / least:.3g}" for value in (ours, peer)),
             ]
         )
     heads = ["work", "floor: ms", "Chainrule: ms", "best peer: ms"]
