@@ -1,0 +1,322 @@
+// From expressions to calls: each product is one gemm(), everything around it one run() or fold().
+// Programs include chainrule/blas.h.
+#pragma once
+
+#include <cmath>
+
+#include "chainrule/blas/operators.h"
+
+namespace chainrule::blas {
+namespace detail {
+
+/// The steps of an element-wise expression type, made when the program is compiled.
+template <class E>
+constexpr StepList step_list = [] {
+  StepList list;
+  E::emit(list, 0);
+  return list;
+}();
+
+/// An expression with its pointers. It refers to the expression.
+template <class E>
+class Bound {
+  using T = typename E::Scalar;
+
+ public:
+  Bound(const E& e, Index rows, Index cols) {
+    static_assert(kList.operand_count <= kMaxOperands && kList.slot_count <= kMaxSlots,
+                  "this expression is too long: evaluate a part of it first");
+    Operand<T>* next = operands_;
+    e.bind(next);
+    chain_ = {rows,
+              cols,
+              operands_,
+              kSteps.data(),
+              kList.operand_count,
+              kList.step_count,
+              kList.slot_count};
+  }
+  explicit Bound(const E& e) : Bound(e, e.rows(), e.cols()) {}
+  Bound(const Bound&) = delete;
+  Bound& operator=(const Bound&) = delete;
+  [[nodiscard]] const Chain<T>& chain() const { return chain_; }
+
+ private:
+  static constexpr const StepList& kList = step_list<E>;
+  static constexpr auto kSteps = [] {  // without the unused places
+    std::array<Step, static_cast<std::size_t>(kList.step_count)> steps{};
+    for (std::size_t i = 0; i < steps.size(); ++i) steps[i] = kList.steps[i];
+    return steps;
+  }();
+
+  Operand<T> operands_[static_cast<std::size_t>(kList.operand_count)];
+  Chain<T> chain_;
+};
+
+/// d = e.
+template <class T, Kind K, class E>
+void run(const View<T, K>& d, const E& e) {
+  const Bound<E> bound(e, d.rows(), d.cols());
+  run(bound.chain(), d.data(), K.transposed ? 1 : d.stride(), K.transposed ? d.stride() : 1);
+}
+
+template <class T, Kind K, class E>
+void run(const View<T, K>& d, const E& e, Assign mode) {
+  const View<const T, with_array(K, E::kArray)> before = as_array<E::kArray>(d);
+  if (mode == Assign::set) {
+    run(d, e);
+  } else if (mode == Assign::add) {
+    run(d, binary<Fn::add>(before, e));
+  } else {
+    run(d, binary<Fn::subtract>(before, e));
+  }
+}
+
+/// d = factor * p + beta * d.
+template <class T, Kind K, class A, class B>
+void multiply(const View<T, K>& d, const Product<A, B>& p, T factor, T beta) {
+  const auto& a = p.left();
+  const auto& b = p.right();
+  constexpr bool kTransA = decltype(a.view().view())::kKind.transposed;
+  constexpr bool kTransB = decltype(b.view().view())::kKind.transposed;
+  const View<const T, decltype(a.view().view())::kKind>& va = a.view();
+  const View<const T, decltype(b.view().view())::kKind>& vb = b.view();
+  GemmCall<T> call{.trans_a = kTransA,
+                   .trans_b = kTransB,
+                   .m = va.rows(),
+                   .n = vb.cols(),
+                   .k = va.cols(),
+                   .a = va.data(),
+                   .lda = va.stride(),
+                   .b = vb.data(),
+                   .ldb = vb.stride(),
+                   .c = d.data(),
+                   .ldc = d.stride(),
+                   .alpha = factor * p.alpha(),
+                   .beta = beta};
+  if constexpr (K.transposed) {  // C^T = B^T A^T
+    call.trans_a = !kTransB;
+    call.trans_b = !kTransA;
+    std::swap(call.m, call.n);
+    std::swap(call.a, call.b);
+    std::swap(call.lda, call.ldb);
+  }
+  gemm(call);
+}
+
+// --- sums with products ----------------------------------------------------------------------------
+
+/// The part of a sum that is left when all products are taken out may be nothing.
+struct Nothing {};
+
+template <class E>
+auto rest_of(const E& e) {
+  return e;
+}
+template <class A, class B>
+Nothing rest_of(const Product<A, B>&) {
+  return {};
+}
+template <class E>
+auto rest_of(const Scaled<E>& e) {
+  const auto rest = rest_of(e.inner());
+  if constexpr (std::is_same_v<decltype(rest), const Nothing>) {
+    return rest;
+  } else {
+    return scaled(rest, e.factor());
+  }
+}
+template <Fn F, class L, class R>
+  requires(!Binary<F, L, R>::kElementwise)
+auto rest_of(const Binary<F, L, R>& e) {
+  static_assert(F == Fn::add || F == Fn::subtract);
+  const auto l = rest_of(e.left());
+  const auto r = rest_of(e.right());
+  constexpr bool kNoLeft = std::is_same_v<decltype(l), const Nothing>;
+  constexpr bool kNoRight = std::is_same_v<decltype(r), const Nothing>;
+  if constexpr (kNoRight) {
+    return l;
+  } else if constexpr (kNoLeft && F == Fn::add) {
+    return r;
+  } else if constexpr (kNoLeft) {
+    return scaled(r, -1);
+  } else {
+    return binary<F>(l, r);
+  }
+}
+
+/// Calls f(product, factor) for each product of a sum.
+template <class E, class T, class F>
+void each_product(const E&, T, const F&) {}
+template <class A, class B, class T, class F>
+void each_product(const Product<A, B>& p, T factor, const F& f) {
+  f(p, factor);
+}
+template <class E, class T, class F>
+void each_product(const Scaled<E>& e, T factor, const F& f) {
+  each_product(e.inner(), factor * e.factor(), f);
+}
+template <Fn G, class L, class R, class T, class F>
+  requires(!Binary<G, L, R>::kElementwise)
+void each_product(const Binary<G, L, R>& e, T factor, const F& f) {
+  each_product(e.left(), factor, f);
+  each_product(e.right(), G == Fn::add ? factor : -factor, f);
+}
+
+/// Whether `rest` is factor * d, so that a product takes it along.
+template <class D, class R, class T>
+bool is_multiple(const D&, const R&, T&) {
+  return false;
+}
+template <class D, InMemory R, class T>
+bool is_multiple(const D& d, const R& rest, T& factor) {
+  factor = 1;
+  if constexpr (R::kElementwise && decltype(rest.view().view())::kKind.transposed !=
+                                       D::kKind.transposed) {
+    return false;
+  } else {
+    return d.data() == rest.view().data() && (d.stride() == rest.view().stride());
+  }
+}
+template <class D, InMemory R, class T>
+bool is_multiple(const D& d, const Scaled<R>& rest, T& factor) {
+  const bool is = is_multiple(d, rest.inner(), factor);
+  factor = rest.factor();
+  return is;
+}
+
+/// d = e, d += e or d -= e of a sum with products.
+template <class T, Kind K, class E>
+void accumulate(const View<T, K>& d, const E& e, Assign mode) {
+  T beta = mode == Assign::set ? T(0) : T(1);
+  const auto rest = rest_of(e);
+  if constexpr (!std::is_same_v<decltype(rest), const Nothing>) {
+    if (mode != Assign::set || !is_multiple(d, rest, beta)) {
+      run(d, rest, mode);
+      beta = 1;
+    }
+  }
+  each_product(e, mode == Assign::subtract ? T(-1) : T(1), [&](const auto& p, T factor) {
+    multiply(d, p, factor, beta);
+    beta = 1;
+  });
+}
+
+}  // namespace detail
+
+// --- assignments -----------------------------------------------------------------------------------
+
+template <class T, Kind K, Expression E>
+void check_shape(const View<T, K>& d, const E& e) {
+  static_assert(!std::is_const_v<T>, "the elements of this view are const");
+  static_assert(std::is_same_v<T, typename E::Scalar>, "element types must be the same");
+  if (d.rows() != e.rows() || d.cols() != e.cols()) {
+    detail::bad_assignment(d.rows(), d.cols(), e.rows(), e.cols());
+  }
+}
+
+template <class T, Kind K, class E, bool kByRows>
+void assign_folded(const View<T, K>& d, const Folded<E, kByRows>& e, Assign mode) {
+  constexpr bool kStrided = kByRows == !K.transposed;  // the lines of d are as long as one element
+  if (mode == Assign::set) {
+    const detail::Bound<E> bound(e.inner());
+    detail::fold_lines(
+        bound.chain(), e.op(), kByRows, e.finish(), d.data(), kStrided ? d.stride() : 1);
+  } else {
+    detail::run(d, evaluated(e), mode);
+  }
+}
+template <class T, Kind K, class E>
+void assign_folded(const View<T, K>& d, const E& e, Assign mode) {
+  detail::accumulate(d, e, mode);
+}
+
+/// d = e, d += e or d -= e, where no operand of e overlaps d but in the same elements.
+template <class T, Kind K, Expression E>
+void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
+  check_shape(d, e);
+  if constexpr (InMemory<E>) {
+    detail::run(d, operand_of(e), mode);
+  } else if constexpr (E::kElementwise) {
+    detail::run(d, e, mode);
+  } else {
+    assign_folded(d, e, mode);
+  }
+}
+
+/// The same, whatever the operands overlap.
+template <class T, Kind K, Expression E>
+void assign(const View<T, K>& d, const E& e, Assign mode) {
+  check_shape(d, e);
+  if (e.template conflicts<true>(d.target())) {
+    const Dense<T, E::kForm> result(e);
+    detail::run(d, as_array<E::kArray>(result.view()), mode);
+  } else {
+    assign_apart(d, e, mode);
+  }
+}
+
+template <class T, Kind K, Expression E>
+void check_apart(const View<T, K>& d, const E& e) {
+  if (e.template conflicts<true>(d.target())) detail::bad_noalias(d.rows(), d.cols());
+}
+
+template <class T, Kind K>
+void fill_with(const View<T, K>& d, T value) {
+  detail::run(d, Constant<T>{value});
+}
+
+// --- one number ------------------------------------------------------------------------------------
+
+template <Expression E>
+typename E::Scalar fold_all(const E& e, detail::Fold op, const char* which) {
+  if (op != detail::Fold::sum && e.size() == 0) detail::bad_fold(which, e.rows(), e.cols());
+  const auto x = chainable(e);
+  return detail::fold(detail::Bound<std::remove_const_t<decltype(x)>>(x).chain(), op);
+}
+
+template <Expression E>
+typename E::Scalar mean_of(const E& e) {
+  if (e.size() == 0) detail::bad_fold("mean", e.rows(), e.cols());
+  return e.sum() / static_cast<typename E::Scalar>(e.size());
+}
+
+template <Expression E>
+typename E::Scalar squared_norm(const E& e) {
+  const auto x = chainable(e);
+  const Unary<detail::Fn::square, std::remove_const_t<decltype(x)>> squares(x);
+  return fold_all(squares, detail::Fold::sum, "squaredNorm");
+}
+
+template <Expression E>
+typename E::Scalar norm_of(const E& e) {
+  return std::sqrt(squared_norm(e));
+}
+
+template <class A, class B>
+typename A::Scalar value_of(const Product<A, B>& p) {
+  using T = typename A::Scalar;
+  if (p.rows() != 1 || p.cols() != 1) detail::bad_vector("1 x 1 matrix", p.rows(), p.cols());
+  T result = 0;
+  const View<T> one(detail::Unchecked(), &result, 1, 1, 1);
+  detail::multiply(one, p, T(1), T(0));
+  return result;
+}
+
+/// A vector as a row.
+template <Expression V>
+auto as_row(const V& v) {
+  static_assert(V::kForm != Form::matrix, "dot() takes two vectors");
+  if constexpr (V::kForm == Form::row) {
+    return as_array<false>(in_memory(v));
+  } else {
+    return as_array<false>(transposed(in_memory(v)));
+  }
+}
+
+template <Expression U, Expression V>
+auto dot_product(const U& u, const V& v) {
+  return (as_row(u) * as_row(v).transpose()).value();
+}
+
+}  // namespace chainrule::blas
