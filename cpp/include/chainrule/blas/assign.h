@@ -75,21 +75,18 @@ void run(const View<T, K>& d, const E& e, Assign mode) {
 /// d = factor * p + beta * d.
 template <class T, Kind K, class A, class B>
 void multiply(const View<T, K>& d, const Product<A, B>& p, T factor, T beta) {
-  const auto& a = p.left();
-  const auto& b = p.right();
-  constexpr bool kTransA = decltype(a.view().view())::kKind.transposed;
-  constexpr bool kTransB = decltype(b.view().view())::kKind.transposed;
-  const View<const T, decltype(a.view().view())::kKind>& va = a.view();
-  const View<const T, decltype(b.view().view())::kKind>& vb = b.view();
+  const auto a = p.left().view();
+  const auto b = p.right().view();
+  constexpr bool kTransA = decltype(a)::kKind.transposed, kTransB = decltype(b)::kKind.transposed;
   GemmCall<T> call{.trans_a = kTransA,
                    .trans_b = kTransB,
-                   .m = va.rows(),
-                   .n = vb.cols(),
-                   .k = va.cols(),
-                   .a = va.data(),
-                   .lda = va.stride(),
-                   .b = vb.data(),
-                   .ldb = vb.stride(),
+                   .m = a.rows(),
+                   .n = b.cols(),
+                   .k = a.cols(),
+                   .a = a.data(),
+                   .lda = a.stride(),
+                   .b = b.data(),
+                   .ldb = b.stride(),
                    .c = d.data(),
                    .ldc = d.stride(),
                    .alpha = factor * p.alpha(),
@@ -170,13 +167,10 @@ bool is_multiple(const D&, const R&, T&) {
 }
 template <class D, InMemory R, class T>
 bool is_multiple(const D& d, const R& rest, T& factor) {
+  const auto elements = rest.view();
   factor = 1;
-  if constexpr (R::kElementwise && decltype(rest.view().view())::kKind.transposed !=
-                                       D::kKind.transposed) {
-    return false;
-  } else {
-    return d.data() == rest.view().data() && (d.stride() == rest.view().stride());
-  }
+  return decltype(elements)::kKind.transposed == D::kKind.transposed &&
+         d.data() == elements.data() && d.stride() == elements.stride();
 }
 template <class D, InMemory R, class T>
 bool is_multiple(const D& d, const Scaled<R>& rest, T& factor) {

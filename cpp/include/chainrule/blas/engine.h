@@ -154,6 +154,7 @@ void release(void* memory) noexcept;
 // Errors: InvalidArgument with the rule and both shapes.
 [[noreturn]] void bad_product(Index rows_a, Index cols_a, Index rows_b, Index cols_b);
 [[noreturn]] void bad_sum(Index rows_a, Index cols_a, Index rows_b, Index cols_b);
+[[noreturn]] void bad_rows(Index length, Index first_length);
 [[noreturn]] void bad_assignment(Index rows, Index cols, Index rows_e, Index cols_e);
 [[noreturn]] void bad_broadcast(const char* which, Index rows, Index cols, Index rows_v, Index cols_v);
 [[noreturn]] void bad_view(const void* data, Index rows, Index cols, Index stride);

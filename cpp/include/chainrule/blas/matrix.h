@@ -314,7 +314,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
     T* to = data_.get();
     for (const auto& row : rows) {
       if (static_cast<Index>(row.size()) != cols) {
-        detail::bad_sum(1, static_cast<Index>(row.size()), 1, cols);
+        detail::bad_rows(static_cast<Index>(row.size()), cols);
       }
       to = std::copy(row.begin(), row.end(), to);
     }
