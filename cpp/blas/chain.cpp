@@ -89,7 +89,8 @@ void Layout<T>::cut_blocks(Index untouched) {
     places[i] = contiguous ? Place::memory : number ? Place::repeated : Place::gathered;
     if (!contiguous) ++buffers;
   }
-  const std::size_t most = kStorageBytes / sizeof(T) / static_cast<std::size_t>(std::max(buffers, 1));
+  const std::size_t most =
+      kStorageBytes / sizeof(T) / static_cast<std::size_t>(std::max(buffers, 1));
   block = buffers == 0 && step_count == 0 ? untouched
                                           : std::min<Index>(kBlock, static_cast<Index>(most));
   if (whole_rows) {

@@ -15,9 +15,9 @@ namespace chainrule::blas::detail {
 /// or some whole rows.
 template <class T>
 struct Layout {
-  static constexpr Index kBlock = 1024;            // most elements of a block
-  static constexpr Index kUntouched = 16 * kBlock;  // of one that is read where it is
-  static constexpr Index kLongRow = kBlock / 4;    // a block stays within such a row
+  static constexpr Index kBlock = 1024;              // most elements of a block
+  static constexpr Index kUntouched = 16 * kBlock;   // of one that is read where it is
+  static constexpr Index kLongRow = kBlock / 4;      // a block stays within such a row
   static constexpr Index kParallelCost = 32 * 1024;  // cheap functions worth a thread: some 5 us
   static constexpr std::size_t kStorageBytes = 64 * 1024;
   static_assert((kMaxOperands + kMaxSlots) * 64 * sizeof(T) <= kStorageBytes);
@@ -89,7 +89,8 @@ class ChainRun {
       buffers_[i] = next;
       next += layout.buffer;
       if (layout.places[i] == Place::repeated) {
-        gather(layout.operands[i], 0, 0, layout.whole_rows ? layout.row : layout.block, buffers_[i]);
+        gather(
+            layout.operands[i], 0, 0, layout.whole_rows ? layout.row : layout.block, buffers_[i]);
       }
     }
   }
@@ -108,10 +109,7 @@ class ChainRun {
       return {first, 0, std::min(height, layout_.rows - first), layout_.row};
     }
     const Index column = in_row * layout_.block;
-    return {number / layout_.row_blocks,
-            column,
-            1,
-            std::min(layout_.block, layout_.row - column)};
+    return {number / layout_.row_blocks, column, 1, std::min(layout_.block, layout_.row - column)};
   }
 
   /// The elements of a block, without gaps: at `to`, unless that is null or the chain has no steps.

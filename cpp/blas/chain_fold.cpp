@@ -21,10 +21,10 @@ struct Folder {
   explicit Folder(Fold op)
       : op(op),
         kernels(isa::kernels<T>(isa::table())),
-        lines(isa::table().elementwise[op == Fold::sum   ? isa::add_code
-                                       : op == Fold::max ? isa::maximum_code
-                                                         : isa::minimum_code]
-                                      [static_cast<int>(dtype_of<T>)]),
+        lines(isa::table().elementwise[op == Fold::sum ? isa::add_code
+                                       : op == Fold::max
+                                           ? isa::maximum_code
+                                           : isa::minimum_code][static_cast<int>(dtype_of<T>)]),
         negative(isa::table().elementwise[isa::negative_code][static_cast<int>(dtype_of<T>)]) {}
 
   /// n >= 1 elements.
@@ -94,25 +94,28 @@ T finished(double x, const Finish<T>& finish) {
 
 /// Each row to one element.
 template <class T>
-void fold_rows(const Layout<T>& layout, const Folder<T>& folder, const Finish<T>& finish, T* out, Index step) {
+void fold_rows(
+    const Layout<T>& layout, const Folder<T>& folder, const Finish<T>& finish, T* out, Index step) {
   const Index grain = (layout.grain() + layout.row_blocks - 1) / layout.row_blocks;
   const Index tasks = layout.blocks / layout.row_blocks;  // rows or groups of rows
-  parallel_for(Exec{.threads = layout.threads_for_work()}, tasks, grain, [&](Index begin, Index end) {
-    ChainRun<T> run(layout);
-    for (Index task = begin; task < end; ++task) {
-      if (!layout.whole_rows) {
-        const double x = fold_blocks(folder, run, task * layout.row_blocks, (task + 1) * layout.row_blocks);
-        out[task * step] = finished(x, finish);
-        continue;
-      }
-      const auto block = run.block(task);
-      const T* x = run.compute(block, nullptr);
-      for (Index i = 0; i < block.rows; ++i, x += block.cols) {
-        const double result = static_cast<double>(folder.line(block.cols, x));
-        out[(block.row + i) * step] = finished(result, finish);
-      }
-    }
-  });
+  parallel_for(
+      Exec{.threads = layout.threads_for_work()}, tasks, grain, [&](Index begin, Index end) {
+        ChainRun<T> run(layout);
+        for (Index task = begin; task < end; ++task) {
+          if (!layout.whole_rows) {
+            const double x =
+                fold_blocks(folder, run, task * layout.row_blocks, (task + 1) * layout.row_blocks);
+            out[task * step] = finished(x, finish);
+            continue;
+          }
+          const auto block = run.block(task);
+          const T* x = run.compute(block, nullptr);
+          for (Index i = 0; i < block.rows; ++i, x += block.cols) {
+            const double result = static_cast<double>(folder.line(block.cols, x));
+            out[(block.row + i) * step] = finished(result, finish);
+          }
+        }
+      });
 }
 
 /// The rows of a block folded to the first one of `buffer`, by halves.
@@ -211,8 +214,8 @@ double fold_all(const Layout<T>& layout, const Folder<T>& folder) {
   parallel_for(exec, pieces, grain, [&](Index begin, Index end) {
     ChainRun<T> run(layout);
     for (Index i = begin; i < end; ++i) {
-      partial[i] = fold_blocks(
-          folder, run, i * layout.blocks / pieces, (i + 1) * layout.blocks / pieces);
+      partial[i] =
+          fold_blocks(folder, run, i * layout.blocks / pieces, (i + 1) * layout.blocks / pieces);
     }
   });
   for (Index width = 1; width < pieces; width *= 2) {

@@ -3,11 +3,15 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "blas/gemm.h"
 #include "blas/threads.h"
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
+#include "isa/table.h"
+#include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule::blas {
@@ -43,6 +47,51 @@ class Scratch {
   std::size_t bytes_ = 0;
 };
 
+/// The engine's preparations take longer than a tiny product: one call of the tile does it, and
+/// computes the same. False: the product is not tiny.
+template <class T>
+bool run_tiny(const detail::GemmCall<T>& call) {
+  constexpr Index kTiny = 32;
+  if (call.m > kTiny || call.n > kTiny || call.k > kTiny) return false;
+  if (call.m == 0 || call.n == 0) return true;
+  if (call.n == 1 && call.m > 1 && call.ldc == 1 && call.trans_a &&
+      (call.ldb == 1 || call.trans_b)) {  // y = A^T x as y^T = x^T A
+    detail::GemmCall<T> row = call;
+    row.trans_a = row.trans_b = false;
+    row.m = 1;
+    row.n = call.m;
+    std::swap(row.a, row.b);
+    row.lda = row.ldc = kTiny;
+    row.ldb = call.lda;
+    return run_tiny(row);
+  }
+  const FlushDenormals flush;
+  const isa::FloatKernels<T>& kernels = isa::kernels<T>(isa::table());
+  isa::GemmTile<T> tile{.m = call.m,
+                        .n = call.n,
+                        .k = call.alpha == 0 ? 0 : call.k,
+                        .reduce = 1,
+                        .a_offsets = nullptr,
+                        .b_offsets = nullptr,
+                        .a = call.a,
+                        .a_row = call.trans_a ? 1 : call.lda,
+                        .a_col = call.trans_a ? call.lda : 1,
+                        .b = call.b,
+                        .ldb = call.ldb,
+                        .c = call.c,
+                        .ldc = call.ldc,
+                        .alpha = call.alpha,
+                        .beta = call.beta};
+  alignas(64) T transposed[kTiny * kTiny];
+  if (call.trans_b && tile.k != 0) {
+    kernels.transpose(call.n, call.k, call.b, call.ldb, transposed, call.n);
+    tile.b = transposed;
+    tile.ldb = call.n;
+  }
+  kernels.gemm_tile(tile);
+  return true;
+}
+
 }  // namespace
 
 Threads::Threads(int threads) : before_(chosen_threads) {
@@ -62,6 +111,7 @@ int threads() { return chosen_threads != 0 ? chosen_threads : default_threads();
 
 template <class T>
 void gemm(const GemmCall<T>& call) {
+  if (run_tiny(call)) return;
   const Gemm<T> g{.trans_a = call.trans_a,
                   .trans_b = call.trans_b,
                   .m = call.m,
@@ -76,13 +126,28 @@ void gemm(const GemmCall<T>& call) {
                   .alpha = call.alpha,
                   .beta = call.beta};
   thread_local Scratch scratch;
-  const bool large = static_cast<double>(g.m) * static_cast<double>(g.n) *
-                         static_cast<double>(g.k) >=
-                     kOneThread;
+  const bool large =
+      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
   blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
 }
 template void gemm(const GemmCall<float>&);
 template void gemm(const GemmCall<double>&);
+
+int vector_bytes() {
+  const std::string_view name = isa::table().name;
+  return name == "avx512" ? 64 : name == "avx2" ? 32 : 16;
+}
+
+void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
+  constexpr Index kParallelWork = 32 * 1024;  // additions worth a thread: some 5 us
+  constexpr Index kLine = 64;                 // elements: threads do not write to the same line
+  Index grain = std::max<Index>(1, kParallelWork * n / std::max<Index>(work, 1));
+  if (grain > kLine) grain = grain / kLine * kLine;
+  parallel_for(Exec{.threads = work < 2 * kParallelWork ? 1 : threads()},
+               n,
+               grain,
+               [&](Index begin, Index end) { call(object, begin, end); });
+}
 
 bool overlap_in_range(const Region& a, const Region& b) {
   if (a.lines <= 0 || a.length <= 0 || b.lines <= 0 || b.length <= 0) return false;
@@ -92,8 +157,8 @@ bool overlap_in_range(const Region& a, const Region& b) {
   const auto stride = static_cast<std::uintptr_t>(a.stride * a.size);
   const auto from_a = reinterpret_cast<std::uintptr_t>(a.data);
   const auto from_b = reinterpret_cast<std::uintptr_t>(b.data);
-  const std::uintptr_t apart =
-      from_b >= from_a ? (from_b - from_a) % stride : (stride - (from_a - from_b) % stride) % stride;
+  const std::uintptr_t apart = from_b >= from_a ? (from_b - from_a) % stride
+                                                : (stride - (from_a - from_b) % stride) % stride;
   return apart < static_cast<std::uintptr_t>(a.length * a.size) ||
          apart + static_cast<std::uintptr_t>(b.length * b.size) > stride;
 }
@@ -101,9 +166,8 @@ bool overlap_in_range(const Region& a, const Region& b) {
 void* allocate(Index rows, Index cols, Index size) {
   Index bytes = 0;
   if (!__builtin_mul_overflow(rows, cols, &bytes) && !__builtin_mul_overflow(bytes, size, &bytes)) {
-    if (void* memory = ::operator new(static_cast<std::size_t>(bytes),
-                                      std::align_val_t(64),
-                                      std::nothrow)) {
+    if (void* memory =
+            ::operator new(static_cast<std::size_t>(bytes), std::align_val_t(64), std::nothrow)) {
       return memory;
     }
   }
@@ -144,12 +208,13 @@ void bad_broadcast(const char* which, Index rows, Index cols, Index rows_v, Inde
 }
 
 void bad_view(const void* data, Index rows, Index cols, Index stride) {
-  invalid("blas",
-          "a view needs lengths that are not negative, a stride not below the length of a line, and "
-          "memory for its elements",
-          {{"data", data == nullptr ? "null" : "given"},
-           {"shape", shape_text(rows, cols)},
-           {"stride", std::to_string(stride)}});
+  invalid(
+      "blas",
+      "a view needs lengths that are not negative, a stride not below the length of a line, and "
+      "memory for its elements",
+      {{"data", data == nullptr ? "null" : "given"},
+       {"shape", shape_text(rows, cols)},
+       {"stride", std::to_string(stride)}});
 }
 
 void bad_block(Index rows, Index cols, Index i, Index j, Index block_rows, Index block_cols) {

@@ -4,18 +4,11 @@
 
 #include <cmath>
 
+#include "chainrule/blas/fused.h"
 #include "chainrule/blas/operators.h"
 
 namespace chainrule::blas {
 namespace detail {
-
-/// The steps of an element-wise expression type, made when the program is compiled.
-template <class E>
-constexpr StepList step_list = [] {
-  StepList list;
-  E::emit(list, 0);
-  return list;
-}();
 
 /// An expression with its pointers. It refers to the expression.
 template <class E>
@@ -56,8 +49,12 @@ class Bound {
 /// d = e.
 template <class T, Kind K, class E>
 void run(const View<T, K>& d, const E& e) {
+  const Index row_step = K.transposed ? 1 : d.stride(), col_step = K.transposed ? d.stride() : 1;
+  if constexpr (is_cheap(step_list<E>)) {
+    if (fused_assign(e, d.rows(), d.cols(), d.data(), row_step, col_step)) return;
+  }
   const Bound<E> bound(e, d.rows(), d.cols());
-  run(bound.chain(), d.data(), K.transposed ? 1 : d.stride(), K.transposed ? d.stride() : 1);
+  run(bound.chain(), d.data(), row_step, col_step);
 }
 
 template <class T, Kind K, class E>
@@ -101,11 +98,33 @@ void multiply(const View<T, K>& d, const Product<A, B>& p, T factor, T beta) {
   gemm(call);
 }
 
-// --- sums with products ----------------------------------------------------------------------------
+/// Each row or column of an expression to an element of `out`.
+template <class E, bool kByRows, Fold kFold>
+void fold_lines(const Folded<E, kByRows, kFold>& folded, typename E::Scalar* out, Index step) {
+  const E& e = folded.inner();
+  if constexpr (is_cheap(step_list<E>)) {
+    if (e.size() != 0 && fused_fold_lines<kFold>(e, kByRows, out, step)) {
+      const auto finish = folded.finish();
+      if (finish.scale == 1 && !finish.root) return;
+      for (Index i = 0; i < folded.size(); ++i) {
+        out[i * step] *= finish.scale;
+        if (finish.root) out[i * step] = std::sqrt(out[i * step]);
+      }
+      return;
+    }
+  }
+  fold_lines(Bound<E>(e).chain(), kFold, kByRows, folded.finish(), out, step);
+}
+
+// --- sums with products
+// ----------------------------------------------------------------------------
 
 /// The part of a sum that is left when all products are taken out may be nothing.
 struct Nothing {};
 
+template <Fn F, class L, class R>
+  requires(!Binary<F, L, R>::kElementwise)
+auto rest_of(const Binary<F, L, R>& e);
 template <class E>
 auto rest_of(const E& e) {
   return e;
@@ -143,6 +162,9 @@ auto rest_of(const Binary<F, L, R>& e) {
 }
 
 /// Calls f(product, factor) for each product of a sum.
+template <Fn G, class L, class R, class T, class F>
+  requires(!Binary<G, L, R>::kElementwise)
+void each_product(const Binary<G, L, R>& e, T factor, const F& f);
 template <class E, class T, class F>
 void each_product(const E&, T, const F&) {}
 template <class A, class B, class T, class F>
@@ -198,7 +220,8 @@ void accumulate(const View<T, K>& d, const E& e, Assign mode) {
 
 }  // namespace detail
 
-// --- assignments -----------------------------------------------------------------------------------
+// --- assignments
+// -----------------------------------------------------------------------------------
 
 template <class T, Kind K, Expression E>
 void check_shape(const View<T, K>& d, const E& e) {
@@ -209,13 +232,11 @@ void check_shape(const View<T, K>& d, const E& e) {
   }
 }
 
-template <class T, Kind K, class E, bool kByRows>
-void assign_folded(const View<T, K>& d, const Folded<E, kByRows>& e, Assign mode) {
+template <class T, Kind K, class E, bool kByRows, detail::Fold kFold>
+void assign_folded(const View<T, K>& d, const Folded<E, kByRows, kFold>& e, Assign mode) {
   constexpr bool kStrided = kByRows == !K.transposed;  // the lines of d are as long as one element
   if (mode == Assign::set) {
-    const detail::Bound<E> bound(e.inner());
-    detail::fold_lines(
-        bound.chain(), e.op(), kByRows, e.finish(), d.data(), kStrided ? d.stride() : 1);
+    detail::fold_lines(e, d.data(), kStrided ? d.stride() : 1);
   } else {
     detail::run(d, evaluated(e), mode);
   }
@@ -260,13 +281,23 @@ void fill_with(const View<T, K>& d, T value) {
   detail::run(d, Constant<T>{value});
 }
 
-// --- one number ------------------------------------------------------------------------------------
+// --- one number
+// ------------------------------------------------------------------------------------
 
-template <Expression E>
-typename E::Scalar fold_all(const E& e, detail::Fold op, const char* which) {
-  if (op != detail::Fold::sum && e.size() == 0) detail::bad_fold(which, e.rows(), e.cols());
+template <detail::Fold kFold, Expression E>
+typename E::Scalar fold_all(const E& e, const char* which) {
+  using T = typename E::Scalar;
+  if (e.size() == 0) {
+    if (kFold != detail::Fold::sum) detail::bad_fold(which, e.rows(), e.cols());
+    return 0;
+  }
   const auto x = chainable(e);
-  return detail::fold(detail::Bound<std::remove_const_t<decltype(x)>>(x).chain(), op);
+  using X = std::remove_const_t<decltype(x)>;
+  if constexpr (detail::is_cheap(detail::step_list<X>)) {
+    T result;
+    if (detail::fused_fold<kFold>(x, result)) return result;
+  }
+  return detail::fold(detail::Bound<X>(x).chain(), kFold);
 }
 
 template <Expression E>
@@ -279,7 +310,7 @@ template <Expression E>
 typename E::Scalar squared_norm(const E& e) {
   const auto x = chainable(e);
   const Unary<detail::Fn::square, std::remove_const_t<decltype(x)>> squares(x);
-  return fold_all(squares, detail::Fold::sum, "squaredNorm");
+  return fold_all<detail::Fold::sum>(squares, "squaredNorm");
 }
 
 template <Expression E>
@@ -297,20 +328,21 @@ typename A::Scalar value_of(const Product<A, B>& p) {
   return result;
 }
 
-/// A vector as a row.
+/// A vector as a column, in an expression of arrays.
 template <Expression V>
-auto as_row(const V& v) {
+auto as_column(const V& v) {
   static_assert(V::kForm != Form::matrix, "dot() takes two vectors");
+  const auto x = as_array<true>(chainable(v));
   if constexpr (V::kForm == Form::row) {
-    return as_array<false>(in_memory(v));
+    return transposed(x);
   } else {
-    return as_array<false>(transposed(in_memory(v)));
+    return x;
   }
 }
 
 template <Expression U, Expression V>
 auto dot_product(const U& u, const V& v) {
-  return (as_row(u) * as_row(v).transpose()).value();
+  return (as_column(u) * as_column(v)).sum();
 }
 
 }  // namespace chainrule::blas

@@ -90,6 +90,16 @@ struct Chain {
 template <class T>
 void run(const Chain<T>& chain, T* out, Index row_step, Index col_step);
 
+/// Bytes of a vector of the instruction set in use: 64, 32 or 16.
+int vector_bytes();
+
+/// Calls `call(object, begin, end)` on ranges that cover [0, n), in several threads if `work`
+/// additions are worth it.
+void for_ranges(Index n,
+                Index work,
+                const void* object,
+                void (*call)(const void*, Index begin, Index end));
+
 enum class Fold : std::uint8_t { sum, max, min };
 
 /// How sums become means and norms.
@@ -137,10 +147,10 @@ struct Target {
   /// at the same place.
   template <bool kSameIsFine>
   [[nodiscard]] bool conflicts(const Target& operand) const {
-    if (!overlap(region, operand.region)) return false;
     const Region &a = region, &b = operand.region;
-    return !(kSameIsFine && a.data == b.data && a.lines == b.lines && a.length == b.length &&
-             (a.stride == b.stride || a.lines == 1) && transposed == operand.transposed);
+    const bool same = a.data == b.data && a.lines == b.lines && a.length == b.length &&
+                      (a.stride == b.stride || a.lines == 1) && transposed == operand.transposed;
+    return !(kSameIsFine && same) && overlap(a, b);
   }
 };
 
@@ -156,9 +166,11 @@ void release(void* memory) noexcept;
 [[noreturn]] void bad_sum(Index rows_a, Index cols_a, Index rows_b, Index cols_b);
 [[noreturn]] void bad_rows(Index length, Index first_length);
 [[noreturn]] void bad_assignment(Index rows, Index cols, Index rows_e, Index cols_e);
-[[noreturn]] void bad_broadcast(const char* which, Index rows, Index cols, Index rows_v, Index cols_v);
+[[noreturn]] void bad_broadcast(
+    const char* which, Index rows, Index cols, Index rows_v, Index cols_v);
 [[noreturn]] void bad_view(const void* data, Index rows, Index cols, Index stride);
-[[noreturn]] void bad_block(Index rows, Index cols, Index i, Index j, Index block_rows, Index block_cols);
+[[noreturn]] void bad_block(
+    Index rows, Index cols, Index i, Index j, Index block_rows, Index block_cols);
 [[noreturn]] void bad_vector(const char* which, Index rows, Index cols);
 [[noreturn]] void bad_noalias(Index rows, Index cols);
 [[noreturn]] void bad_fold(const char* which, Index rows, Index cols);

@@ -1,5 +1,5 @@
-// The nodes of matrix expressions. Operators build them and compute nothing; their types say what an
-// expression is, and assign.h turns them into calls. Programs include chainrule/blas.h.
+// The nodes of matrix expressions. Operators build them and compute nothing; their types say what
+// an expression is, and assign.h turns them into calls. Programs include chainrule/blas.h.
 #pragma once
 
 #include <concepts>
@@ -24,9 +24,7 @@ struct Kind {
 constexpr Form transposed_form(Form form) {
   return form == Form::matrix ? form : form == Form::row ? Form::column : Form::row;
 }
-constexpr Kind transposed_kind(Kind k) {
-  return {transposed_form(k.form), !k.transposed, k.array};
-}
+constexpr Kind transposed_kind(Kind k) { return {transposed_form(k.form), !k.transposed, k.array}; }
 constexpr Kind with_form(Kind k, Form form) { return {form, k.transposed, k.array}; }
 constexpr Kind with_array(Kind k, bool array) { return {k.form, k.transposed, array}; }
 
@@ -52,9 +50,14 @@ namespace detail {
 /// Collects the steps of an expression type when a program is compiled.
 struct StepList {
   Step steps[2 * kMaxOperands];
+  bool is_number[kMaxOperands] = {};
   int step_count = 0, operand_count = 0, slot_count = 0;
 
   constexpr int operand() { return operand_count++; }
+  constexpr int number() {
+    is_number[operand_count] = true;
+    return operand();
+  }
   constexpr int apply(Fn fn, int a, int b, int slot) {
     steps[step_count++] = {fn,
                            static_cast<std::int16_t>(a),
@@ -86,12 +89,12 @@ class ExpressionBase : public ExpressionTag {
   /// A matrix or vector of its own with the elements.
   [[nodiscard]] auto eval() const { return evaluate(self()); }
 
-  [[nodiscard]] auto sum() const { return fold_all(self(), detail::Fold::sum, "sum"); }
+  [[nodiscard]] auto sum() const { return fold_all<detail::Fold::sum>(self(), "sum"); }
   /// The mean, the largest and the smallest element; NaN if an element is. Throw InvalidArgument
   /// when there is none.
   [[nodiscard]] auto mean() const { return mean_of(self()); }
-  [[nodiscard]] auto maxCoeff() const { return fold_all(self(), detail::Fold::max, "maxCoeff"); }
-  [[nodiscard]] auto minCoeff() const { return fold_all(self(), detail::Fold::min, "minCoeff"); }
+  [[nodiscard]] auto maxCoeff() const { return fold_all<detail::Fold::max>(self(), "maxCoeff"); }
+  [[nodiscard]] auto minCoeff() const { return fold_all<detail::Fold::min>(self(), "minCoeff"); }
   /// The sum of the squares of all elements, and its square root.
   [[nodiscard]] auto squaredNorm() const { return squared_norm(self()); }
   [[nodiscard]] auto norm() const { return norm_of(self()); }
@@ -102,10 +105,8 @@ class ExpressionBase : public ExpressionTag {
   }
 
   // The functions of arrays: exp(), log(), tanh(), sqrt(), square(), abs(), relu()...
-#define CHAINRULE_kSame(name)                  \
-  [[nodiscard]] auto name() const {            \
-    return unary<detail::Fn::name>(self());    \
-  }
+#define CHAINRULE_kSame(name) \
+  [[nodiscard]] auto name() const { return unary<detail::Fn::name>(self()); }
 #define CHAINRULE_kBool(name)
 #define UNARY(name, dtypes, result, ...) CHAINRULE_##result(name)
 #define BINARY(...)
@@ -134,11 +135,12 @@ class ExpressionBase : public ExpressionTag {
   [[nodiscard]] const E& self() const { return static_cast<const E&>(*this); }
 };
 
-// --- nodes -----------------------------------------------------------------------------------------
+// --- nodes
+// -----------------------------------------------------------------------------------------
 //
 // kElementwise: steps on operands in memory, no product inside. emit() lists the steps, bind() the
-// operands in the same order. conflicts() says whether writing to a destination would change what is
-// still to be read; an element-wise expression may write where it reads (kSameIsFine).
+// operands in the same order. conflicts() says whether writing to a destination would change what
+// is still to be read; an element-wise expression may write where it reads (kSameIsFine).
 
 /// A number in place of a matrix of any size.
 template <class T>
@@ -148,7 +150,7 @@ struct Constant {
   static constexpr bool kElementwise = true;
   T value;
 
-  static constexpr int emit(detail::StepList& list, int) { return list.operand(); }
+  static constexpr int emit(detail::StepList& list, int) { return list.number(); }
   void bind(detail::Operand<T>*& next) const { *next++ = {&value, 0, 0}; }
   template <bool>
   [[nodiscard]] bool conflicts(const detail::Target&) const {
@@ -331,7 +333,7 @@ class Scaled : public ExpressionBase<Scaled<E>> {
 
   static constexpr int emit(detail::StepList& list, int slot) {
     const int a = E::emit(list, slot);
-    return list.apply(detail::Fn::multiply, a, list.operand(), slot);
+    return list.apply(detail::Fn::multiply, a, list.number(), slot);
   }
   void bind(detail::Operand<Scalar>*& next) const {
     e_.bind(next);
@@ -382,19 +384,17 @@ class Product : public ExpressionBase<Product<A, B>> {
 };
 
 /// Each row (kByRows) or column of an element-wise expression folded to one number.
-template <class E, bool kByRows>
-class Folded : public ExpressionBase<Folded<E, kByRows>> {
+template <class E, bool kByRows, detail::Fold kFold>
+class Folded : public ExpressionBase<Folded<E, kByRows, kFold>> {
  public:
   using Scalar = typename E::Scalar;
   static constexpr Form kForm = kByRows ? Form::column : Form::row;
   static constexpr bool kArray = E::kArray, kElementwise = false;
 
-  Folded(const E& e, detail::Fold op, detail::Finish<Scalar> finish)
-      : e_(e), op_(op), finish_(finish) {}
+  Folded(const E& e, detail::Finish<Scalar> finish) : e_(e), finish_(finish) {}
   [[nodiscard]] Index rows() const { return kByRows ? e_.rows() : 1; }
   [[nodiscard]] Index cols() const { return kByRows ? 1 : e_.cols(); }
   [[nodiscard]] const E& inner() const { return e_; }
-  [[nodiscard]] detail::Fold op() const { return op_; }
   [[nodiscard]] detail::Finish<Scalar> finish() const { return finish_; }
   template <bool>
   [[nodiscard]] bool conflicts(const detail::Target& d) const {
@@ -403,7 +403,6 @@ class Folded : public ExpressionBase<Folded<E, kByRows>> {
 
  private:
   E e_;
-  detail::Fold op_;
   detail::Finish<Scalar> finish_;
 };
 

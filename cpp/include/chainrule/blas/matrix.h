@@ -39,8 +39,8 @@ class NoAlias {
   D& d_;
 };
 
-/// What views and owning matrices share. D derives from it and has data(), rows(), cols(), stride().
-/// Like an owner, a view that is const gives no write access.
+/// What views and owning matrices share. D derives from it and has data(), rows(), cols(),
+/// stride(). Like an owner, a view that is const gives no write access.
 template <class D, class T, Kind K>
 class DenseBase : public ExpressionBase<D> {
   using Const = const std::remove_const_t<T>;
@@ -63,12 +63,24 @@ class DenseBase : public ExpressionBase<D> {
   /// Elements; positions are not checked.
   [[nodiscard]] T& operator()(Index i, Index j) { return self().data()[offset(i, j)]; }
   [[nodiscard]] Const& operator()(Index i, Index j) const { return self().data()[offset(i, j)]; }
-  [[nodiscard]] T& operator()(Index i) requires kVector { return self().data()[offset(i)]; }
-  [[nodiscard]] Const& operator()(Index i) const requires kVector {
+  [[nodiscard]] T& operator()(Index i)
+    requires kVector
+  {
     return self().data()[offset(i)];
   }
-  [[nodiscard]] T& operator[](Index i) requires kVector { return self().data()[offset(i)]; }
-  [[nodiscard]] Const& operator[](Index i) const requires kVector {
+  [[nodiscard]] Const& operator()(Index i) const
+    requires kVector
+  {
+    return self().data()[offset(i)];
+  }
+  [[nodiscard]] T& operator[](Index i)
+    requires kVector
+  {
+    return self().data()[offset(i)];
+  }
+  [[nodiscard]] Const& operator[](Index i) const
+    requires kVector
+  {
     return self().data()[offset(i)];
   }
 
@@ -100,16 +112,36 @@ class DenseBase : public ExpressionBase<D> {
     return block(0, self().cols() - n, self().rows(), n);
   }
   /// n elements of a vector: from `first` on, the first, the last.
-  [[nodiscard]] auto segment(Index first, Index n) requires kVector {
+  [[nodiscard]] auto segment(Index first, Index n)
+    requires kVector
+  {
     return vector_part(view(), first, n);
   }
-  [[nodiscard]] auto segment(Index first, Index n) const requires kVector {
+  [[nodiscard]] auto segment(Index first, Index n) const
+    requires kVector
+  {
     return vector_part(view(), first, n);
   }
-  [[nodiscard]] auto head(Index n) requires kVector { return segment(0, n); }
-  [[nodiscard]] auto head(Index n) const requires kVector { return segment(0, n); }
-  [[nodiscard]] auto tail(Index n) requires kVector { return segment(this->size() - n, n); }
-  [[nodiscard]] auto tail(Index n) const requires kVector { return segment(this->size() - n, n); }
+  [[nodiscard]] auto head(Index n)
+    requires kVector
+  {
+    return segment(0, n);
+  }
+  [[nodiscard]] auto head(Index n) const
+    requires kVector
+  {
+    return segment(0, n);
+  }
+  [[nodiscard]] auto tail(Index n)
+    requires kVector
+  {
+    return segment(this->size() - n, n);
+  }
+  [[nodiscard]] auto tail(Index n) const
+    requires kVector
+  {
+    return segment(this->size() - n, n);
+  }
 
   // Other views of the same elements; those of an object that is not const can be assigned to.
 
@@ -221,7 +253,8 @@ class View : public DenseBase<View<T, K>, T, K> {
  public:
   /// rows x cols elements, rows (columns if K.transposed) `stride` elements apart. Throws
   /// InvalidArgument for negative lengths, a stride shorter than a row, and null for elements.
-  View(T* data, Index rows, Index cols, Index stride) requires(!kVector)
+  View(T* data, Index rows, Index cols, Index stride)
+    requires(!kVector)
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {
     const Index length = K.transposed ? rows : cols;
     if (rows < 0 || cols < 0 || stride < length || (data == nullptr && rows * cols != 0)) {
@@ -229,10 +262,12 @@ class View : public DenseBase<View<T, K>, T, K> {
     }
   }
   /// Rows without gaps.
-  View(T* data, Index rows, Index cols) requires(!kVector)
+  View(T* data, Index rows, Index cols)
+    requires(!kVector)
       : View(data, rows, cols, K.transposed ? rows : cols) {}
   /// A vector of `size` elements.
-  View(T* data, Index size) requires kVector
+  View(T* data, Index size)
+    requires kVector
       : View(detail::Unchecked(),
              data,
              K.form == Form::column ? size : 1,
@@ -241,7 +276,8 @@ class View : public DenseBase<View<T, K>, T, K> {
     if (size < 0 || (data == nullptr && size != 0)) detail::bad_view(data, rows_, cols_, stride_);
   }
   /// A vector whose elements are `step` apart.
-  View(T* data, Index size, Index step) requires(kVector && (K.form == Form::row) == K.transposed)
+  View(T* data, Index size, Index step)
+    requires(kVector && (K.form == Form::row) == K.transposed)
       : View(data, size) {
     stride_ = step;
     if (step < 1) detail::bad_view(data, rows_, cols_, stride_);
@@ -254,12 +290,15 @@ class View : public DenseBase<View<T, K>, T, K> {
              (!kVector || std::remove_cvref_t<O>::kForm == K.form) &&
              std::convertible_to<decltype(std::declval<O&>().view().data()), T*>)
   View(O&& other)  // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
-      : View(detail::Unchecked(),
-             other.view().data(),
-             other.rows(),
-             other.cols(),
-             other.stride()) {}
-  View(const View&) = default;
+      : View(detail::Unchecked(), other.view().data(), other.rows(), other.cols(), other.stride()) {
+  }
+  /// Refers to the same elements. (Written out: compilers keep the members in registers then.)
+  View(const View& other)
+      : DenseBase<View, T, K>(),
+        data_(other.data_),
+        rows_(other.rows_),
+        cols_(other.cols_),
+        stride_(other.stride_) {}
   ~View() = default;
   View(detail::Unchecked, T* data, Index rows, Index cols, Index stride)
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
@@ -304,11 +343,21 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
  public:
   Dense() = default;
   /// Zeros. Throws InvalidArgument for negative lengths.
-  Dense(Index rows, Index cols) requires(!kVector) { resize(rows, cols); }
-  explicit Dense(Index size) requires kVector { resize(size); }
+  Dense(Index rows, Index cols)
+    requires(!kVector)
+  {
+    resize(rows, cols);
+  }
+  explicit Dense(Index size)
+    requires kVector
+  {
+    resize(size);
+  }
   /// The rows: Matrix<float>{{1, 2, 3}, {4, 5, 6}}. Throws InvalidArgument when they differ in
   /// length.
-  Dense(std::initializer_list<std::initializer_list<T>> rows) requires(!kVector) {
+  Dense(std::initializer_list<std::initializer_list<T>> rows)
+    requires(!kVector)
+  {
     const Index cols = rows.size() == 0 ? 0 : static_cast<Index>(rows.begin()->size());
     reshape(static_cast<Index>(rows.size()), cols);
     T* to = data_.get();
@@ -320,7 +369,9 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
     }
   }
   /// The elements: Vector<float>{1, 2, 3}.
-  Dense(std::initializer_list<T> elements) requires kVector {
+  Dense(std::initializer_list<T> elements)
+    requires kVector
+  {
     const auto size = static_cast<Index>(elements.size());
     reshape(kRows == 1 ? 1 : size, kCols == 1 ? 1 : size);
     std::copy(elements.begin(), elements.end(), data_.get());
@@ -360,12 +411,16 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
 
   /// Another shape; all elements become zero, unless the shape is the same. Throws InvalidArgument
   /// for negative lengths.
-  void resize(Index rows, Index cols) requires(!kVector) {
+  void resize(Index rows, Index cols)
+    requires(!kVector)
+  {
     if (rows == rows_ && cols == cols_) return;
     reshape(rows, cols);
     std::fill_n(data(), rows * cols, T(0));
   }
-  void resize(Index size) requires kVector {
+  void resize(Index size)
+    requires kVector
+  {
     if (size == this->size()) return;
     reshape(kRows == 1 ? 1 : size, kCols == 1 ? 1 : size);
     std::fill_n(data(), size, T(0));

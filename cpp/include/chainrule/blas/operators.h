@@ -7,7 +7,8 @@
 
 namespace chainrule::blas {
 
-// --- operands --------------------------------------------------------------------------------------
+// --- operands
+// --------------------------------------------------------------------------------------
 
 template <Expression E>
 auto evaluate(const E& e) {
@@ -25,8 +26,8 @@ auto evaluated(const E& e) {
 
 template <class E>
 struct IsFolded : std::false_type {};
-template <class E, bool kByRows>
-struct IsFolded<Folded<E, kByRows>> : std::true_type {};
+template <class E, bool kByRows, detail::Fold kFold>
+struct IsFolded<Folded<E, kByRows, kFold>> : std::true_type {};
 
 /// `e` as a node may hold it: elements in memory as a view.
 template <Expression E>
@@ -85,12 +86,12 @@ auto vector_part(const View<T, K>& v, Index first, Index n) {
   }
 }
 
-// --- the other way round, and as arrays ------------------------------------------------------------
+// --- the other way round, and as arrays
+// ------------------------------------------------------------
 
 template <class T, Kind K>
 auto transposed(const View<T, K>& v) {
-  return View<T, transposed_kind(K)>(
-      detail::Unchecked(), v.data(), v.cols(), v.rows(), v.stride());
+  return View<T, transposed_kind(K)>(detail::Unchecked(), v.data(), v.cols(), v.rows(), v.stride());
 }
 template <class T, Kind K>
 auto transposed(const Evaluated<T, K>& e) {
@@ -147,7 +148,8 @@ auto as_array(const E& e) {
   }
 }
 
-// --- element by element ----------------------------------------------------------------------------
+// --- element by element
+// ----------------------------------------------------------------------------
 
 template <detail::Fn F, class L, class R>
 auto binary(const L& l, const R& r) {
@@ -211,7 +213,8 @@ auto operator/(L l, const R& r) {
   return elementwise<detail::Fn::divide>(l, r);
 }
 
-// --- factors and products --------------------------------------------------------------------------
+// --- factors and products
+// --------------------------------------------------------------------------
 
 template <class E, class S>
 auto scaled(const E& e, S factor) {
@@ -276,7 +279,8 @@ auto operator*(const L& l, const R& r) {
   }
 }
 
-// --- row by row, column by column ------------------------------------------------------------------
+// --- row by row, column by column
+// ------------------------------------------------------------------
 
 /// What rowwise() (kByRows) and colwise() return.
 template <class E, bool kByRows>
@@ -287,22 +291,22 @@ class Lines {
   explicit Lines(const E& e) : e_(e) {}
 
   // One number for each row (a column vector) or column (a row vector).
-  [[nodiscard]] auto sum() const { return folded(operand_of(e_), detail::Fold::sum, {}); }
+  [[nodiscard]] auto sum() const { return folded<detail::Fold::sum>(operand_of(e_), {}); }
   /// These three throw InvalidArgument when there is nothing to choose from.
   [[nodiscard]] auto mean() const {
     require_elements("mean");
-    return folded(operand_of(e_), detail::Fold::sum, {Scalar(1) / static_cast<Scalar>(length())});
+    return folded<detail::Fold::sum>(operand_of(e_), {Scalar(1) / static_cast<Scalar>(length())});
   }
   [[nodiscard]] auto maxCoeff() const {
     require_elements("maxCoeff");
-    return folded(operand_of(e_), detail::Fold::max, {});
+    return folded<detail::Fold::max>(operand_of(e_), {});
   }
   [[nodiscard]] auto minCoeff() const {
     require_elements("minCoeff");
-    return folded(operand_of(e_), detail::Fold::min, {});
+    return folded<detail::Fold::min>(operand_of(e_), {});
   }
-  [[nodiscard]] auto squaredNorm() const { return folded(squares(), detail::Fold::sum, {}); }
-  [[nodiscard]] auto norm() const { return folded(squares(), detail::Fold::sum, {1, true}); }
+  [[nodiscard]] auto squaredNorm() const { return folded<detail::Fold::sum>(squares(), {}); }
+  [[nodiscard]] auto norm() const { return folded<detail::Fold::sum>(squares(), {1, true}); }
 
   // Arithmetic of each row with a row vector, of each column with a column vector.
   template <Expression V>
@@ -343,9 +347,9 @@ class Lines {
   }
 
  private:
-  template <class F>
-  static auto folded(const F& e, detail::Fold op, detail::Finish<Scalar> finish) {
-    return Folded<F, kByRows>(e, op, finish);
+  template <detail::Fold kFold, class F>
+  static auto folded(const F& e, detail::Finish<Scalar> finish) {
+    return Folded<F, kByRows, kFold>(e, finish);
   }
   [[nodiscard]] auto squares() const {
     return Unary<detail::Fn::square, OperandOf<E>>(operand_of(e_));
