@@ -86,13 +86,12 @@ void Layout<T>::cut_blocks(Index untouched) {
     const Operand<T>& each = operands[i];
     const bool contiguous = each.col_step == 1 && (!whole_rows || each.row_step == row);
     const bool number = each.col_step == 0 && each.row_step == 0;
-    places[i] = contiguous ? Place::memory : number ? Place::repeated : Place::gathered;
+    places[i] = contiguous ? Place::memory : number ? Place::number : Place::gathered;
     if (!contiguous) ++buffers;
   }
-  const std::size_t most =
-      kStorageBytes / sizeof(T) / static_cast<std::size_t>(std::max(buffers, 1));
-  block = buffers == 0 && step_count == 0 ? untouched
-                                          : std::min<Index>(kBlock, static_cast<Index>(most));
+  // Most elements of a buffer, in whole cache lines.
+  const Index most = static_cast<Index>(kStorageBytes / sizeof(T)) / std::max(buffers, 1) / 16 * 16;
+  block = buffers == 0 && step_count == 0 ? untouched : std::min<Index>(kBlock, most);
   if (whole_rows) {
     block = block / row * row;
     row_blocks = 1;

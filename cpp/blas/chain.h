@@ -25,7 +25,7 @@ struct Layout {
   /// How a block of an operand is found.
   enum class Place : std::uint8_t {
     memory,    ///< where it is: without gaps within each block
-    repeated,  ///< in a buffer that is filled once: the same for all blocks
+    number,    ///< a number: in a buffer that is filled once
     gathered,  ///< in a buffer that is filled for each block
   };
 
@@ -88,9 +88,8 @@ class ChainRun {
       if (layout.places[i] == Place::memory) continue;
       buffers_[i] = next;
       next += layout.buffer;
-      if (layout.places[i] == Place::repeated) {
-        gather(
-            layout.operands[i], 0, 0, layout.whole_rows ? layout.row : layout.block, buffers_[i]);
+      if (layout.places[i] == Place::number) {
+        std::fill_n(buffers_[i], layout.block, *layout.operands[i].data);
       }
     }
   }

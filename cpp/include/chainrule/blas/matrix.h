@@ -257,7 +257,7 @@ class View : public DenseBase<View<T, K>, T, K> {
     requires(!kVector)
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {
     const Index length = K.transposed ? rows : cols;
-    if (rows < 0 || cols < 0 || stride < length || (data == nullptr && rows * cols != 0)) {
+    if (rows < 0 || cols < 0 || stride < length || (data == nullptr && rows != 0 && cols != 0)) {
       detail::bad_view(data, rows, cols, stride);
     }
   }
@@ -394,8 +394,9 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   }
   template <Expression E>
   Dense& operator=(const E& e) {
-    if (e.rows() == rows_ && e.cols() == cols_) {
-      assign(this->view(), e, Assign::set);
+    if (e.rows() == rows_ && e.cols() == cols_ &&
+        !e.template conflicts<true>(this->target())) {
+      assign_apart(this->view(), e, Assign::set);
     } else {
       Dense fresh(e);
       swap(fresh);
@@ -446,9 +447,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
     if ((kRows == 1 && rows != 1) || (kCols == 1 && cols != 1)) {
       detail::bad_vector(F == Form::row ? "row" : "column", rows, cols);
     }
-    if (rows * cols != rows_ * cols_) {
-      data_.reset(static_cast<T*>(detail::allocate(rows, cols, sizeof(T))));
-    }
+    data_.reset(static_cast<T*>(detail::allocate(rows, cols, sizeof(T))));
     rows_ = rows;
     cols_ = cols;
   }

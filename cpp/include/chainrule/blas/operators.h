@@ -368,7 +368,7 @@ class Lines {
       detail::bad_broadcast(
           kByRows ? "rowwise" : "colwise", e_.rows(), e_.cols(), v.rows(), v.cols());
     }
-    const auto vector = in_memory(v);
+    const auto vector = as_array<E::kArray>(in_memory(v));
     return Repeated<std::remove_const_t<decltype(vector)>, kByRows>(
         vector, kByRows ? e_.rows() : e_.cols());
   }
