@@ -125,6 +125,7 @@ void run(const Chain<T>& chain, T* data, Index row_step, Index col_step) {
     return transpose(layout, out);
   }
   layout.cut_blocks(Layout<T>::kUntouched);
+  if (layout.blocks == 1) return run_blocks(layout, out, 0, 1);
   parallel_for(Exec{.threads = layout.threads_for_work()},
                layout.blocks,
                layout.grain(),

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "blas/chain.h"
-#include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule::blas::detail {
@@ -249,7 +248,6 @@ double fold_joined(Layout<T>& layout, const Folder<T>& folder) {
 template <class T>
 T fold(const Chain<T>& chain, Fold op) {
   if (chain.rows == 0 || chain.cols == 0) return 0;
-  const FlushDenormals flush;
   Layout<T> layout(chain);
   if (lies_by_columns(layout)) layout.swap_axes();
   return static_cast<T>(fold_joined(layout, Folder<T>(op)));
@@ -265,7 +263,6 @@ void fold_lines(
     for (Index i = 0; i < results; ++i) out[i * step] = 0;
     return;
   }
-  const FlushDenormals flush;
   const Folder<T> folder(op);
   Layout<T> layout(chain);
   if (lies_by_columns(layout)) {

@@ -4,14 +4,12 @@
 #include <new>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "blas/gemm.h"
 #include "blas/threads.h"
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
 #include "isa/table.h"
-#include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule::blas {
@@ -47,51 +45,6 @@ class Scratch {
   std::size_t bytes_ = 0;
 };
 
-/// The engine's preparations take longer than a tiny product: one call of the tile does it, and
-/// computes the same. False: the product is not tiny.
-template <class T>
-bool run_tiny(const detail::GemmCall<T>& call) {
-  constexpr Index kTiny = 32;
-  if (call.m > kTiny || call.n > kTiny || call.k > kTiny) return false;
-  if (call.m == 0 || call.n == 0) return true;
-  if (call.n == 1 && call.m > 1 && call.ldc == 1 && call.trans_a &&
-      (call.ldb == 1 || call.trans_b)) {  // y = A^T x as y^T = x^T A
-    detail::GemmCall<T> row = call;
-    row.trans_a = row.trans_b = false;
-    row.m = 1;
-    row.n = call.m;
-    std::swap(row.a, row.b);
-    row.lda = row.ldc = kTiny;
-    row.ldb = call.lda;
-    return run_tiny(row);
-  }
-  const FlushDenormals flush;
-  const isa::FloatKernels<T>& kernels = isa::kernels<T>(isa::table());
-  isa::GemmTile<T> tile{.m = call.m,
-                        .n = call.n,
-                        .k = call.alpha == 0 ? 0 : call.k,
-                        .reduce = 1,
-                        .a_offsets = nullptr,
-                        .b_offsets = nullptr,
-                        .a = call.a,
-                        .a_row = call.trans_a ? 1 : call.lda,
-                        .a_col = call.trans_a ? call.lda : 1,
-                        .b = call.b,
-                        .ldb = call.ldb,
-                        .c = call.c,
-                        .ldc = call.ldc,
-                        .alpha = call.alpha,
-                        .beta = call.beta};
-  alignas(64) T transposed[kTiny * kTiny];
-  if (call.trans_b && tile.k != 0) {
-    kernels.transpose(call.n, call.k, call.b, call.ldb, transposed, call.n);
-    tile.b = transposed;
-    tile.ldb = call.n;
-  }
-  kernels.gemm_tile(tile);
-  return true;
-}
-
 }  // namespace
 
 Threads::Threads(int threads) : before_(chosen_threads) {
@@ -111,23 +64,31 @@ int threads() { return chosen_threads != 0 ? chosen_threads : default_threads();
 
 template <class T>
 void gemm(const GemmCall<T>& call) {
-  if (run_tiny(call)) return;
-  const Gemm<T> g{.trans_a = call.trans_a,
-                  .trans_b = call.trans_b,
-                  .m = call.m,
-                  .n = call.n,
-                  .k = call.k,
-                  .a = call.a,
-                  .lda = call.lda,
-                  .b = call.b,
-                  .ldb = call.ldb,
-                  .c = call.c,
-                  .ldc = call.ldc,
-                  .alpha = call.alpha,
-                  .beta = call.beta};
-  thread_local Scratch scratch;
+  Gemm<T> g{.trans_a = call.trans_a,
+            .trans_b = call.trans_b,
+            .m = call.m,
+            .n = call.n,
+            .k = call.k,
+            .a = call.a,
+            .lda = call.lda,
+            .b = call.b,
+            .ldb = call.ldb,
+            .c = call.c,
+            .ldc = call.ldc,
+            .alpha = call.alpha,
+            .beta = call.beta};
+  // The engine packs a transposed B; for a tiny one that takes longer than the product.
+  constexpr Index kTiny = 16;
+  alignas(64) T transposed[kTiny * kTiny];
+  if (g.trans_b && g.n > 1 && g.m > 1 && g.n <= kTiny && g.k <= kTiny && g.k > 0) {
+    isa::kernels<T>(isa::table()).transpose(g.n, g.k, g.b, g.ldb, transposed, g.n);
+    g.trans_b = false;
+    g.b = transposed;
+    g.ldb = g.n;
+  }
   const bool large =
       static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
+  thread_local Scratch scratch;
   blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
 }
 template void gemm(const GemmCall<float>&);

@@ -268,11 +268,12 @@ TEST("blas: reductions") {
       F = A;
       const double limit = tolerance(dtype_of<T>, 8);  // sums in many parts
       const auto check = [&](const auto& x, const auto& value) {
-        std::vector<long double> rows(static_cast<std::size_t>(m)), cols(static_cast<std::size_t>(n));
+        std::vector<long double> rows(static_cast<std::size_t>(m)),
+            cols(static_cast<std::size_t>(n));
         long double total = 0, squares = 0;
         double largest = -9, least = 9;
-        std::vector<double> row_max(rows.size(), -9.0), col_min(cols.size(), 9.0),
-            col_squares(cols.size());
+        std::vector<double> row_max(rows.size(), -9.0), col_min(cols.size(), 9.0);
+        std::vector<long double> col_squares(cols.size());
         for (Index i = 0; i < m; ++i) {
           for (Index j = 0; j < n; ++j) {
             const double e = value(a.old(i, j));

@@ -8,8 +8,12 @@ template <const StepList& kList, class T>
 struct Fused {
   using V [[gnu::vector_size(CHAINRULE_BYTES)]] = T;
   using Args = FusedArgs<T, kList.operand_count>;
-  using Pointers = const T* [kList.operand_count];
   static constexpr Index kLanes = CHAINRULE_BYTES / static_cast<Index>(sizeof(T));
+  /// Where a row of each operand begins; those that are numbers, in all lanes.
+  struct Row {
+    const T* at[kList.operand_count];
+    V number[kList.operand_count];
+  };
   static constexpr int kVectors = 4;  // in flight, to hide latencies
 
   template <bool kPart>
@@ -23,13 +27,13 @@ struct Fused {
   }
 
   template <int kNumber, bool kPart>
-  CHAINRULE_INLINE void get(V& v, const V* slots, const Pointers& p, Index j, Index n) {
+  CHAINRULE_INLINE void get(V& v, const V* slots, const Row& p, Index j, Index n) {
     if constexpr (kNumber < 0) {
       v = slots[-1 - kNumber];
     } else if constexpr (kList.is_number[kNumber]) {
-      v = V{} + *p[kNumber];
+      v = p.number[kNumber];
     } else {
-      load<kPart>(v, p[kNumber] + j, n);
+      load<kPart>(v, p.at[kNumber] + j, n);
     }
   }
 
@@ -63,7 +67,7 @@ struct Fused {
 
   template <bool kPart, std::size_t... kSteps>
   CHAINRULE_INLINE void value(
-      V& result, const Pointers& p, Index j, Index n, std::index_sequence<kSteps...>) {
+      V& result, const Row& p, Index j, Index n, std::index_sequence<kSteps...>) {
     if constexpr (sizeof...(kSteps) == 0) {
       get<0, kPart>(result, nullptr, p, j, n);
     } else {
@@ -73,7 +77,7 @@ struct Fused {
     }
   }
   template <std::size_t kStep, bool kPart>
-  CHAINRULE_INLINE void step(V* slots, const Pointers& p, Index j, Index n) {
+  CHAINRULE_INLINE void step(V* slots, const Row& p, Index j, Index n) {
     constexpr Step kThis = kList.steps[kStep];
     V a, b;
     get<kThis.a, kPart>(a, slots, p, j, n);
@@ -82,26 +86,35 @@ struct Fused {
   }
   /// Elements [j, j + n) of a row; n = kLanes unless kPart.
   template <bool kPart>
-  CHAINRULE_INLINE void value(V& result, const Pointers& p, Index j, Index n) {
+  CHAINRULE_INLINE void value(V& result, const Row& p, Index j, Index n) {
     value<kPart>(result,
                  p,
                  j,
                  n,
                  std::make_index_sequence<static_cast<std::size_t>(kList.step_count)>());
   }
-  CHAINRULE_INLINE void begin_row(Pointers& p, const Args& args, Index i) {
+  CHAINRULE_INLINE void set_numbers(Row& p, const Args& args) {
+#pragma GCC unroll 12
     for (int k = 0; k < kList.operand_count; ++k) {
-      p[k] = args.operands[k].data + i * args.operands[k].row_step;
+      if (kList.is_number[k]) p.number[k] = *args.operands[k].data - V{};  // in all lanes
+    }
+  }
+  CHAINRULE_INLINE void begin_row(Row& p, const Args& args, Index i) {
+#pragma GCC unroll 12
+    for (int k = 0; k < kList.operand_count; ++k) {
+      p.at[k] = args.operands[k].data + i * args.operands[k].row_step;
     }
   }
 
   CHAINRULE_INLINE void assign_rows(const Args& args, Index begin, Index end) {
+    Row p;
+    set_numbers(p, args);
     for (Index i = begin; i < end; ++i) {
-      Pointers p;
       begin_row(p, args, i);
       T* out = args.out + i * args.out_step;
       Index j = 0;
       V v;
+#pragma GCC unroll 4
       for (; j + kLanes <= args.row; j += kLanes) {
         value<false>(v, p, j, kLanes);
         std::memcpy(out + j, &v, sizeof(V));
@@ -151,7 +164,7 @@ struct Fused {
 
   /// Elements [j, end) of a row, at least one, to a number.
   template <Fold kFold>
-  CHAINRULE_INLINE T fold_row(const Pointers& p, Index j, Index end) {
+  CHAINRULE_INLINE T fold_row(const Row& p, Index j, Index end) {
     T result = 0;
     V v;
     const bool vectors = j + kLanes <= end;
@@ -189,8 +202,9 @@ struct Fused {
 
   template <Fold kFold, int kWide, bool kPart>
   CHAINRULE_INLINE void fold_strip(const Args& args, Index j, Index n) {
-    Pointers p;
+    Row p;
     V total[kWide], v;
+    set_numbers(p, args);
     begin_row(p, args, 0);
 #pragma GCC unroll 4
     for (int k = 0; k < kWide; ++k) value<kPart>(total[k], p, j + k * kLanes, n);
@@ -223,8 +237,9 @@ struct Fused {
   template <Fold kFold>
   CHAINRULE_CALL T fold_all(const Args& args, Index begin, Index end) {
     T result = 0;
+    Row p;
+    set_numbers(p, args);
     for (Index i = 0; i < args.rows; ++i) {
-      Pointers p;
       begin_row(p, args, i);
       const T x = fold_row<kFold>(p, begin, end);
       result = i == 0 ? x : join_numbers<kFold>(result, x);
@@ -234,8 +249,9 @@ struct Fused {
   /// Each row, of at least one element, to a number; args.out goes on by out_step.
   template <Fold kFold>
   CHAINRULE_CALL void fold_rows(const Args& args) {
+    Row p;
+    set_numbers(p, args);
     for (Index i = 0; i < args.rows; ++i) {
-      Pointers p;
       begin_row(p, args, i);
       args.out[i * args.out_step] = fold_row<kFold>(p, 0, args.row);
     }
