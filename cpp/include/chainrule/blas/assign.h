@@ -116,8 +116,7 @@ void fold_lines(const Folded<E, kByRows, kFold>& folded, typename E::Scalar* out
   fold_lines(Bound<E>(e).chain(), kFold, kByRows, folded.finish(), out, step);
 }
 
-// --- sums with products
-// ----------------------------------------------------------------------------
+// --- sums with products ---
 
 /// The part of a sum that is left when all products are taken out may be nothing.
 struct Nothing {};
@@ -146,10 +145,10 @@ template <Fn F, class L, class R>
   requires(!Binary<F, L, R>::kElementwise)
 auto rest_of(const Binary<F, L, R>& e) {
   static_assert(F == Fn::add || F == Fn::subtract);
-  const auto l = rest_of(e.left());
-  const auto r = rest_of(e.right());
-  constexpr bool kNoLeft = std::is_same_v<decltype(l), const Nothing>;
-  constexpr bool kNoRight = std::is_same_v<decltype(r), const Nothing>;
+  auto l = rest_of(e.left());
+  auto r = rest_of(e.right());
+  constexpr bool kNoLeft = std::is_same_v<decltype(l), Nothing>;
+  constexpr bool kNoRight = std::is_same_v<decltype(r), Nothing>;
   if constexpr (kNoRight) {
     return l;
   } else if constexpr (kNoLeft && F == Fn::add) {
@@ -220,8 +219,7 @@ void accumulate(const View<T, K>& d, const E& e, Assign mode) {
 
 }  // namespace detail
 
-// --- assignments
-// -----------------------------------------------------------------------------------
+// --- assignments ---
 
 template <class T, Kind K, Expression E>
 void check_shape(const View<T, K>& d, const E& e) {
@@ -281,8 +279,7 @@ void fill_with(const View<T, K>& d, T value) {
   detail::run(d, Constant<T>{value});
 }
 
-// --- one number
-// ------------------------------------------------------------------------------------
+// --- one number ---
 
 template <detail::Fold kFold, Expression E>
 typename E::Scalar fold_all(const E& e, const char* which) {

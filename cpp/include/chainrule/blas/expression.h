@@ -32,6 +32,8 @@ template <class T, Kind K = Kind{}>
 class View;
 template <class T, Form F = Form::matrix>
 class Dense;
+template <class D, class T, Kind K>
+class DenseBase;
 
 struct ExpressionTag {};
 
@@ -76,6 +78,11 @@ class Lines;
 /// What all expressions can do: E is the class that derives from it.
 template <class E>
 class ExpressionBase : public ExpressionTag {
+  ExpressionBase() = default;
+  friend E;
+  template <class, class, Kind>
+  friend class DenseBase;
+
  public:
   [[nodiscard]] Index size() const { return self().rows() * self().cols(); }
   [[nodiscard]] auto transpose() const { return transposed(operand_of(self())); }
@@ -135,8 +142,7 @@ class ExpressionBase : public ExpressionTag {
   [[nodiscard]] const E& self() const { return static_cast<const E&>(*this); }
 };
 
-// --- nodes
-// -----------------------------------------------------------------------------------------
+// --- nodes ---
 //
 // kElementwise: steps on operands in memory, no product inside. emit() lists the steps, bind() the
 // operands in the same order. conflicts() says whether writing to a destination would change what

@@ -78,8 +78,7 @@ void with_loops(const F& f) {
   f(portable::Fused<kList, T>());
 }
 
-// --- expressions that the loops can take
-// ------------------------------------------------------------
+// --- expressions that the loops can take ---
 //
 // Each of these functions returns false, and has done nothing, for one that they cannot.
 

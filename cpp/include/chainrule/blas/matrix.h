@@ -43,6 +43,8 @@ class NoAlias {
 /// stride(). Like an owner, a view that is const gives no write access.
 template <class D, class T, Kind K>
 class DenseBase : public ExpressionBase<D> {
+  DenseBase() = default;
+  friend D;
   using Const = const std::remove_const_t<T>;
   static constexpr bool kVector = K.form != Form::matrix;
 
@@ -394,8 +396,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   }
   template <Expression E>
   Dense& operator=(const E& e) {
-    if (e.rows() == rows_ && e.cols() == cols_ &&
-        !e.template conflicts<true>(this->target())) {
+    if (e.rows() == rows_ && e.cols() == cols_ && !e.template conflicts<true>(this->target())) {
       assign_apart(this->view(), e, Assign::set);
     } else {
       Dense fresh(e);

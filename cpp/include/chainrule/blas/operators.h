@@ -7,8 +7,27 @@
 
 namespace chainrule::blas {
 
-// --- operands
-// --------------------------------------------------------------------------------------
+// --- operands ---
+
+/// The same elements with the operators of arrays, or of matrices.
+template <bool kToArray, class T, Kind K>
+auto as_array(const View<T, K>& v) {
+  return View<T, with_array(K, kToArray)>(
+      detail::Unchecked(), v.data(), v.rows(), v.cols(), v.stride());
+}
+template <bool kToArray, class T, Kind K>
+auto as_array(const Evaluated<T, K>& e) {
+  return Evaluated<T, with_array(K, kToArray)>(e.owner(), as_array<kToArray>(e.view()));
+}
+template <bool kToArray, Expression E>
+  requires(!InMemory<E>)
+auto as_array(const E& e) {
+  if constexpr (E::kArray == kToArray) {
+    return e;
+  } else {
+    return Marked<E, kToArray>(e);
+  }
+}
 
 template <Expression E>
 auto evaluate(const E& e) {
@@ -86,8 +105,7 @@ auto vector_part(const View<T, K>& v, Index first, Index n) {
   }
 }
 
-// --- the other way round, and as arrays
-// ------------------------------------------------------------
+// --- the other way round ---
 
 template <class T, Kind K>
 auto transposed(const View<T, K>& v) {
@@ -129,27 +147,7 @@ auto transposed(const Product<A, B>& p) {
   return product(transposed(p.right()), transposed(p.left()), p.alpha());
 }
 
-template <bool kToArray, class T, Kind K>
-auto as_array(const View<T, K>& v) {
-  return View<T, with_array(K, kToArray)>(
-      detail::Unchecked(), v.data(), v.rows(), v.cols(), v.stride());
-}
-template <bool kToArray, class T, Kind K>
-auto as_array(const Evaluated<T, K>& e) {
-  return Evaluated<T, with_array(K, kToArray)>(e.owner(), as_array<kToArray>(e.view()));
-}
-template <bool kToArray, Expression E>
-  requires(!InMemory<E>)
-auto as_array(const E& e) {
-  if constexpr (E::kArray == kToArray) {
-    return e;
-  } else {
-    return Marked<E, kToArray>(e);
-  }
-}
-
-// --- element by element
-// ----------------------------------------------------------------------------
+// --- element by element ---
 
 template <detail::Fn F, class L, class R>
 auto binary(const L& l, const R& r) {
@@ -213,8 +211,7 @@ auto operator/(L l, const R& r) {
   return elementwise<detail::Fn::divide>(l, r);
 }
 
-// --- factors and products
-// --------------------------------------------------------------------------
+// --- factors and products ---
 
 template <class E, class S>
 auto scaled(const E& e, S factor) {
@@ -279,8 +276,7 @@ auto operator*(const L& l, const R& r) {
   }
 }
 
-// --- row by row, column by column
-// ------------------------------------------------------------------
+// --- row by row, column by column ---
 
 /// What rowwise() (kByRows) and colwise() return.
 template <class E, bool kByRows>
