@@ -93,6 +93,13 @@ class Venv:
     def pip_install(self, *arguments: str | Path) -> None:
         self.run("python", "-m", "pip", "install", "--disable-pip-version-check", *arguments)
 
+    def site_packages(self) -> Path:
+        ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        command = [str(self.python), "-c", ask]
+        return Path(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        )
+
     def install_checkout(self, extra: str = "") -> None:
         self.pip_install("--quiet", *BUILD_TOOLS)
         self.pip_install("--no-build-isolation", f"{ROOT}{extra}")
@@ -109,7 +116,11 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
     print("Compiling the engine and its tests; the first time takes minutes.", flush=True)
     venv.install_checkout("[test]")
-    venv.run("cmake", "--preset", "release")
+    eigen = venv.site_packages() / "cmeel.prefix"  # of the package cmeel-eigen
+    venv.run(
+        "cmake", "--preset", "release",
+        "-DCHAINRULE_TEST_EIGEN=ON", f"-DEigen3_DIR={eigen / 'share/eigen3/cmake'}",
+    )  # fmt: skip
     venv.run("cmake", "--build", "--preset", "release")
     run(ROOT / "build" / "release" / "chainrule_tests")
     venv.run("pytest")

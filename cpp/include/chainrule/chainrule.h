@@ -1,6 +1,7 @@
 // All of Chainrule: include this, link chainrule::chainrule.
 #pragma once
 
+#include "chainrule/blas.h"
 #include "chainrule/config.h"
 #include "chainrule/error.h"
 #include "chainrule/graph.h"

@@ -1,0 +1,105 @@
+// Matrix expressions, as CSV: expression,size,threads,chainrule_us,eigen_us,times_faster. Values
+// are medians; those of Eigen are missing where the program was compiled without it.
+//
+//   bench_expressions [THREADS [FILTER]]
+#include "peers/expressions.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "chainrule/blas.h"
+#include "measure.h"
+
+namespace {
+
+namespace blas = chainrule::blas;
+using Matrix = blas::MatrixMap<float>;
+using Vector = blas::VectorMap<float>;
+
+class Own : public peers::Expressions {
+ public:
+  explicit Own(const peers::Operands& o)
+      : A(o.a, o.n, o.n),
+        B(o.b, o.n, o.n),
+        C(o.c, o.n, o.n),
+        x(o.x, o.n),
+        y(o.y, o.n),
+        u(o.a, o.n * o.n),
+        v(o.b, o.n * o.n) {}
+  void product() override { C.noalias() = A * B; }
+  void product_update() override { C.noalias() += 0.5F * A * B.transpose(); }
+  void product_transposed() override { C.noalias() = A.transpose() * B; }
+  void product_alias() override { C = A * B; }
+  void matrix_vector() override { y.noalias() = A * x; }
+  void transposed_vector() override { y.noalias() = A.transpose() * x; }
+  void outer() override { C.noalias() = x * y.transpose(); }
+  float dot() override { return u.dot(v); }
+  float sum() override { return A.sum(); }
+  float norm() override { return A.norm(); }
+  float max() override { return A.maxCoeff(); }
+  void row_sums() override { y = A.rowwise().sum(); }
+  void column_sums() override { y.transpose() = A.colwise().sum(); }
+  void add_row() override { C = A.rowwise() + x.transpose(); }
+  void linear() override { C = A + 2 * B - C; }
+  void add() override { C = A + B; }
+  void axpy() override { C += 0.5F * A; }
+  void copy() override { C = A; }
+  void transpose() override { C = A.transpose(); }
+  void exp() override { C = A.array().exp(); }
+  void tanh() override { C = A.array().tanh(); }
+  void chain() override { C = (A.array() * B.array() + 1).tanh() * A.array().exp(); }
+  float square_difference() override { return (A - B).squaredNorm(); }
+
+ private:
+  Matrix A, B, C;
+  Vector x, y, u, v;
+};
+
+double micros(peers::Expressions& e, const peers::Case& c) {
+  return measure::seconds([&] { c.run(e); }, 0.004) * 1e6;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  const std::string filter = argc > 2 ? argv[2] : "";
+  const blas::Threads guard(threads);
+  std::printf("expression,size,threads,chainrule_us,eigen_us,times_faster\n");
+  for (const std::int64_t n : {4, 8, 16, 32, 64, 256, 1024}) {
+    blas::Matrix<float> a(n, n), b(n, n), c(n, n);
+    blas::Vector<float> x(n), y(n);
+    std::uint32_t state = 1;
+    const auto randomize = [&](float* to, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        state = state * 1664525U + 1013904223U;
+        to[i] = static_cast<float>(state) * 0x1p-32F - 0.5F;
+      }
+    };
+    randomize(a.data(), n * n);
+    randomize(b.data(), n * n);
+    randomize(x.data(), n);
+    const peers::Operands operands{n, a.data(), b.data(), c.data(), x.data(), y.data()};
+    Own own(operands);
+    const auto eigen = peers::eigen_expressions(operands, threads);
+    for (const peers::Case& each : peers::kCases) {
+      if (std::string(each.name).find(filter) == std::string::npos) continue;
+      c.setZero();
+      const double ours = micros(own, each);
+      std::printf("%s,%lld,%d,%.4f,", each.name, static_cast<long long>(n), threads, ours);
+      if (eigen != nullptr) {
+        c.setZero();
+        const double theirs = micros(*eigen, each);
+        std::printf("%.4f,%.2f", theirs, theirs / ours);
+      } else {
+        std::printf(",");
+      }
+      std::printf("\n");
+      std::fflush(stdout);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,213 @@
+// What chainrule/blas.h ends in, but for element-wise chains: products, threads, memory, errors.
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+
+#include "blas/gemm.h"
+#include "blas/threads.h"
+#include "chainrule/blas/engine.h"
+#include "chainrule/error.h"
+#include "isa/table.h"
+#include "parallel/parallel_for.h"
+
+namespace chainrule::blas {
+namespace {
+
+thread_local int chosen_threads = 0;  // 0: default ones
+
+/// A product of fewer multiply-adds is over before a second thread would have begun.
+constexpr Index kOneThread = 1 << 18;
+
+std::string shape_text(Index rows, Index cols) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+}
+
+/// Memory of the calling thread that lives as long as the thread and grows with what is asked.
+class Scratch {
+ public:
+  void* get(std::size_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset();
+      bytes_ = 0;
+      memory_.reset(detail::allocate(1, static_cast<Index>(bytes), 1));
+      bytes_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Release {
+    void operator()(void* memory) const { detail::release(memory); }
+  };
+  std::unique_ptr<void, Release> memory_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace
+
+Threads::Threads(int threads) : before_(chosen_threads) {
+  if (threads < 1 || threads > kMaxThreads) {
+    invalid("blas::Threads",
+            "the number of threads must be from 1 to " + std::to_string(kMaxThreads),
+            {{"threads", std::to_string(threads)}});
+  }
+  chosen_threads = threads;
+}
+
+Threads::~Threads() { chosen_threads = before_; }
+
+namespace detail {
+
+int threads() { return chosen_threads != 0 ? chosen_threads : default_threads(); }
+
+template <class T>
+void gemm(const GemmCall<T>& call) {
+  Gemm<T> g{.trans_a = call.trans_a,
+            .trans_b = call.trans_b,
+            .m = call.m,
+            .n = call.n,
+            .k = call.k,
+            .a = call.a,
+            .lda = call.lda,
+            .b = call.b,
+            .ldb = call.ldb,
+            .c = call.c,
+            .ldc = call.ldc,
+            .alpha = call.alpha,
+            .beta = call.beta};
+  // The engine packs a transposed B; for a tiny one that takes longer than the product.
+  constexpr Index kTiny = 16;
+  alignas(64) T transposed[kTiny * kTiny];
+  if (g.trans_b && g.n > 1 && g.m > 1 && g.n <= kTiny && g.k <= kTiny && g.k > 0) {
+    isa::kernels<T>(isa::table()).transpose(g.n, g.k, g.b, g.ldb, transposed, g.n);
+    g.trans_b = false;
+    g.b = transposed;
+    g.ldb = g.n;
+  }
+  const bool large =
+      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
+  thread_local Scratch scratch;
+  blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
+}
+template void gemm(const GemmCall<float>&);
+template void gemm(const GemmCall<double>&);
+
+int vector_bytes() {
+  const std::string_view name = isa::table().name;
+  return name == "avx512" ? 64 : name == "avx2" ? 32 : 16;
+}
+
+void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
+  constexpr Index kParallelWork = 32 * 1024;  // additions worth a thread: some 5 us
+  constexpr Index kLine = 64;                 // elements: threads do not write to the same line
+  Index grain = std::max<Index>(1, kParallelWork * n / std::max<Index>(work, 1));
+  if (grain > kLine) grain = grain / kLine * kLine;
+  parallel_for(Exec{.threads = work < 2 * kParallelWork ? 1 : threads()},
+               n,
+               grain,
+               [&](Index begin, Index end) { call(object, begin, end); });
+}
+
+bool overlap_in_range(const Region& a, const Region& b) {
+  if (a.lines <= 0 || a.length <= 0 || b.lines <= 0 || b.length <= 0) return false;
+  if (a.stride != b.stride || a.size != b.size) return true;
+  // Lines of equal strides: b's begin `apart` bytes after those of a, or `stride` minus that before
+  // the next ones.
+  const auto stride = static_cast<std::uintptr_t>(a.stride * a.size);
+  const auto from_a = reinterpret_cast<std::uintptr_t>(a.data);
+  const auto from_b = reinterpret_cast<std::uintptr_t>(b.data);
+  const std::uintptr_t apart = from_b >= from_a ? (from_b - from_a) % stride
+                                                : (stride - (from_a - from_b) % stride) % stride;
+  return apart < static_cast<std::uintptr_t>(a.length * a.size) ||
+         apart + static_cast<std::uintptr_t>(b.length * b.size) > stride;
+}
+
+void* allocate(Index rows, Index cols, Index size) {
+  Index bytes = 0;
+  if (!__builtin_mul_overflow(rows, cols, &bytes) && !__builtin_mul_overflow(bytes, size, &bytes)) {
+    if (void* memory =
+            ::operator new(static_cast<std::size_t>(bytes), std::align_val_t(64), std::nothrow)) {
+      return memory;
+    }
+  }
+  fail("blas", "there is not enough memory for a matrix", {{"shape", shape_text(rows, cols)}});
+}
+
+void release(void* memory) noexcept { ::operator delete(memory, std::align_val_t(64)); }
+
+void bad_product(Index rows_a, Index cols_a, Index rows_b, Index cols_b) {
+  invalid("blas",
+          "the left operand of a product must have as many columns as the right one has rows",
+          {{"left", shape_text(rows_a, cols_a)}, {"right", shape_text(rows_b, cols_b)}});
+}
+
+void bad_sum(Index rows_a, Index cols_a, Index rows_b, Index cols_b) {
+  invalid("blas",
+          "operands of an element-wise function must have the same shape",
+          {{"left", shape_text(rows_a, cols_a)}, {"right", shape_text(rows_b, cols_b)}});
+}
+
+void bad_rows(Index length, Index first_length) {
+  invalid("blas",
+          "the rows of a matrix must have the same length",
+          {{"first", std::to_string(first_length)}, {"another", std::to_string(length)}});
+}
+
+void bad_assignment(Index rows, Index cols, Index rows_e, Index cols_e) {
+  invalid("blas",
+          "what is assigned must have the shape of the destination",
+          {{"destination", shape_text(rows, cols)}, {"assigned", shape_text(rows_e, cols_e)}});
+}
+
+void bad_broadcast(const char* which, Index rows, Index cols, Index rows_v, Index cols_v) {
+  invalid(std::string("blas ") + which,
+          "the vector must have the length of a " +
+              std::string(which[0] == 'r' ? "row" : "column") + " and lie the same way",
+          {{"matrix", shape_text(rows, cols)}, {"vector", shape_text(rows_v, cols_v)}});
+}
+
+void bad_view(const void* data, Index rows, Index cols, Index stride) {
+  invalid(
+      "blas",
+      "a view needs lengths that are not negative, a stride not below the length of a line, and "
+      "memory for its elements",
+      {{"data", data == nullptr ? "null" : "given"},
+       {"shape", shape_text(rows, cols)},
+       {"stride", std::to_string(stride)}});
+}
+
+void bad_block(Index rows, Index cols, Index i, Index j, Index block_rows, Index block_cols) {
+  invalid("blas",
+          "a part must lie inside of its matrix",
+          {{"matrix", shape_text(rows, cols)},
+           {"first element", shape_text(i, j)},
+           {"part", shape_text(block_rows, block_cols)}});
+}
+
+void bad_vector(const char* which, Index rows, Index cols) {
+  invalid("blas", std::string("a ") + which + " is needed", {{"shape", shape_text(rows, cols)}});
+}
+
+void bad_noalias(Index rows, Index cols) {
+  invalid("blas noalias",
+          "the destination must not overlap an operand; assign without noalias()",
+          {{"destination", shape_text(rows, cols)}});
+}
+
+void bad_fold(const char* which, Index rows, Index cols) {
+  invalid(std::string("blas ") + which,
+          "there must be an element",
+          {{"shape", shape_text(rows, cols)}});
+}
+
+void bad_rank(const char* which, const Shape& shape) {
+  invalid("blas",
+          std::string("a tensor that is mapped as a ") + which + " must have rank " +
+              (which[0] == 'm' ? "2" : "1"),
+          {{"shape", shape.str()}});
+}
+
+}  // namespace detail
+}  // namespace chainrule::blas

@@ -1,0 +1,9 @@
+// How many threads an expression may use.
+#pragma once
+
+namespace chainrule::blas::detail {
+
+/// The number that a blas::Threads on this thread says, else default_threads().
+int threads();
+
+}  // namespace chainrule::blas::detail

@@ -1,0 +1,231 @@
+// Expressions of cheap functions as one loop, made by the user's compiler for each instruction set
+// and chosen when it runs: no intermediate result leaves the registers. Programs include
+// chainrule/blas.h.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "chainrule/blas/expression.h"
+
+namespace chainrule::blas::detail {
+
+/// The steps of an element-wise expression type, listed when the program is compiled.
+template <class E>
+constexpr StepList step_list = [] {
+  StepList list;
+  E::emit(list, 0);
+  return list;
+}();
+
+constexpr bool is_cheap(Fn fn) {
+  return fn == Fn::add || fn == Fn::subtract || fn == Fn::multiply || fn == Fn::divide ||
+         fn == Fn::maximum || fn == Fn::minimum || fn == Fn::square || fn == Fn::abs ||
+         fn == Fn::negative || fn == Fn::relu || fn == Fn::reciprocal;
+}
+constexpr bool is_cheap(const StepList& list) {
+  if (list.operand_count > 12) return false;
+  for (int i = 0; i < list.step_count; ++i) {
+    if (!is_cheap(list.steps[i].fn)) return false;
+  }
+  return true;
+}
+
+/// The loop is over rows; within one, operands go on by one element or repeat a number.
+template <class T, int kOperands>
+struct FusedArgs {
+  Index rows, row;
+  Operand<T> operands[kOperands];
+  T* out;
+  Index out_step;  ///< from row to row; within one it is 1
+};
+
+namespace portable {
+#define CHAINRULE_BYTES 16
+#define CHAINRULE_TARGET
+#include "chainrule/blas/fused_loops.inl"
+#undef CHAINRULE_BYTES
+#undef CHAINRULE_TARGET
+}  // namespace portable
+
+#if defined(__x86_64__)
+namespace avx2 {
+#define CHAINRULE_BYTES 32
+#define CHAINRULE_TARGET [[gnu::target("avx2,fma")]]
+#include "chainrule/blas/fused_loops.inl"
+#undef CHAINRULE_BYTES
+#undef CHAINRULE_TARGET
+}  // namespace avx2
+
+namespace avx512 {
+#define CHAINRULE_BYTES 64
+#define CHAINRULE_TARGET [[gnu::target("avx512f,avx512dq,avx512bw,avx512vl,fma")]]
+#include "chainrule/blas/fused_loops.inl"
+#undef CHAINRULE_BYTES
+#undef CHAINRULE_TARGET
+}  // namespace avx512
+#endif
+
+/// Calls f with the Fused of the instruction set in use.
+template <const StepList& kList, class T, class F>
+void with_loops(const F& f) {
+#if defined(__x86_64__)
+  const int bytes = vector_bytes();
+  if (bytes == 64) return f(avx512::Fused<kList, T>());
+  if (bytes == 32) return f(avx2::Fused<kList, T>());
+#endif
+  f(portable::Fused<kList, T>());
+}
+
+// --- expressions that the loops can take ---
+//
+// Each of these functions returns false, and has done nothing, for one that they cannot.
+
+/// Up to this many elements a loop runs on the calling thread, and sums are added up in one go.
+constexpr Index kFewElements = 1 << 16;
+
+/// Binds an expression for a loop over rows, or over columns: they must be contiguous. Rows that go
+/// on as if they were one become one if they may.
+template <class E, class T, int kOperands>
+bool lay_out(const E& e,
+             Index rows,
+             Index cols,
+             bool by_columns,
+             bool may_join,
+             FusedArgs<T, kOperands>& args) {
+  constexpr const StepList& kList = step_list<E>;
+  args.rows = by_columns ? cols : rows;
+  args.row = by_columns ? rows : cols;
+  Operand<T>* next = args.operands;
+  e.bind(next);
+  bool joins = may_join && args.rows > 1;
+  for (int k = 0; k < kOperands; ++k) {
+    Operand<T>& each = args.operands[k];
+    if (kList.is_number[k]) continue;
+    if (by_columns) std::swap(each.row_step, each.col_step);
+    if (args.row > 1 && each.col_step != 1) return false;
+    joins = joins && each.row_step == args.row;
+  }
+  if (joins) {
+    args.row *= args.rows;
+    args.rows = 1;
+  }
+  return true;
+}
+
+/// out = e; out goes on by row_step and col_step.
+template <class E, class T>
+bool fused_assign(const E& e, Index rows, Index cols, T* out, Index row_step, Index col_step) {
+  constexpr const StepList& kList = step_list<E>;
+  using Args = FusedArgs<T, kList.operand_count>;
+  const bool by_columns = cols == 1 || (col_step != 1 && rows != 1);
+  const Index length = by_columns ? rows : cols;
+  if (length > 1 && (by_columns ? row_step : col_step) != 1) return false;
+  Args args;
+  args.out = out;
+  args.out_step = by_columns ? col_step : row_step;
+  if (!lay_out(e, rows, cols, by_columns, args.out_step == length, args)) return false;
+  const Index n = args.rows == 1 ? args.row : args.rows;
+  if (rows * cols <= kFewElements) {
+    with_loops<kList, T>([&](auto loops) { loops.assign(args, 0, n); });
+  } else {
+    for_ranges(n,
+               rows * cols * (kList.step_count + 1),
+               &args,
+               [](const void* whole, Index begin, Index end) {
+                 const Args& args = *static_cast<const Args*>(whole);
+                 with_loops<kList, T>([&](auto loops) { loops.assign(args, begin, end); });
+               });
+  }
+  return true;
+}
+
+/// Partial results of a fold: of pieces of a fixed number of parts of kFewElements each.
+template <class Args>
+struct Pieces {
+  static constexpr Index kMost = 32;
+  const Args& args;
+  double results[kMost];
+  Index parts, count;
+};
+
+template <Fold kFold>
+double join_doubles(double a, double b) {
+  if (kFold == Fold::sum) return a + b;
+  const bool keep = kFold == Fold::max ? a > b : a < b;
+  return keep || a != a ? a : b;
+}
+
+/// Piece number i: parts that are folded one by one and joined in double.
+template <Fold kFold, class E, class Args>
+void fold_piece(Pieces<Args>& pieces, Index i) {
+  using T = typename E::Scalar;
+  const Index first = i * pieces.parts / pieces.count;
+  const Index last = (i + 1) * pieces.parts / pieces.count;
+  for (Index part = first; part < last; ++part) {
+    const Index begin = part * kFewElements, end = std::min(begin + kFewElements, pieces.args.row);
+    double x = 0;
+    with_loops<step_list<E>, T>([&](auto loops) {
+      x = static_cast<double>(loops.template fold_all<kFold>(pieces.args, begin, end));
+    });
+    pieces.results[i] = part == first ? x : join_doubles<kFold>(pieces.results[i], x);
+  }
+}
+
+/// All elements, at least one, to one number.
+template <Fold kFold, class E, class T>
+bool fused_fold(const E& e, T& result) {
+  constexpr const StepList& kList = step_list<E>;
+  using Args = FusedArgs<T, kList.operand_count>;
+  const Index rows = e.rows(), cols = e.cols();
+  Args args;
+  args.out = nullptr;
+  args.out_step = 0;
+  if (!lay_out(e, rows, cols, cols == 1, true, args) &&
+      !lay_out(e, rows, cols, cols != 1, true, args)) {
+    return false;
+  }
+  if (rows * cols <= kFewElements) {
+    with_loops<kList, T>(
+        [&](auto loops) { result = loops.template fold_all<kFold>(args, 0, args.row); });
+    return true;
+  }
+  if (args.rows != 1) return false;
+  const Index parts = (args.row + kFewElements - 1) / kFewElements;
+  Pieces<Args> pieces{args, {}, parts, parts < Pieces<Args>::kMost ? parts : Pieces<Args>::kMost};
+  for_ranges(pieces.count,
+             args.row * (kList.step_count + 1),
+             &pieces,
+             [](const void* object, Index begin, Index end) {
+               auto& all = *static_cast<Pieces<Args>*>(const_cast<void*>(object));
+               for (Index i = begin; i < end; ++i) fold_piece<kFold, E>(all, i);
+             });
+  double total = pieces.results[0];
+  for (Index i = 1; i < pieces.count; ++i) total = join_doubles<kFold>(total, pieces.results[i]);
+  result = static_cast<T>(total);
+  return true;
+}
+
+/// Each row (column) of at least one element to one number.
+template <Fold kFold, class E, class T>
+bool fused_fold_lines(const E& e, bool by_rows, T* out, Index step) {
+  constexpr const StepList& kList = step_list<E>;
+  using Args = FusedArgs<T, kList.operand_count>;
+  const Index rows = e.rows(), cols = e.cols();
+  if (rows * cols > kFewElements) return false;
+  Args args;
+  args.out = out;
+  args.out_step = step;
+  if (lay_out(e, rows, cols, !by_rows, false, args)) {
+    with_loops<kList, T>([&](auto loops) { loops.template fold_rows<kFold>(args); });
+    return true;
+  }
+  constexpr Index kFewLines = 1024;  // for sums that are added up in one go
+  if (step != 1 || (by_rows ? cols : rows) > kFewLines) return false;
+  if (!lay_out(e, rows, cols, by_rows, false, args)) return false;
+  with_loops<kList, T>([&](auto loops) { loops.template fold_columns<kFold>(args); });
+  return true;
+}
+
+}  // namespace chainrule::blas::detail

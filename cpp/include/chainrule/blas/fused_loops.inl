@@ -1,0 +1,272 @@
+// The loops of fused.h for one instruction set; it includes this once for each, in a namespace of its
+// own. CHAINRULE_BYTES is the length of a vector, CHAINRULE_TARGET says what is to be compiled for.
+
+#define CHAINRULE_INLINE [[gnu::always_inline]] CHAINRULE_TARGET static inline
+#define CHAINRULE_CALL [[gnu::noinline]] CHAINRULE_TARGET static
+
+template <const StepList& kList, class T>
+struct Fused {
+  using V [[gnu::vector_size(CHAINRULE_BYTES)]] = T;
+  using Args = FusedArgs<T, kList.operand_count>;
+  static constexpr Index kLanes = CHAINRULE_BYTES / static_cast<Index>(sizeof(T));
+  /// Where a row of each operand begins; those that are numbers, in all lanes.
+  struct Row {
+    const T* at[kList.operand_count];
+    V number[kList.operand_count];
+  };
+  static constexpr int kVectors = 4;  // in flight, to hide latencies
+
+  template <bool kPart>
+  CHAINRULE_INLINE void load(V& v, const T* from, Index n) {
+    if constexpr (kPart) {
+      v = V{};
+      std::memcpy(&v, from, static_cast<std::size_t>(n) * sizeof(T));
+    } else {
+      std::memcpy(&v, from, sizeof(V));
+    }
+  }
+
+  template <int kNumber, bool kPart>
+  CHAINRULE_INLINE void get(V& v, const V* slots, const Row& p, Index j, Index n) {
+    if constexpr (kNumber < 0) {
+      v = slots[-1 - kNumber];
+    } else if constexpr (kList.is_number[kNumber]) {
+      v = p.number[kNumber];
+    } else {
+      load<kPart>(v, p.at[kNumber] + j, n);
+    }
+  }
+
+  template <Fn kFn>
+  CHAINRULE_INLINE void apply(V& to, const V& a, const V& b) {
+    if constexpr (kFn == Fn::add) {
+      to = a + b;
+    } else if constexpr (kFn == Fn::subtract) {
+      to = a - b;
+    } else if constexpr (kFn == Fn::multiply) {
+      to = a * b;
+    } else if constexpr (kFn == Fn::divide) {
+      to = a / b;
+    } else if constexpr (kFn == Fn::maximum) {
+      to = (a > b) | (a != a) ? a : b;
+    } else if constexpr (kFn == Fn::minimum) {
+      to = (a < b) | (a != a) ? a : b;
+    } else if constexpr (kFn == Fn::square) {
+      to = a * a;
+    } else if constexpr (kFn == Fn::abs) {
+      to = a < V{} ? -a : a;
+    } else if constexpr (kFn == Fn::negative) {
+      to = -a;
+    } else if constexpr (kFn == Fn::relu) {
+      to = a < V{} ? V{} : a;
+    } else {
+      static_assert(kFn == Fn::reciprocal);
+      to = T(1) / a;
+    }
+  }
+
+  template <bool kPart, std::size_t... kSteps>
+  CHAINRULE_INLINE void value(
+      V& result, const Row& p, Index j, Index n, std::index_sequence<kSteps...>) {
+    if constexpr (sizeof...(kSteps) == 0) {
+      get<0, kPart>(result, nullptr, p, j, n);
+    } else {
+      V slots[kList.slot_count];
+      (step<kSteps, kPart>(slots, p, j, n), ...);
+      result = slots[0];
+    }
+  }
+  template <std::size_t kStep, bool kPart>
+  CHAINRULE_INLINE void step(V* slots, const Row& p, Index j, Index n) {
+    constexpr Step kThis = kList.steps[kStep];
+    V a, b;
+    get<kThis.a, kPart>(a, slots, p, j, n);
+    get<kThis.b, kPart>(b, slots, p, j, n);
+    apply<kThis.fn>(slots[kThis.slot], a, b);
+  }
+  /// Elements [j, j + n) of a row; n = kLanes unless kPart.
+  template <bool kPart>
+  CHAINRULE_INLINE void value(V& result, const Row& p, Index j, Index n) {
+    value<kPart>(result,
+                 p,
+                 j,
+                 n,
+                 std::make_index_sequence<static_cast<std::size_t>(kList.step_count)>());
+  }
+  CHAINRULE_INLINE void set_numbers(Row& p, const Args& args) {
+#pragma GCC unroll 12
+    for (int k = 0; k < kList.operand_count; ++k) {
+      if (kList.is_number[k]) p.number[k] = *args.operands[k].data - V{};  // in all lanes
+    }
+  }
+  CHAINRULE_INLINE void begin_row(Row& p, const Args& args, Index i) {
+#pragma GCC unroll 12
+    for (int k = 0; k < kList.operand_count; ++k) {
+      p.at[k] = args.operands[k].data + i * args.operands[k].row_step;
+    }
+  }
+
+  CHAINRULE_INLINE void assign_rows(const Args& args, Index begin, Index end) {
+    Row p;
+    set_numbers(p, args);
+    for (Index i = begin; i < end; ++i) {
+      begin_row(p, args, i);
+      T* out = args.out + i * args.out_step;
+      Index j = 0;
+      V v;
+#pragma GCC unroll 4
+      for (; j + kLanes <= args.row; j += kLanes) {
+        value<false>(v, p, j, kLanes);
+        std::memcpy(out + j, &v, sizeof(V));
+      }
+      if (j < args.row) {
+        value<true>(v, p, j, args.row - j);
+        std::memcpy(out + j, &v, static_cast<std::size_t>(args.row - j) * sizeof(T));
+      }
+    }
+  }
+
+  template <Fold kFold>
+  CHAINRULE_INLINE void join(V& total, const V& v) {
+    apply<kFold == Fold::sum ? Fn::add : kFold == Fold::max ? Fn::maximum : Fn::minimum>(
+        total, total, v);
+  }
+
+  template <Fold kFold>
+  CHAINRULE_INLINE T join_numbers(T a, T b) {
+    if constexpr (kFold == Fold::sum) return a + b;
+    if constexpr (kFold == Fold::max) return (a > b) | (a != a) ? a : b;
+    return (a < b) | (a != a) ? a : b;
+  }
+  /// The first n elements of v, joined to what there is already unless `first`.
+  template <Fold kFold>
+  CHAINRULE_INLINE T join_lanes(const V& v, Index n, bool first, T total) {
+    T lanes[kLanes];
+    std::memcpy(lanes, &v, sizeof(V));
+    total = first ? lanes[0] : join_numbers<kFold>(total, lanes[0]);
+    for (Index k = 1; k < n; ++k) total = join_numbers<kFold>(total, lanes[k]);
+    return total;
+  }
+  /// Lane k joins with lane k ^ kWidth, for kWidth of 1, 2, 4...: all lanes to one.
+  template <Fold kFold, int kWidth, int... kLane>
+  CHAINRULE_INLINE void join_halves(V& v, std::integer_sequence<int, kLane...> lanes) {
+    if constexpr (kWidth < kLanes) {
+      const V other = __builtin_shufflevector(v, v, (kLane ^ kWidth)...);
+      join<kFold>(v, other);
+      join_halves<kFold, 2 * kWidth>(v, lanes);
+    }
+  }
+  template <Fold kFold>
+  CHAINRULE_INLINE T join_all_lanes(V& v) {
+    join_halves<kFold, 1>(v, std::make_integer_sequence<int, static_cast<int>(kLanes)>());
+    return v[0];
+  }
+
+  /// Elements [j, end) of a row, at least one, to a number.
+  template <Fold kFold>
+  CHAINRULE_INLINE T fold_row(const Row& p, Index j, Index end) {
+    T result = 0;
+    V v;
+    const bool vectors = j + kLanes <= end;
+    if (vectors) {
+      V total[kVectors];
+      value<false>(total[0], p, j, kLanes);
+      if (j + kVectors * kLanes <= end) {
+#pragma GCC unroll 4
+        for (int k = 1; k < kVectors; ++k) value<false>(total[k], p, j + k * kLanes, kLanes);
+        for (j += kVectors * kLanes; j + kVectors * kLanes <= end; j += kVectors * kLanes) {
+#pragma GCC unroll 4
+          for (int k = 0; k < kVectors; ++k) {
+            value<false>(v, p, j + k * kLanes, kLanes);
+            join<kFold>(total[k], v);
+          }
+        }
+        join<kFold>(total[0], total[1]);
+        join<kFold>(total[2], total[3]);
+        join<kFold>(total[0], total[2]);
+      } else {
+        j += kLanes;
+      }
+      for (; j + kLanes <= end; j += kLanes) {
+        value<false>(v, p, j, kLanes);
+        join<kFold>(total[0], v);
+      }
+      result = join_all_lanes<kFold>(total[0]);
+    }
+    if (j < end) {
+      value<true>(v, p, j, end - j);
+      result = join_lanes<kFold>(v, end - j, !vectors, result);
+    }
+    return result;
+  }
+
+  template <Fold kFold, int kWide, bool kPart>
+  CHAINRULE_INLINE void fold_strip(const Args& args, Index j, Index n) {
+    Row p;
+    V total[kWide], v;
+    set_numbers(p, args);
+    begin_row(p, args, 0);
+#pragma GCC unroll 4
+    for (int k = 0; k < kWide; ++k) value<kPart>(total[k], p, j + k * kLanes, n);
+    for (Index i = 1; i < args.rows; ++i) {
+      begin_row(p, args, i);
+#pragma GCC unroll 4
+      for (int k = 0; k < kWide; ++k) {
+        value<kPart>(v, p, j + k * kLanes, n);
+        join<kFold>(total[k], v);
+      }
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < kWide; ++k) {
+      std::memcpy(args.out + j + k * kLanes, &total[k], static_cast<std::size_t>(n) * sizeof(T));
+    }
+  }
+
+  // --- what is called ---
+
+  /// Rows [begin, end), or, if there is one row, its elements [begin, end), to args.out.
+  CHAINRULE_CALL void assign(const Args& args, Index begin, Index end) {
+    if (args.rows != 1) return assign_rows(args, begin, end);
+    Args part = args;
+    part.row = end - begin;
+    part.out += begin;
+    for (auto& each : part.operands) each.data += each.col_step * begin;
+    assign_rows(part, 0, 1);
+  }
+  /// Elements [begin, end) of all rows to one number. There is one.
+  template <Fold kFold>
+  CHAINRULE_CALL T fold_all(const Args& args, Index begin, Index end) {
+    T result = 0;
+    Row p;
+    set_numbers(p, args);
+    for (Index i = 0; i < args.rows; ++i) {
+      begin_row(p, args, i);
+      const T x = fold_row<kFold>(p, begin, end);
+      result = i == 0 ? x : join_numbers<kFold>(result, x);
+    }
+    return result;
+  }
+  /// Each row, of at least one element, to a number; args.out goes on by out_step.
+  template <Fold kFold>
+  CHAINRULE_CALL void fold_rows(const Args& args) {
+    Row p;
+    set_numbers(p, args);
+    for (Index i = 0; i < args.rows; ++i) {
+      begin_row(p, args, i);
+      args.out[i * args.out_step] = fold_row<kFold>(p, 0, args.row);
+    }
+  }
+  /// Each column, of at least one element, to a number; args.out goes on by 1.
+  template <Fold kFold>
+  CHAINRULE_CALL void fold_columns(const Args& args) {
+    Index j = 0;
+    for (; j + kVectors * kLanes <= args.row; j += kVectors * kLanes) {
+      fold_strip<kFold, kVectors, false>(args, j, kLanes);
+    }
+    for (; j + kLanes <= args.row; j += kLanes) fold_strip<kFold, 1, false>(args, j, kLanes);
+    if (j < args.row) fold_strip<kFold, 1, true>(args, j, args.row - j);
+  }
+};
+
+#undef CHAINRULE_INLINE
+#undef CHAINRULE_CALL
