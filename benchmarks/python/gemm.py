@@ -89,7 +89,7 @@ def bench(options: argparse.Namespace, *arguments: str, threads: int = 1) -> lis
     done = subprocess.run(
         [options.bench, *arguments],
         env=environment(threads),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )

@@ -43,7 +43,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(program: Path, *arguments: str) -> list[dict[str, str]]:
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([program, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return list(csv.DictReader(done.stdout.splitlines()))
 
 

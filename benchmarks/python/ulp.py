@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=FOLDER / "ulp.csv")
     options = parser.parse_args(arguments)
-    done = subprocess.run([options.bench, "--ulp"], capture_output=True, text=True, check=True)
+    done = subprocess.run([options.bench, "--ulp"], stdout=subprocess.PIPE, text=True, check=True)
     rows = list(csv.DictReader(done.stdout.splitlines()))
     write(options.out, [row | machine() for row in rows], markdown(rows))
     return 0
