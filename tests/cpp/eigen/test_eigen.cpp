@@ -170,7 +170,7 @@ TEST("eigen: element by element") {
   COMPARE(C = (C.array().square() + 1).sqrt() / C.array().cosh());
   COMPARE(C = 1 / (2 + C.array().sin()) + C.array().cos() + C.array().tanh());
   COMPARE(C.array() += 1; C.array() *= C.array().abs(); C.array() -= 2 * C.array(); C.array() /= 3);
-  COMPARE(C = C.array().max(0.1).min(0.5) - C.array().floor() + C.array().ceil());
+  COMPARE(C = C.array().max(u(0)).min(y(0)) - C.array().floor() + C.array().ceil());
   COMPARE(C = (C.array().abs() + 1).pow(1.5) + (C.array() + 3).rsqrt());
   COMPARE(C = -C.array().expm1() + C.array().abs().log1p() + C.array().sinh() + C.array().sign());
 }
