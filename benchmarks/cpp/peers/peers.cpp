@@ -88,6 +88,7 @@ using Vector [[gnu::vector_size(kBytes)]] = float;
 double fma_gflops() {
   constexpr int kChains = 12;  // latency times units of any current core
   constexpr int kSteps = 1 << 20;
+  constexpr int kLanes = kBytes / 4;
   Vector sum[kChains] = {};
   Vector x = sum[0] + 0.5F, y = sum[0] + 1e-9F;
   double best = 0;
@@ -100,7 +101,7 @@ double fma_gflops() {
       asm volatile("" : "+x"(x), "+x"(y));
     }
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    const double operations = 2.0 * kChains * kSteps * (kBytes / 4);
+    const double operations = 2.0 * kChains * kSteps * kLanes;
     best = std::max(best, operations / time.count() * 1e-9);
   }
   for (const Vector& v : sum) asm volatile("" ::"x"(v));
