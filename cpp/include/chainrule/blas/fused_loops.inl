@@ -1,5 +1,6 @@
-// The loops of fused.h for one instruction set; it includes this once for each, in a namespace of its
-// own. CHAINRULE_BYTES is the length of a vector, CHAINRULE_TARGET says what is to be compiled for.
+// The loops of fused.h for one instruction set; it includes this once for each, in a namespace of
+// its own. CHAINRULE_BYTES is the length of a vector, CHAINRULE_TARGET says what is to be compiled
+// for.
 
 #define CHAINRULE_INLINE [[gnu::always_inline]] CHAINRULE_TARGET static inline
 #define CHAINRULE_CALL [[gnu::noinline]] CHAINRULE_TARGET static
@@ -87,11 +88,8 @@ struct Fused {
   /// Elements [j, j + n) of a row; n = kLanes unless kPart.
   template <bool kPart>
   CHAINRULE_INLINE void value(V& result, const Row& p, Index j, Index n) {
-    value<kPart>(result,
-                 p,
-                 j,
-                 n,
-                 std::make_index_sequence<static_cast<std::size_t>(kList.step_count)>());
+    value<kPart>(
+        result, p, j, n, std::make_index_sequence<static_cast<std::size_t>(kList.step_count)>());
   }
   CHAINRULE_INLINE void set_numbers(Row& p, const Args& args) {
 #pragma GCC unroll 12
@@ -128,8 +126,9 @@ struct Fused {
 
   template <Fold kFold>
   CHAINRULE_INLINE void join(V& total, const V& v) {
-    apply<kFold == Fold::sum ? Fn::add : kFold == Fold::max ? Fn::maximum : Fn::minimum>(
-        total, total, v);
+    apply<kFold == Fold::sum   ? Fn::add
+          : kFold == Fold::max ? Fn::maximum
+                               : Fn::minimum>(total, total, v);
   }
 
   template <Fold kFold>
