@@ -99,4 +99,10 @@ void for_types_and_tables(const F& body) {
   }
 }
 
+/// Runs a statement on a destination, in a function of its own: compilers are slow with large ones.
+template <class F, class Destination>
+[[gnu::noinline]] void run_on(const F& statement, Destination& destination) {
+  statement(destination);
+}
+
 }  // namespace chainrule::test
