@@ -30,10 +30,16 @@ struct Packing {
   bool a, b;
 };
 
+/// Whether all of op(B) stays in the L1 cache.
+template <class T>
+bool fits_l1(const Gemm<T>& g) {
+  return g.k * g.n * static_cast<Int>(sizeof(T)) <= 32 * 1024;
+}
+
 template <class T>
 Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const Int size = sizeof(T);
-  const bool b = g.trans_b || (g.m > 4 * kernels.mr && g.k * g.n * size > 32 * 1024);
+  const bool b = g.trans_b || (g.m > 4 * kernels.mr && !fits_l1(g));
   const bool a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
   // Several products at once are read either all in place or as one packed product.
   return g.reduce > 1 && (a || b) ? Packing{true, true} : Packing{a, b};

@@ -19,6 +19,7 @@ namespace {
 
 constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one element
 constexpr Int kSmallDepth = 128;  // never cut
+constexpr Int kLeastCols = 512;   // of a block
 constexpr Int kMaxSlots = 64;     // scratch areas of a batch
 constexpr Int kAlign = 64;
 
@@ -40,7 +41,7 @@ BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   // deeper blocks read and write C less often. Packed A and B are within the last cache.
   const Int strip = kernels.nr * size;
   const Int depth = std::clamp<Int>(cache.l1 * 3 / 2 / strip / 16 * 16, kSmallDepth, 512);
-  const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), 512, 2048);
+  const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), kLeastCols, 2048);
   const Int rows = std::clamp<Int>(cache.l3 / 8 / (depth * size), 256, 1024);
   return {rows, round_up(cols, kernels.nr), depth};
 }
@@ -53,22 +54,29 @@ Int packed_a_size(const Gemm<T>& g, const BlockSizes& most, Int mr) {
                   kAlign / static_cast<Int>(sizeof(T)));
 }
 
-/// A product as one row, if it is a vector that can be read as one: y = A x is y^T = x^T A^T.
+/// A matrix times a vector that can be read as a row times a matrix: y = A x is y^T = x^T A^T.
 template <class T>
-Gemm<T> as_row(const Gemm<T>& g) {
-  const bool column = g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && !g.epilogue &&
-                      g.b_sums == nullptr && (g.ldb == 1 || g.trans_b || g.trans_a);
-  if (!column) return g;
+bool is_column(const Gemm<T>& g) {
+  return g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && g.b_sums == nullptr &&
+         (g.ldb == 1 || g.trans_b || g.trans_a);
+}
+
+/// It as that, with another epilogue.
+template <class T>
+Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
   Gemm<T> row = g;
   row.m = 1;
   row.n = g.m;
   row.a = g.b;
   row.lda = g.ldb;
+  row.a_offsets = g.b_offsets;
   row.trans_a = !g.trans_b;
   row.b = g.a;
   row.ldb = g.lda;
+  row.b_offsets = g.a_offsets;
   row.trans_b = !g.trans_a;
   row.ldc = g.m;
+  row.epilogue = epilogue;
   return row;
 }
 
@@ -107,50 +115,49 @@ bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& ke
   return true;
 }
 
-/// Products that one thread computes in place with one call of the tile. False: not one of them.
+/// Products that one thread computes with one call of the tile, in place but for a transposed B.
+/// False: not one of them. `transposed` has room for kLeastCols columns of op(B).
 template <class T>
 bool run_small(const Exec& exec,
                const Gemm<T>& g,
                const isa::FloatKernels<T>& kernels,
-               Packing packing) {
+               Packing packing,
+               T* transposed) {
   const bool alone = exec.threads == 1 || g.m * g.n * g.k < 2 * kParallelWork;
-  if (packing.a || packing.b || g.reduce != 1 || g.k > kSmallDepth || !alone) return false;
-  const isa::GemmTile<T> tile{.m = g.m,
-                              .n = g.n,
-                              .k = g.alpha == 0 ? 0 : g.k,
-                              .reduce = 1,
-                              .a_offsets = g.a_offsets,
-                              .b_offsets = g.b_offsets,
-                              .a = g.a,
-                              .a_row = g.trans_a ? 1 : g.lda,
-                              .a_col = g.trans_a ? g.lda : 1,
-                              .b = g.b,
-                              .ldb = g.ldb,
-                              .c = g.c,
-                              .ldc = g.ldc,
-                              .alpha = g.alpha,
-                              .beta = g.beta};
-  kernels.gemm_tile(tile);
-  if (g.b_sums != nullptr) {
-    const Int first = g.b_offsets ? g.b_offsets[0] : 0;
-    kernels.column_sums(tile.k, g.n, g.b + first, g.ldb, true, g.b_sums);
+  const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
+  if (packing.a || !in_place || g.reduce != 1 || g.k > kSmallDepth || !alone) return false;
+  isa::GemmTile<T> tile{.m = g.m,
+                        .n = g.n,
+                        .k = g.alpha == 0 ? 0 : g.k,
+                        .reduce = 1,
+                        .a_offsets = g.a_offsets,
+                        .b_offsets = nullptr,
+                        .a = g.a,
+                        .a_row = g.trans_a ? 1 : g.lda,
+                        .a_col = g.trans_a ? g.lda : 1,
+                        .b = g.b + (g.b_offsets ? g.b_offsets[0] : 0),
+                        .ldb = g.ldb,
+                        .c = g.c,
+                        .ldc = g.ldc,
+                        .alpha = g.alpha,
+                        .beta = g.beta};
+  if (packing.b && tile.k > 0) {
+    kernels.transpose(g.n, g.k, tile.b, g.ldb, transposed, g.n);
+    tile.b = transposed;
+    tile.ldb = g.n;
   }
+  kernels.gemm_tile(tile);
+  if (g.b_sums != nullptr) kernels.column_sums(tile.k, g.n, tile.b, tile.ldb, true, g.b_sums);
   if (g.epilogue) g.epilogue(0, 0, g.m, g.n);
   return true;
 }
 
-}  // namespace
-
 template <class T>
-void gemm(const Exec& exec, const Gemm<T>& g, void* scratch) {
-  if (g.m <= 0 || g.n <= 0) return;
-  const FlushDenormals flush;
+void multiply(const Exec& exec, const Gemm<T>& g, void* scratch) {
   const isa::FloatKernels<T>& kernels = table_kernels<T>();
-  if (g.m <= 6 || g.n == 1) {
-    if (run_rows(exec, as_row(g), kernels)) return;
-  }
+  if (g.m <= 6 && run_rows(exec, g, kernels)) return;
   const Packing packing = packing_for(g, kernels);
-  if (run_small(exec, g, kernels, packing)) return;
+  if (run_small(exec, g, kernels, packing, static_cast<T*>(scratch))) return;
   const BlockSizes most = block_sizes(kernels);
   T* packed_a = static_cast<T*>(scratch);
   T* packed_b = packed_a + packed_a_size(g, most, kernels.mr);
@@ -175,8 +182,9 @@ void gemm(const Exec& exec, const Gemm<T>& g, void* scratch) {
   }
 }
 
+/// Bytes of scratch of multiply().
 template <class T>
-std::size_t gemm_scratch_bytes(const Gemm<T>& g) {
+std::size_t scratch_bytes(const Gemm<T>& g) {
   const isa::FloatKernels<T>& kernels = table_kernels<T>();
   const BlockSizes most = block_sizes(kernels);
   const Packing packing = packing_for(g, kernels);
@@ -184,6 +192,22 @@ std::size_t gemm_scratch_bytes(const Gemm<T>& g) {
   const Int length = std::min(g.k * std::max<Int>(1, g.reduce), most.depth);
   const Int b = packing.b ? round_up(std::min(g.n, most.cols), kernels.nr) * length : 0;
   return static_cast<std::size_t>(round_up((a + b) * static_cast<Int>(sizeof(T)), kAlign));
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const Exec& exec, const Gemm<T>& g, void* scratch) {
+  if (g.m <= 0 || g.n <= 0) return;
+  const FlushDenormals flush;
+  if (!is_column(g)) return multiply(exec, g, scratch);
+  const auto turned = [&](Int i, Int j, Int m, Int n) { g.epilogue(j, i, n, m); };
+  multiply(exec, as_row(g, g.epilogue ? BlockFn(turned) : BlockFn()), scratch);
+}
+
+template <class T>
+std::size_t gemm_scratch_bytes(const Gemm<T>& g) {
+  return scratch_bytes(is_column(g) ? as_row(g, {}) : g);
 }
 
 template <class T>

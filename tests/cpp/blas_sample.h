@@ -14,7 +14,11 @@
 namespace chainrule::test {
 
 using blas::Index;
+using blas::Matrix;
 using blas::MatrixMap;
+using blas::RowVector;
+using blas::Vector;
+using blas::VectorMap;
 
 /// rows x cols numbers in [-1, 1) inside of NaN, with a stride of cols + gap.
 template <class T>

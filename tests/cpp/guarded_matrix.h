@@ -20,12 +20,12 @@ inline double number(std::uint32_t seed, Int i) {
 
 /// rows x cols numbers, rows `line` apart, in the middle of NaN.
 template <class T>
-struct Matrix {
+struct GuardedMatrix {
   static constexpr Int kMargin = 19;  // odd: unaligned
   Int rows, cols, line;
   std::vector<T> memory;
 
-  Matrix(Int rows, Int cols, Int line, std::uint32_t seed)
+  GuardedMatrix(Int rows, Int cols, Int line, std::uint32_t seed)
       : rows(rows),
         cols(cols),
         line(line),

@@ -8,16 +8,8 @@
 #include "test.h"
 #include "tolerance.h"
 
-namespace chainrule {
+namespace chainrule::test {
 namespace {
-
-using blas::Index;
-using blas::MatrixMap;
-using blas::VectorMap;
-using test::for_types_and_tables;
-using test::kSizes;
-using test::run_on;
-using test::Sample;
 
 TEST("blas: element-wise expressions in one pass") {
   for_types_and_tables([](auto zero) {
@@ -70,4 +62,4 @@ TEST("blas: element-wise expressions in one pass") {
 }
 
 }  // namespace
-}  // namespace chainrule
+}  // namespace chainrule::test

@@ -9,20 +9,8 @@
 #include "test.h"
 #include "tolerance.h"
 
-namespace chainrule {
+namespace chainrule::test {
 namespace {
-
-using blas::Index;
-using blas::Matrix;
-using blas::MatrixMap;
-using blas::RowVector;
-using blas::Vector;
-using blas::VectorMap;
-using test::for_types_and_tables;
-using test::kSizes;
-using test::Sample;
-using test::Sizes;
-using test::tolerance;
 
 TEST("blas: reductions") {
   for_types_and_tables([](auto zero) {
@@ -135,4 +123,4 @@ TEST("blas: results do not depend on the number of threads") {
 }
 
 }  // namespace
-}  // namespace chainrule
+}  // namespace chainrule::test

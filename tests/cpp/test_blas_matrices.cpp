@@ -8,21 +8,8 @@
 #include "chainrule/blas.h"
 #include "test.h"
 
-namespace chainrule {
+namespace chainrule::test {
 namespace {
-
-using blas::Index;
-using blas::Matrix;
-using blas::MatrixMap;
-using blas::RowVector;
-using blas::Vector;
-using blas::VectorMap;
-using test::for_types_and_tables;
-using test::kSizes;
-using test::Sample;
-using test::Sizes;
-using test::sum_over;
-using test::tolerance;
 
 TEST("blas: parts") {
   Matrix<float> A(4, 5);
@@ -187,13 +174,13 @@ TEST("blas: products and element-wise expressions allocate nothing") {
     y(0) = x.dot(y) + C.norm() + A.array().exp().sum();
   };
   statements();  // scratch memory of this thread
-  const std::int64_t before = test::allocations();
+  const std::int64_t before = allocations();
   statements();
-  CHECK_EQ(test::allocations(), before);
+  CHECK_EQ(allocations(), before);
   C = C * B;  // the temporary that the overlap asks for
-  CHECK_EQ(test::allocations(), before + 1);
+  CHECK_EQ(allocations(), before + 1);
   C = A * B * A;  // the inner product: its memory and who owns it
-  CHECK_EQ(test::allocations(), before + 3);
+  CHECK_EQ(allocations(), before + 3);
 }
 
 // What an expression is, is known when it is compiled.
@@ -212,4 +199,4 @@ static_assert(std::is_constructible_v<MatrixMap<const float>, const M&>);
 static_assert(std::is_same_v<decltype(std::declval<const M&>()(0, 0)), const float&>);
 
 }  // namespace
-}  // namespace chainrule
+}  // namespace chainrule::test

@@ -6,19 +6,8 @@
 #include "test.h"
 #include "tolerance.h"
 
-namespace chainrule {
+namespace chainrule::test {
 namespace {
-
-using blas::Index;
-using blas::MatrixMap;
-using blas::Vector;
-using blas::VectorMap;
-using test::for_types_and_tables;
-using test::kSizes;
-using test::run_on;
-using test::Sample;
-using test::sum_over;
-using test::tolerance;
 
 TEST("blas: products and sums with products") {
   for_types_and_tables([](auto zero) {
@@ -122,4 +111,4 @@ TEST("blas: vectors") {
 }
 
 }  // namespace
-}  // namespace chainrule
+}  // namespace chainrule::test

@@ -13,12 +13,8 @@
 #include "guarded_matrix.h"
 #include "test.h"
 
-namespace chainrule {
+namespace chainrule::test {
 namespace {
-
-using test::Int;
-using test::Matrix;
-using test::tolerance;
 
 /// What is computed besides a plain product.
 struct Form {
@@ -62,12 +58,13 @@ class Trial {
   }
 
   struct Result {
-    Matrix<T> c, sums, calls;
+    GuardedMatrix<T> c, sums, calls;
     bool scratch_holds;
   };
 
   Result run(int threads) {
-    Result result{c_, Matrix<T>(1, t_.n, t_.n, 6), Matrix<T>(t_.m, t_.n, t_.n, 7), true};
+    Result result{
+        c_, GuardedMatrix<T>(1, t_.n, t_.n, 6), GuardedMatrix<T>(t_.m, t_.n, t_.n, 7), true};
     if (t_.form.beta == 0) {
       for (T& x : result.c.memory) x = std::numeric_limits<T>::quiet_NaN();  // is not read
     }
@@ -156,7 +153,7 @@ class Trial {
 
   Case t_;
   Int rows_a_, rows_b_;
-  Matrix<T> a_, b_, c_, bias_, factor_;
+  GuardedMatrix<T> a_, b_, c_, bias_, factor_;
   std::vector<Int> a_offsets_, b_offsets_;
 };
 
@@ -166,15 +163,14 @@ void check_case(const Case& t) {
   auto one = trial.run(1), two = trial.run(2);
   const double worst = trial.error(one);
   const bool guarded = one.c.guards_hold() && one.sums.guards_hold() && one.scratch_holds;
-  const auto same_bits = [](const Matrix<T>& x, const Matrix<T>& y) {
+  const auto same_bits = [](const GuardedMatrix<T>& x, const GuardedMatrix<T>& y) {
     return std::memcmp(x.memory.data(), y.memory.data(), x.memory.size() * sizeof(T)) == 0;
   };
   const bool same = same_bits(one.c, two.c) && same_bits(one.sums, two.sums);
   if (!(worst <= tolerance<T>(t.k * t.form.reduce)) || !guarded || !same) {
-    test::report({__FILE__, __LINE__, "gemm"},
-                 t.str() + ": error " + std::to_string(worst) +
-                     (guarded ? "" : ", guards overwritten") +
-                     (same ? "" : ", depends on threads"));
+    report({__FILE__, __LINE__, "gemm"},
+           t.str() + ": error " + std::to_string(worst) + (guarded ? "" : ", guards overwritten") +
+               (same ? "" : ", depends on threads"));
   }
 }
 
@@ -226,9 +222,9 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
 
 TEST("gemm: nothing is read with alpha = 0") {
   for (const Int m : {1, 5, 20}) {
-    Matrix<float> a(m, 9, 9, 1), b(9, 33, 33, 2), c(m, 33, 33, 3);
-    const Matrix<float> before = c;
-    for (Matrix<float>* x : {&a, &b}) {
+    GuardedMatrix<float> a(m, 9, 9, 1), b(9, 33, 33, 2), c(m, 33, 33, 3);
+    const GuardedMatrix<float> before = c;
+    for (GuardedMatrix<float>* x : {&a, &b}) {
       for (float& value : x->memory) value = std::numeric_limits<float>::quiet_NaN();
     }
     blas::Gemm<float> gemm{.m = m,
@@ -254,8 +250,13 @@ TEST("gemm: matrix times vector, strided or not") {
       for (const Int y_line : {1, 2}) {
         for (const Int m : {2, 7, 64, 500}) {
           constexpr Int k = 37;
-          Matrix<double> a(trans_a ? k : m, trans_a ? m : k, (trans_a ? m : k) + 2, 1);
-          Matrix<double> x(k, 1, x_line, 2), y(m, 1, y_line, 3);
+          GuardedMatrix<double> a(trans_a ? k : m, trans_a ? m : k, (trans_a ? m : k) + 2, 1);
+          GuardedMatrix<double> x(k, 1, x_line, 2), y(m, 1, y_line, 3), bias(m, 1, 1, 4);
+          const GuardedMatrix<double> before = y;
+          const auto add_bias = [&](Int i0, Int j0, Int rows, Int columns) {
+            CHECK(j0 == 0 && columns == 1);
+            for (Int i = i0; i < i0 + rows; ++i) y.at(i, 0) += bias.at(i, 0);
+          };
           const blas::Gemm<double> gemm{.trans_a = trans_a,
                                         .m = m,
                                         .n = 1,
@@ -265,11 +266,13 @@ TEST("gemm: matrix times vector, strided or not") {
                                         .b = x.data(),
                                         .ldb = x_line,
                                         .c = y.data(),
-                                        .ldc = y_line};
+                                        .ldc = y_line,
+                                        .beta = 2,
+                                        .epilogue = add_bias};
           const Buffer scratch(blas::gemm_scratch_bytes(gemm));
           blas::gemm(Exec{.threads = 2}, gemm, scratch.data());
           for (Int i = 0; i < m; ++i) {
-            double sum = 0;
+            double sum = 2 * const_cast<GuardedMatrix<double>&>(before).at(i, 0) + bias.at(i, 0);
             for (Int p = 0; p < k; ++p) sum += (trans_a ? a.at(p, i) : a.at(i, p)) * x.at(p, 0);
             CHECK_CLOSE(y.at(i, 0), sum, tolerance<double>(k));
           }
@@ -282,7 +285,7 @@ TEST("gemm: matrix times vector, strided or not") {
 
 TEST("gemm: NaN and infinity pass through") {
   constexpr Int n = 20;
-  Matrix<float> a(n, n, n, 1), b(n, n, n, 2), c(n, n, n, 3);
+  GuardedMatrix<float> a(n, n, n, 1), b(n, n, n, 2), c(n, n, n, 3);
   a.at(3, 4) = std::numeric_limits<float>::quiet_NaN();
   b.at(5, 7) = std::numeric_limits<float>::infinity();
   a.at(8, 5) = 0;
@@ -313,8 +316,8 @@ TEST("gemm: a batch is its products one by one") {
   constexpr Int m = 9, n = 21, k = 11;
   for (const Int count : {0, 1, 3, 130}) {
     for (const bool shared : {false, true}) {
-      Matrix<float> a(count * m, k, k, 1), b(shared ? n : count * n, k, k, 2);
-      Matrix<float> c(count * m, n, n, 3), expected(count * m, n, n, 3);
+      GuardedMatrix<float> a(count * m, k, k, 1), b(shared ? n : count * n, k, k, 2);
+      GuardedMatrix<float> c(count * m, n, n, 3), expected(count * m, n, n, 3);
       blas::Gemm<float> gemm{.trans_b = true,
                              .m = m,
                              .n = n,
@@ -341,4 +344,4 @@ TEST("gemm: a batch is its products one by one") {
 }
 
 }  // namespace
-}  // namespace chainrule
+}  // namespace chainrule::test

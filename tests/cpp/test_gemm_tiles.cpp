@@ -5,12 +5,8 @@
 #include "isa/table.h"
 #include "test.h"
 
-namespace chainrule {
+namespace chainrule::test {
 namespace {
-
-using test::Int;
-using test::Matrix;
-using test::tolerance;
 
 TEST("gemm tiles of every instruction set agree with the reference") {
   for (const isa::KernelTable* table : isa::available_tables()) {
@@ -19,15 +15,16 @@ TEST("gemm tiles of every instruction set agree with the reference") {
       for (int m = 1; m <= 2 * kernels.mr + 1; ++m) {
         for (int n = 1; n <= 2 * kernels.nr + 1; n += 1 + n / 8) {
           for (const Int k : {0, 1, 37}) {
-            Matrix<T> a(m, k, k + 1, 1), at(k, m, m + 1, 1), b(k, n, n + 3, 2), bt(n, k, k + 3, 2);
+            GuardedMatrix<T> a(m, k, k + 1, 1), at(k, m, m + 1, 1), b(k, n, n + 3, 2),
+                bt(n, k, k + 3, 2);
             for (Int i = 0; i < m; ++i) {
               for (Int p = 0; p < k; ++p) at.at(p, i) = a.at(i, p);
             }
             for (Int p = 0; p < k; ++p) {
               for (Int j = 0; j < n; ++j) bt.at(j, p) = b.at(p, j);
             }
-            const Matrix<T> start(m, n, n + 2, 3);
-            Matrix<T> expected = start, rows = start, columns = start, dots = start;
+            const GuardedMatrix<T> start(m, n, n + 2, 3);
+            GuardedMatrix<T> expected = start, rows = start, columns = start, dots = start;
             isa::GemmTile<T> tile{.m = m,
                                   .n = n,
                                   .k = k,
@@ -59,7 +56,7 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             tile.ldb = bt.line;
             kernels.gemm_dot(tile);
             if (m == 1 && k > 0) {
-              Matrix<T> row = start;
+              GuardedMatrix<T> row = start;
               tile.c = row.data();
               tile.b = b.data();
               tile.ldb = b.line;
@@ -86,4 +83,4 @@ TEST("gemm tiles of every instruction set agree with the reference") {
 }
 
 }  // namespace
-}  // namespace chainrule
+}  // namespace chainrule::test
