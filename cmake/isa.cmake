@@ -17,7 +17,8 @@ function(chainrule_isa_sources target)
     list(APPEND sets neon)
     set(flags_neon "")
   endif()
-  target_sources(${target} PRIVATE "${dir}/dispatch.cpp" "${dir}/caches.cpp")
+  target_sources(${target} PRIVATE "${dir}/dispatch.cpp" "${dir}/caches.cpp"
+                 "${dir}/functions.cpp")
   foreach(set IN LISTS sets)
     target_sources(${target} PRIVATE "${dir}/${set}.cpp")
     set_source_files_properties("${dir}/${set}.cpp" PROPERTIES COMPILE_OPTIONS

@@ -5,19 +5,6 @@
 namespace chainrule::blas::detail {
 namespace {
 
-// What elementwise.def says of a function: those of floating types alone are the costly ones.
-enum Types : std::uint8_t { kFloating = 8, kNumeric = 1, kAny = 1 };  // in cheap functions, roughly
-
-constexpr Index kCosts[] = {
-#define UNARY(name, dtypes, ...) dtypes,
-#define BINARY(name, dtypes, ...) dtypes,
-#define TERNARY(name, dtypes, ...) dtypes,
-#include "chainrule/elementwise.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-};
-
 /// Rows of a destination.
 template <class T>
 struct Out {
@@ -57,7 +44,7 @@ void transpose(const Layout<T>& layout, const Out<T>& out) {
   const Operand<T>& from = layout.operands[0];
   const Index columns = 64;
   const Index grain =
-      std::max<Index>(1, Layout<T>::kParallelCost / std::max<Index>(1, columns * layout.rows));
+      std::max<Index>(1, isa::kParallelAdditions / std::max<Index>(1, columns * layout.rows));
   const Exec exec{.threads = layout.threads_for_work()};
   parallel_for(exec, (layout.row + columns - 1) / columns, grain, [&](Index begin, Index end) {
     const Index j = begin * columns, last = std::min(end * columns, layout.row);
@@ -78,7 +65,7 @@ void Layout<T>::cut_blocks(Index untouched) {
   for (int i = 0; i < step_count; ++i) {
     const int code = static_cast<int>(steps[i].fn);
     functions[i] = isa::table().elementwise[code][dtype];
-    cost += kCosts[code];
+    cost += isa::kFunctions[code].cost;
   }
   whole_rows = rows > 1 && row < kLongRow;
   int buffers = slot_count;

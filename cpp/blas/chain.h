@@ -7,6 +7,7 @@
 
 #include "blas/threads.h"
 #include "chainrule/blas/engine.h"
+#include "isa/functions.h"
 #include "isa/table.h"
 
 namespace chainrule::blas::detail {
@@ -15,10 +16,9 @@ namespace chainrule::blas::detail {
 /// or some whole rows.
 template <class T>
 struct Layout {
-  static constexpr Index kBlock = 1024;              // most elements of a block
-  static constexpr Index kUntouched = 16 * kBlock;   // of one that is read where it is
-  static constexpr Index kLongRow = kBlock / 4;      // a block stays within such a row
-  static constexpr Index kParallelCost = 32 * 1024;  // cheap functions worth a thread: some 5 us
+  static constexpr Index kBlock = 1024;             // most elements of a block
+  static constexpr Index kUntouched = 16 * kBlock;  // of one that is read where it is
+  static constexpr Index kLongRow = kBlock / 4;     // a block stays within such a row
   static constexpr std::size_t kStorageBytes = 64 * 1024;
   static_assert((kMaxOperands + kMaxSlots) * 64 * sizeof(T) <= kStorageBytes);
 
@@ -70,10 +70,12 @@ struct Layout {
   /// elements.
   void cut_blocks(Index untouched);
   [[nodiscard]] int threads_for_work() const {
-    return rows * row * cost < 2 * kParallelCost ? 1 : threads();
+    return rows * row * cost < 2 * isa::kParallelAdditions ? 1 : threads();
   }
   /// Blocks worth a thread.
-  [[nodiscard]] Index grain() const { return std::max<Index>(1, kParallelCost / (block * cost)); }
+  [[nodiscard]] Index grain() const {
+    return std::max<Index>(1, isa::kParallelAdditions / (block * cost));
+  }
 };
 
 /// One thread's state: buffers and where the current block of each operand is.

@@ -9,6 +9,7 @@
 #include "blas/threads.h"
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
+#include "isa/functions.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
@@ -64,28 +65,19 @@ int threads() { return chosen_threads != 0 ? chosen_threads : default_threads();
 
 template <class T>
 void gemm(const GemmCall<T>& call) {
-  Gemm<T> g{.trans_a = call.trans_a,
-            .trans_b = call.trans_b,
-            .m = call.m,
-            .n = call.n,
-            .k = call.k,
-            .a = call.a,
-            .lda = call.lda,
-            .b = call.b,
-            .ldb = call.ldb,
-            .c = call.c,
-            .ldc = call.ldc,
-            .alpha = call.alpha,
-            .beta = call.beta};
-  // The engine packs a transposed B; for a tiny one that takes longer than the product.
-  constexpr Index kTiny = 16;
-  alignas(64) T transposed[kTiny * kTiny];
-  if (g.trans_b && g.n > 1 && g.m > 1 && g.n <= kTiny && g.k <= kTiny && g.k > 0) {
-    isa::kernels<T>(isa::table()).transpose(g.n, g.k, g.b, g.ldb, transposed, g.n);
-    g.trans_b = false;
-    g.b = transposed;
-    g.ldb = g.n;
-  }
+  const Gemm<T> g{.trans_a = call.trans_a,
+                  .trans_b = call.trans_b,
+                  .m = call.m,
+                  .n = call.n,
+                  .k = call.k,
+                  .a = call.a,
+                  .lda = call.lda,
+                  .b = call.b,
+                  .ldb = call.ldb,
+                  .c = call.c,
+                  .ldc = call.ldc,
+                  .alpha = call.alpha,
+                  .beta = call.beta};
   const bool large =
       static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
   thread_local Scratch scratch;
@@ -100,11 +92,10 @@ int vector_bytes() {
 }
 
 void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
-  constexpr Index kParallelWork = 32 * 1024;  // additions worth a thread: some 5 us
-  constexpr Index kLine = 64;                 // elements: threads do not write to the same line
-  Index grain = std::max<Index>(1, kParallelWork * n / std::max<Index>(work, 1));
+  constexpr Index kLine = 64;  // elements: threads do not write to the same line
+  Index grain = std::max<Index>(1, isa::kParallelAdditions * n / std::max<Index>(work, 1));
   if (grain > kLine) grain = grain / kLine * kLine;
-  parallel_for(Exec{.threads = work < 2 * kParallelWork ? 1 : threads()},
+  parallel_for(Exec{.threads = work < 2 * isa::kParallelAdditions ? 1 : threads()},
                n,
                grain,
                [&](Index begin, Index end) { call(object, begin, end); });

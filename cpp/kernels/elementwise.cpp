@@ -5,6 +5,7 @@
 #include <string>
 
 #include "chainrule/error.h"
+#include "isa/functions.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule::kernels {
@@ -14,31 +15,10 @@ using Int = std::int64_t;
 
 constexpr std::size_t kStorageBytes = 64 * 1024;  // block buffers, on the stack of each thread
 constexpr Int kBlock = 1024;                      // most elements of a block: a chain stays in L1
-constexpr Int kLoneBlock = 4 * kBlock;     // of one function, whose result nobody reads again
-constexpr Int kLongRow = kBlock / 4;       // a block stays within such a row
-constexpr Int kLeastBlock = 16;            // as many buffers as there can be registers fit
-constexpr Int kParallelCost = 128 * 1024;  // cheap instructions worth a thread: some 3 us
+constexpr Int kLoneBlock = 4 * kBlock;  // of one function, whose result nobody reads again
+constexpr Int kLongRow = kBlock / 4;    // a block stays within such a row
+constexpr Int kLeastBlock = 16;         // as many buffers as there can be registers fit
 static_assert(ElementwiseProgram::kMaxRegisters * kLeastBlock * sizeof(double) <= kStorageBytes);
-
-// What elementwise.def says of a function: functions of floating types alone are the costly ones.
-enum Types : std::uint8_t { kFloating = 8, kNumeric = 1, kAny = 1 };  // in additions, roughly
-enum Result : bool { kSame = false, kBool = true };
-
-struct Property {
-  const char* name;
-  int cost;
-  bool gives_bool;
-};
-
-constexpr Property kProperties[] = {
-#define UNARY(name, dtypes, result, ...) {#name, dtypes, result},
-#define BINARY(name, dtypes, result, ...) {#name, dtypes, result},
-#define TERNARY(name, dtypes, result, ...) {#name, dtypes, result},
-#include "chainrule/elementwise.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-};
 
 }  // namespace
 
@@ -84,13 +64,14 @@ int ElementwiseProgram::apply(int code, DType dtype, int a, int b, int c) {
   const isa::ElementwiseFn fn = isa::table().elementwise[code][static_cast<int>(dtype)];
   if (fn == nullptr) {
     invalid("elementwise",
-            std::string(kProperties[code].name) + " does not take this dtype",
+            std::string(isa::kFunctions[code].name) + " does not take this dtype",
             {{"dtype", std::string(name_of(dtype))}});
   }
-  const int result = add_register({.dtype = kProperties[code].gives_bool ? DType::boolean : dtype,
-                                   .instruction = static_cast<int>(instructions_.size())});
+  const int result =
+      add_register({.dtype = isa::kFunctions[code].gives_bool ? DType::boolean : dtype,
+                    .instruction = static_cast<int>(instructions_.size())});
   instructions_.push_back({fn, a, b, c, result});
-  cost_ += kProperties[code].cost;
+  cost_ += isa::kFunctions[code].cost;
   return result;
 }
 
@@ -399,7 +380,7 @@ void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
   const Int rows = program.rows_, row = program.row_;
   if (rows == 0) return;
   const Int cost = program.cost_ + static_cast<Int>(program.outputs_.size());
-  const Int grain = std::max<Int>(1, kParallelCost / (program.block_ * cost));
+  const Int grain = std::max<Int>(1, isa::kParallelAdditions / (program.block_ * cost));
   if (program.whole_rows_) {
     const Int block_rows = program.block_ / row;
     const Int blocks = (rows + block_rows - 1) / block_rows;

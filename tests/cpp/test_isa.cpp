@@ -10,6 +10,7 @@
 
 #include "base/philox.h"
 #include "chainrule/random.h"
+#include "isa/functions.h"
 #include "isa/table.h"
 #include "test.h"
 
@@ -17,16 +18,6 @@ namespace chainrule {
 namespace {
 
 using Int = std::int64_t;
-
-constexpr const char* kNames[] = {
-#define UNARY(name, ...) #name,
-#define BINARY(name, ...) #name,
-#define TERNARY(name, ...) #name,
-#include "chainrule/elementwise.def"
-#undef UNARY
-#undef BINARY
-#undef TERNARY
-};
 
 constexpr std::size_t kGuard = 16;
 constexpr Int kLongest = 70;
@@ -180,7 +171,8 @@ TEST("element-wise functions of every table agree with the reference") {
         const bool predicate = code == isa::isfinite_code || code == isa::isnan_code ||
                                code == isa::logical_not_code ||
                                (code >= isa::equal_code && code <= isa::logical_or_code);
-        compare(std::string(table->name) + " " + kNames[code] + " " + std::string(name_of(dtype)),
+        compare(std::string(table->name) + " " + isa::kFunctions[code].name + " " +
+                    std::string(name_of(dtype)),
                 fn,
                 reference.elementwise[code][t],
                 {condition ? DType::boolean : dtype, dtype, dtype},

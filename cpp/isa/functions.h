@@ -1,0 +1,23 @@
+// What chainrule/elementwise.def says of each element-wise function, and what its work is worth.
+#pragma once
+
+#include <cstdint>
+
+#include "isa/table.h"
+
+namespace chainrule::isa {
+
+struct Function {
+  const char* name;
+  int cost;  ///< of one element, in additions, roughly: functions of floating types alone are
+             ///< costly
+  bool gives_bool;
+};
+
+/// By code.
+extern const Function kFunctions[kElementwiseCount];
+
+/// Additions of elements in cache that are worth a thread: some 3 us.
+constexpr std::int64_t kParallelAdditions = 128 * 1024;
+
+}  // namespace chainrule::isa
