@@ -82,6 +82,8 @@ class ExpressionBase : public ExpressionTag {
   friend E;
   template <class, class, Kind>
   friend class DenseBase;
+  template <class, class>
+  friend class Around;
 
  public:
   [[nodiscard]] Index size() const { return self().rows() * self().cols(); }
@@ -219,22 +221,21 @@ class Repeated : public ExpressionBase<Repeated<V, kByRows>> {
   Index times_;
 };
 
-template <detail::Fn F, class E>
-class Unary : public ExpressionBase<Unary<F, E>> {
+/// What expressions around another one, of the same shape, share. D derives from it.
+template <class D, class E>
+class Around : public ExpressionBase<D> {
+  explicit Around(const E& e) : e_(e) {}
+  friend D;
+
  public:
   using Scalar = typename E::Scalar;
   static constexpr Form kForm = E::kForm;
   static constexpr bool kArray = E::kArray, kElementwise = true;
 
-  explicit Unary(const E& e) : e_(e) {}
   [[nodiscard]] Index rows() const { return e_.rows(); }
   [[nodiscard]] Index cols() const { return e_.cols(); }
   [[nodiscard]] const E& inner() const { return e_; }
 
-  static constexpr int emit(detail::StepList& list, int slot) {
-    const int a = E::emit(list, slot);
-    return list.apply(F, a, a, slot);
-  }
   void bind(detail::Operand<Scalar>*& next) const { e_.bind(next); }
   template <bool kSameIsFine>
   [[nodiscard]] bool conflicts(const detail::Target& d) const {
@@ -245,28 +246,26 @@ class Unary : public ExpressionBase<Unary<F, E>> {
   E e_;
 };
 
+template <detail::Fn F, class E>
+class Unary : public Around<Unary<F, E>, E> {
+ public:
+  explicit Unary(const E& e) : Around<Unary, E>(e) {}
+
+  static constexpr int emit(detail::StepList& list, int slot) {
+    const int a = E::emit(list, slot);
+    return list.apply(F, a, a, slot);
+  }
+};
+
 /// The same elements with the operators of arrays (kToArray) or of matrices.
 template <class E, bool kToArray>
-class Marked : public ExpressionBase<Marked<E, kToArray>> {
+class Marked : public Around<Marked<E, kToArray>, E> {
  public:
-  using Scalar = typename E::Scalar;
-  static constexpr Form kForm = E::kForm;
-  static constexpr bool kArray = kToArray, kElementwise = true;
+  static constexpr bool kArray = kToArray;
 
-  explicit Marked(const E& e) : e_(e) {}
-  [[nodiscard]] Index rows() const { return e_.rows(); }
-  [[nodiscard]] Index cols() const { return e_.cols(); }
-  [[nodiscard]] const E& inner() const { return e_; }
+  explicit Marked(const E& e) : Around<Marked, E>(e) {}
 
   static constexpr int emit(detail::StepList& list, int slot) { return E::emit(list, slot); }
-  void bind(detail::Operand<Scalar>*& next) const { e_.bind(next); }
-  template <bool kSameIsFine>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
-    return e_.template conflicts<kSameIsFine>(d);
-  }
-
- private:
-  E e_;
 };
 
 /// A function of two expressions of one shape; one of them may be a Constant.
@@ -325,16 +324,14 @@ class Binary : public ExpressionBase<Binary<F, L, R>> {
 
 /// factor * e.
 template <class E>
-class Scaled : public ExpressionBase<Scaled<E>> {
- public:
-  using Scalar = typename E::Scalar;
-  static constexpr Form kForm = E::kForm;
-  static constexpr bool kArray = E::kArray, kElementwise = E::kElementwise;
+class Scaled : public Around<Scaled<E>, E> {
+  using Base = Around<Scaled<E>, E>;
 
-  Scaled(const E& e, Scalar factor) : e_(e), factor_{factor} {}
-  [[nodiscard]] Index rows() const { return e_.rows(); }
-  [[nodiscard]] Index cols() const { return e_.cols(); }
-  [[nodiscard]] const E& inner() const { return e_; }
+ public:
+  using typename Base::Scalar;
+  static constexpr bool kElementwise = E::kElementwise;
+
+  Scaled(const E& e, Scalar factor) : Base(e), factor_{factor} {}
   [[nodiscard]] Scalar factor() const { return factor_.value; }
 
   static constexpr int emit(detail::StepList& list, int slot) {
@@ -342,16 +339,11 @@ class Scaled : public ExpressionBase<Scaled<E>> {
     return list.apply(detail::Fn::multiply, a, list.number(), slot);
   }
   void bind(detail::Operand<Scalar>*& next) const {
-    e_.bind(next);
+    Base::bind(next);
     factor_.bind(next);
-  }
-  template <bool kSameIsFine>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
-    return e_.template conflicts<kSameIsFine>(d);
   }
 
  private:
-  E e_;
   Constant<Scalar> factor_;
 };
 
