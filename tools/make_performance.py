@@ -13,6 +13,8 @@ from __future__ import annotations
 import csv
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,8 +22,9 @@ PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results"
 MEASURED = ("dense", "grid", "gemm", "elementwise", "ulp", "threads", "executor")
 
-sys.path.insert(0, str(ROOT / "benchmarks" / "python"))
+sys.path[:0] = [str(ROOT / "benchmarks" / "python"), str(ROOT / "tools")]
 from results import table  # noqa: E402
+from sections import filled, update  # noqa: E402
 from workloads import DENSE, Workload  # noqa: E402
 
 ADAM_BYTES = 28  # of a weight: reads it, its gradient and two moments, writes all but the gradient
@@ -85,29 +88,13 @@ def measured(name: str) -> str:
     return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)
 
 
+MAKERS: dict[str, Callable[[], str]] = {name: partial(measured, name) for name in MEASURED}
+MAKERS["floor"] = floor
+
+
 def updated(text: str) -> str:
-    for name in (*MEASURED, "floor"):
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f"{PAGE.name} must have one {begin} and one {end}")
-        before, rest = text.split(begin)
-        made = floor() if name == "floor" else measured(name)
-        text = f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
-    return text
-
-
-def main() -> int:
-    present = PAGE.read_text()
-    expected = updated(present)
-    if present == expected:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print(f"{PAGE.name} is not up to date: run python tools/make_performance.py")
-        return 1
-    PAGE.write_text(expected)
-    print(f"wrote {PAGE.name}")
-    return 0
+    return filled(PAGE.name, text, MAKERS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(PAGE, MAKERS, "tools/make_performance.py"))

@@ -17,6 +17,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+from sections import filled, update  # noqa: E402
+
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "dense.md"
 
@@ -115,28 +118,12 @@ def catalog() -> str:
 # --- the file -------------------------------------------------------------------------------------
 
 
+MAKERS = {"dense": dense, "catalog": catalog}
+
+
 def updated(text: str) -> str:
-    for name, make in {"dense": dense, "catalog": catalog}.items():
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f"README.md must have one {begin} and one {end}")
-        before, rest = text.split(begin)
-        text = f"{before}{begin}\n{make()}\n{end}{rest.split(end)[1]}"
-    return text
-
-
-def main() -> int:
-    present = README.read_text()
-    expected = updated(present)
-    if present == expected:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print("README.md is not up to date: run python tools/update_readme.py")
-        return 1
-    README.write_text(expected)
-    print("wrote README.md")
-    return 0
+    return filled(README.name, text, MAKERS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(update(README, MAKERS, "tools/update_readme.py"))
