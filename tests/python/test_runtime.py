@@ -13,7 +13,10 @@ import pytest
 import chainrule
 from chainrule import layers
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="calls of Linux")
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"),
+    reason="the test asks os.sched_getaffinity and /proc, which Linux alone has",
+)
 
 
 def info(**settings):
