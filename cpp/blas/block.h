@@ -120,12 +120,12 @@ class Block {
     bool a, b;
   };
 
-  /// A task is some strips of rows by some panels of columns: strips of A as fit the L2 cache, and
-  /// enough tasks, of equal size, for the threads that the work is worth.
+  /// A task is some strips of rows by some panels of columns: strips of A as stay in the L2 cache,
+  /// and enough tasks, of equal size, for the threads that the work is worth.
   void choose_tasks(int threads) {
-    const Int size = sizeof(T), half_l2 = isa::cache_sizes().l2 / 2;
+    const Int size = sizeof(T), part_of_l2 = isa::cache_sizes().l2 / 4;
     const Int depth = std::max<Int>(1, slice_.length());
-    row_tasks_ = ceil_div(strips_, std::max<Int>(4, half_l2 / (strip_ * depth * size)));
+    row_tasks_ = ceil_div(strips_, std::max<Int>(4, part_of_l2 / (strip_ * depth * size)));
     col_tasks_ = 1;
     const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
     if (worth < 2) return;
@@ -244,6 +244,8 @@ class Block {
   /// Strips of rows by n columns of B, which begin at b.
   void multiply_rows(
       Int strip, Int strip_end, Int j, Int n, const T* b, Int ldb, bool first_rows) const {
+    constexpr Int kFarDepth = 256;  // of a tile that takes longer than C from afar
+    const Int c_bytes = g_.m * g_.n * static_cast<Int>(sizeof(T));
     const bool packed = packing_.a && packing_.b;
     isa::GemmTile<T> tile{.m = 0,
                           .n = n,
@@ -259,7 +261,8 @@ class Block {
                           .c = nullptr,
                           .ldc = g_.ldc,
                           .alpha = g_.alpha,
-                          .beta = slice_.begins ? g_.beta : T(1)};
+                          .beta = slice_.begins ? g_.beta : T(1),
+                          .far_c = slice_.length() >= kFarDepth && c_bytes > isa::cache_sizes().l2};
     if (tile.reduce > 1) {  // in place: b_at() is that of the first product
       tile.a_offsets = g_.a_offsets + slice_.first;
       tile.b_offsets = g_.b_offsets + slice_.first;

@@ -206,6 +206,19 @@ constexpr Tiles<T> make_tiles() {
 template <class T>
 constexpr Tiles<T> kTiles = make_tiles<T>();
 
+/// Asks for the rows x columns of C at c: they come while the tile is computed. A store that waits
+/// for its line holds up those behind it.
+template <class T>
+[[gnu::always_inline]] inline void prefetch_result(const T* c,
+                                                   std::int64_t ldc,
+                                                   int rows,
+                                                   int columns) {
+  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+  for (int r = 0; r < rows; ++r, c += ldc) {
+    for (int j = 0; j < columns; j += kLine) __builtin_prefetch(c + j, 1);
+  }
+}
+
 template <class T>
 void gemm_tile(const GemmTile<T>& t) {
   const bool columns = t.a_row == 1;
@@ -224,7 +237,9 @@ void gemm_tile(const GemmTile<T>& t) {
     for (int s = 0, i = 0; s < strips; ++s) {
       const int rows = (m - i + strips - s - 1) / (strips - s);
       const TileFn<T> run = kTiles<T>.at[rows - 1][step][columns][part];
-      run(t, t.a + i * t.a_row, t.b + j, t.c + i * t.ldc + j, last);
+      T* c = t.c + i * t.ldc + j;
+      if (t.far_c) prefetch_result(c, t.ldc, rows, n - j < width ? n - j : width);
+      run(t, t.a + i * t.a_row, t.b + j, c, last);
       i += rows;
     }
     j += width;

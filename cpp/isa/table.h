@@ -47,6 +47,7 @@ struct GemmTile {
   T* c;
   std::int64_t ldc;
   T alpha, beta;
+  bool far_c = false;  ///< C is not expected in the first two caches
 };
 
 /// One step of Adam: m += (g - m) * first, v += (g^2 - v) * second, p -= m alpha / (sqrt(v) +

@@ -44,6 +44,7 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             tile.c = rows.data();
             kernels.gemm_tile(tile);
             tile.c = columns.data();
+            tile.far_c = true;
             tile.a = at.data();
             tile.a_row = 1;
             tile.a_col = at.line;
