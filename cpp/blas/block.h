@@ -120,15 +120,21 @@ class Block {
     bool a, b;
   };
 
-  /// A task is some strips of rows by some panels of columns: strips of A as stay in the L2 cache,
-  /// and enough tasks, of equal size, for the threads that the work is worth.
+  /// A task is some strips of rows by some panels of columns: strips of A as stay in the L2 cache
+  /// beside B and C, and enough tasks, of equal size, for the threads that the work is worth.
   void choose_tasks(int threads) {
-    const Int size = sizeof(T), part_of_l2 = isa::cache_sizes().l2 / 4;
-    const Int depth = std::max<Int>(1, slice_.length());
-    row_tasks_ = ceil_div(strips_, std::max<Int>(4, part_of_l2 / (strip_ * depth * size)));
+    const Int l2 = isa::cache_sizes().l2, depth = std::max<Int>(1, slice_.length());
+    const Int strip_bytes = strip_ * depth * static_cast<Int>(sizeof(T));
+    const bool one_group = strips_ * strip_bytes <= l2 / 2;
+    row_tasks_ = one_group ? 1 : ceil_div(strips_, std::max<Int>(4, l2 / 4 / strip_bytes));
     col_tasks_ = 1;
     const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
     if (worth < 2) return;
+    // Panels that one task reads are packed by it: nobody waits for them.
+    if (packing_.b && row_tasks_ == 1 && panels_ >= worth * kTasksPerThread) {
+      col_tasks_ = worth * kTasksPerThread;
+      return;
+    }
     if (row_tasks_ > 1) row_tasks_ = std::min(round_up(row_tasks_, worth), strips_);
     while (row_tasks_ * col_tasks_ < worth * kTasksPerThread) {
       // The longer side: what is read twice then is the shorter.
