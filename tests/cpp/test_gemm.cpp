@@ -220,6 +220,11 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
   }
 }
 
+TEST("gemm: a result larger than the second cache, in several groups of rows") {
+  check_case<float>({false, false, 530, 515, 300, {.beta = 1}});
+  check_case<float>({true, true, 530, 515, 300, {.epilogue = true}});
+}
+
 TEST("gemm: nothing is read with alpha = 0") {
   for (const Int m : {1, 5, 20}) {
     GuardedMatrix<float> a(m, 9, 9, 1), b(9, 33, 33, 2), c(m, 33, 33, 3);
