@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "blas/block.h"
+#include "blas/direct.h"
 #include "isa/caches.h"
 #include "isa/table.h"
 #include "parallel/denormals.h"
@@ -17,10 +18,7 @@
 namespace chainrule::blas {
 namespace {
 
-constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one element
-constexpr Int kSmallDepth = 128;  // never cut
-constexpr Int kLeastCols = 512;   // of a block
-constexpr Int kMaxSlots = 64;     // scratch areas of a batch
+constexpr Int kMaxSlots = 64;  // scratch areas of a batch
 constexpr Int kAlign = 64;
 
 template <class T>
@@ -81,82 +79,12 @@ Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
   return row;
 }
 
-/// Products with few rows that are bound by reading B, in one pass over it. False: not one of them.
-template <class T>
-bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
-  if (g.reduce != 1 || g.b_sums != nullptr || g.k == 0 || g.alpha == 0) return false;
-  const Int a_col = g.trans_a ? g.lda : 1;
-  const bool dots = g.trans_b && g.m <= 6 && (a_col == 1 || (g.m == 1 && g.lda == 1));
-  const bool row =
-      !g.trans_b && g.m == 1 && g.k * g.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2 / 2;
-  if (!dots && !row) return false;
-  const Int first_a = g.a_offsets ? g.a_offsets[0] : 0;
-  const Int first_b = g.b_offsets ? g.b_offsets[0] : 0;
-  const Int column_cost = g.k * std::max(g.m, kReadCost);
-  const Int grain = round_up(std::max<Int>(1, kParallelWork / column_cost), dots ? 4 : 64);
-  parallel_for(exec, g.n, grain, [&](Int begin, Int end) {
-    const isa::GemmTile<T> tile{.m = g.m,
-                                .n = end - begin,
-                                .k = g.k,
-                                .reduce = 1,
-                                .a_offsets = nullptr,
-                                .b_offsets = nullptr,
-                                .a = g.a + first_a,
-                                .a_row = g.lda,
-                                .a_col = a_col,
-                                .b = g.b + first_b + begin * (dots ? g.ldb : 1),
-                                .ldb = g.ldb,
-                                .c = g.c + begin,
-                                .ldc = g.ldc,
-                                .alpha = g.alpha,
-                                .beta = g.beta};
-    (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
-    if (g.epilogue) g.epilogue(0, begin, g.m, end - begin);
-  });
-  return true;
-}
-
-/// Products that one thread computes with one call of the tile, in place but for a transposed B.
-/// False: not one of them. `transposed` has room for kLeastCols columns of op(B).
-template <class T>
-bool run_small(const Exec& exec,
-               const Gemm<T>& g,
-               const isa::FloatKernels<T>& kernels,
-               Packing packing,
-               T* transposed) {
-  const bool alone = exec.threads == 1 || g.m * g.n * g.k < 2 * kParallelWork;
-  const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
-  if (packing.a || !in_place || g.reduce != 1 || g.k > kSmallDepth || !alone) return false;
-  isa::GemmTile<T> tile{.m = g.m,
-                        .n = g.n,
-                        .k = g.alpha == 0 ? 0 : g.k,
-                        .reduce = 1,
-                        .a_offsets = g.a_offsets,
-                        .b_offsets = nullptr,
-                        .a = g.a,
-                        .a_row = g.trans_a ? 1 : g.lda,
-                        .a_col = g.trans_a ? g.lda : 1,
-                        .b = g.b + (g.b_offsets ? g.b_offsets[0] : 0),
-                        .ldb = g.ldb,
-                        .c = g.c,
-                        .ldc = g.ldc,
-                        .alpha = g.alpha,
-                        .beta = g.beta};
-  if (packing.b && tile.k > 0) {
-    kernels.transpose(g.n, g.k, tile.b, g.ldb, transposed, g.n);
-    tile.b = transposed;
-    tile.ldb = g.n;
-  }
-  kernels.gemm_tile(tile);
-  if (g.b_sums != nullptr) kernels.column_sums(tile.k, g.n, tile.b, tile.ldb, true, g.b_sums);
-  if (g.epilogue) g.epilogue(0, 0, g.m, g.n);
-  return true;
-}
-
 template <class T>
 void multiply(const Exec& exec, const Gemm<T>& g, void* scratch) {
   const isa::FloatKernels<T>& kernels = table_kernels<T>();
   if (g.m <= 6 && run_rows(exec, g, kernels)) return;
+  if (const Narrow kind = narrow_kind(g, kernels); kind != Narrow::kNo)
+    return run_narrow(exec, g, kernels, kind, static_cast<T*>(scratch));
   const Packing packing = packing_for(g, kernels);
   if (run_small(exec, g, kernels, packing, static_cast<T*>(scratch))) return;
   const BlockSizes most = block_sizes(kernels);
@@ -192,7 +120,8 @@ std::size_t scratch_bytes(const Gemm<T>& g) {
   const Int a = packed_a_size(g, most, kernels.mr);
   const Int length = std::min(g.k * std::max<Int>(1, g.reduce), most.depth);
   const Int b = packing.b ? round_up(std::min(g.n, most.cols), kernels.nr) * length : 0;
-  return static_cast<std::size_t>(round_up((a + b) * static_cast<Int>(sizeof(T)), kAlign));
+  const Int elements = std::max(a + b, narrow_scratch(g, narrow_kind(g, kernels)));
+  return static_cast<std::size_t>(round_up(elements * static_cast<Int>(sizeof(T)), kAlign));
 }
 
 }  // namespace

@@ -32,12 +32,19 @@
   return __builtin_shufflevector(a, b, CHAINRULE_HIGH_F64);
 }
 
-template <class T>
-void transpose_block(const T* src, std::int64_t lds, T* dst, std::int64_t ldd) {
+/// A square block, or what is left of one at an edge: kWhole, else rows x cols of it.
+template <class T, bool kWhole>
+void transpose_block(int rows, int cols, const T* src, std::int64_t lds, T* dst, std::int64_t ldd) {
   constexpr int kSide = kWidth<T>;
   typename VectorOf<T>::type row[kSide], shuffled[kSide];
 #pragma GCC unroll 16
-  for (int i = 0; i < kSide; ++i) row[i] = load(src + i * lds);
+  for (int i = 0; i < kSide; ++i) {
+    if constexpr (kWhole) {
+      row[i] = load(src + i * lds);
+    } else {
+      row[i] = i < rows ? load_some(src + i * lds, cols) : typename VectorOf<T>::type{};
+    }
+  }
 #pragma GCC unroll 4
   for (int round = 1; round < kSide; round *= 2) {
 #pragma GCC unroll 16
@@ -49,11 +56,17 @@ void transpose_block(const T* src, std::int64_t lds, T* dst, std::int64_t ldd) {
     for (int i = 0; i < kSide; ++i) row[i] = shuffled[i];
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < kSide; ++i) store(dst + i * ldd, row[i]);
+  for (int i = 0; i < kSide; ++i) {
+    if constexpr (kWhole) {
+      store(dst + i * ldd, row[i]);
+    } else if (i < cols) {
+      store_some(dst + i * ldd, row[i], rows);
+    }
+  }
 }
 #else
-template <class T>
-void transpose_block(const T* src, std::int64_t, T* dst, std::int64_t) {
+template <class T, bool kWhole>
+void transpose_block(int, int, const T* src, std::int64_t, T* dst, std::int64_t) {
   *dst = *src;
 }
 #endif
@@ -66,16 +79,14 @@ void transpose(std::int64_t rows,
                T* dst,
                std::int64_t ldd) {
   constexpr std::int64_t kSide = kWidth<T>;
-  const std::int64_t whole_rows = rows - rows % kSide, whole_cols = cols - cols % kSide;
-  for (std::int64_t i = 0; i < whole_rows; i += kSide) {
-    for (std::int64_t j = 0; j < whole_cols; j += kSide) {
-      transpose_block(src + i * lds + j, lds, dst + j * ldd + i, ldd);
+  for (std::int64_t i = 0; i < rows; i += kSide) {
+    for (std::int64_t j = 0; j < cols; j += kSide) {
+      const std::int64_t m = rows - i < kSide ? rows - i : kSide;
+      const std::int64_t n = cols - j < kSide ? cols - j : kSide;
+      const auto block =
+          m == kSide && n == kSide ? transpose_block<T, true> : transpose_block<T, false>;
+      block(
+          static_cast<int>(m), static_cast<int>(n), src + i * lds + j, lds, dst + j * ldd + i, ldd);
     }
-    for (std::int64_t j = whole_cols; j < cols; ++j) {
-      for (std::int64_t p = i; p < i + kSide; ++p) dst[j * ldd + p] = src[p * lds + j];
-    }
-  }
-  for (std::int64_t i = whole_rows; i < rows; ++i) {
-    for (std::int64_t j = 0; j < cols; ++j) dst[j * ldd + i] = src[i * lds + j];
   }
 }
