@@ -117,6 +117,7 @@ struct FloatKernels {
 
 struct KernelTable {
   const char* name;  ///< "reference", "avx2", "avx512", "neon"
+  int vector_bytes;  ///< of a register; 0: plain scalars
   /// By code and by the dtype of the data operands (all but the condition, operand a, of `where`):
   /// null where the op does not take that dtype.
   ElementwiseFn elementwise[kElementwiseCount][kDTypeCount];

@@ -90,7 +90,7 @@ struct Chain {
 template <class T>
 void run(const Chain<T>& chain, T* out, Index row_step, Index col_step);
 
-/// Bytes of a vector of the instruction set in use: 64, 32 or 16.
+/// Bytes of a vector of the instruction set in use; 0: none.
 int vector_bytes();
 
 /// Calls `call(object, begin, end)` on ranges that cover [0, n), in several threads if `work`
