@@ -60,15 +60,27 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
     const int rest = static_cast<int>(k - p);
     step([=](const T* from) __attribute__((always_inline)) { return load_part(from, rest); });
   }
-  constexpr int kTogether = kColumns < kWidth<T> ? kColumns : kWidth<T>;
-#pragma GCC unroll 2
-  for (int i = 0; i < kRows; ++i) {
+  // Sums that fill a vector together are those of both rows if need be.
+  constexpr int kAll = kRows * kColumns, kTogether = kAll % kWidth<T> == 0 ? kWidth<T> : kColumns;
+  constexpr bool kBothRows = kTogether > kColumns;
+  [[maybe_unused]] T both[kWidth<T>];
 #pragma GCC unroll 4
-    for (int j = 0; j < kColumns; j += kTogether) {
-      V together[kTogether];
+  for (int first = 0; first < kAll; first += kTogether) {
+    V together[kTogether];
 #pragma GCC unroll 16
-      for (int r = 0; r < kTogether; ++r) together[r] = sum[i][j + r];
-      finish_row(t, lane_sums<T, kWidth<T>>(together), kTogether, c + i * t.ldc + j);
+    for (int r = 0; r < kTogether; ++r) {
+      together[r] = sum[(first + r) / kColumns][(first + r) % kColumns];
+    }
+    const V sums = lane_sums<T, kWidth<T>>(together);
+    if constexpr (kBothRows) {
+      store(both, sums);
+    } else {
+      finish_row(t, sums, kTogether, c + first / kColumns * t.ldc + first % kColumns);
+    }
+  }
+  if constexpr (kBothRows) {
+    for (int i = 0; i < kRows; ++i) {
+      finish_row(t, load_part(both + i * kColumns, kColumns), kColumns, c + i * t.ldc);
     }
   }
 }
@@ -84,11 +96,9 @@ void dot_columns(const GemmTile<T>& t, const T* a, T* c, std::int64_t& j) {
 template <class T, int kRows>
 void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
   std::int64_t j = 0;
-  if constexpr (kRows == 1) {
-    // The sums of so many rows fill a vector; of long ones, fewer are read at once with less delay.
-    if (kWidth<T> > 8 && t.k <= 256) dot_columns<T, kRows, kWidth<T>>(t, a, c, j);
-    dot_columns<T, kRows, 8>(t, a, c, j);
-  }
+  // The sums of 16 fill a vector of AVX-512; of long rows, fewer are read at once with less delay.
+  if (kWidth<T> > 8 && kRows == 1 && t.k <= 256) dot_columns<T, kRows, 16>(t, a, c, j);
+  if (kWidth<T> > 8 || kRows == 1) dot_columns<T, kRows, 8>(t, a, c, j);
   dot_columns<T, kRows, 4>(t, a, c, j);
   dot_columns<T, kRows, 1>(t, a, c, j);
 }
