@@ -48,7 +48,7 @@ void for_ranges(Index n, Index work, const void* object, void (*call)(const void
                [&](Index begin, Index end) { call(object, begin, end); });
 }
 
-bool overlap_in_range(const Region& a, const Region& b) {
+bool overlap_in_range(Region a, Region b) {
   if (a.lines <= 0 || a.length <= 0 || b.lines <= 0 || b.length <= 0) return false;
   if (a.stride != b.stride || a.size != b.size) return true;
   // Lines of equal strides: b's begin `apart` bytes after those of a, or `stride` minus that before
