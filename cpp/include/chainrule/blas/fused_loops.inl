@@ -187,20 +187,31 @@ struct Fused {
           : kFold == Fold::max ? Fn::maximum
                                : Fn::minimum>(total, total, v);
   }
-  /// The same in two parts: NaN, which loses every comparison, stays in `nan`. finish_join() brings
-  /// both together.
+  /// What a fold has seen so far. NaN loses every comparison: `nan` is NaN once there was one, and 0
+  /// before. In sums it is not used.
+  struct Seen {
+    V total, nan;
+  };
   template <Fold kFold>
-  CHAINRULE_INLINE void begin_join(V& total, V& nan, const V& v) {
+  CHAINRULE_INLINE void see_first(Seen& to, const V& v) {
+    to.total = v;
+    to.nan = V{};
+    if constexpr (kFold != Fold::sum) to.nan = v != v ? v : to.nan;
+  }
+  template <Fold kFold>
+  CHAINRULE_INLINE void see(Seen& to, const V& v) {
     if constexpr (kFold == Fold::sum) {
-      total += v;
+      to.total += v;
     } else {
-      total = (kFold == Fold::max ? v > total : v < total) ? v : total;
-      nan = v != v ? v : nan;
+      to.total = (kFold == Fold::max ? v > to.total : v < to.total) ? v : to.total;
+      to.nan = v != v ? v : to.nan;
     }
   }
   template <Fold kFold>
-  CHAINRULE_INLINE void finish_join(V& total, const V& nan) {
-    if constexpr (kFold != Fold::sum) total = nan != nan ? nan : total;
+  CHAINRULE_INLINE void merge(Seen& to, const Seen& from) {
+    const V nan = to.nan + from.nan;
+    see<kFold>(to, from.total);
+    to.nan = nan;
   }
 
   template <Fold kFold>
@@ -218,64 +229,63 @@ struct Fused {
   }
   /// Lane k joins with lane k ^ kWidth, for kWidth of 1, 2, 4...: all lanes to one.
   template <Fold kFold, int kWidth, int... kLane>
-  CHAINRULE_INLINE void join_halves(V& v, std::integer_sequence<int, kLane...> lanes) {
+  CHAINRULE_INLINE void merge_halves(Seen& seen, std::integer_sequence<int, kLane...> lanes) {
     if constexpr (kWidth < kLanes) {
-      const V other = __builtin_shufflevector(v, v, (kLane ^ kWidth)...);
-      join<kFold>(v, other);
-      join_halves<kFold, 2 * kWidth>(v, lanes);
+      const Seen other{__builtin_shufflevector(seen.total, seen.total, (kLane ^ kWidth)...),
+                       __builtin_shufflevector(seen.nan, seen.nan, (kLane ^ kWidth)...)};
+      merge<kFold>(seen, other);
+      merge_halves<kFold, 2 * kWidth>(seen, lanes);
     }
   }
   template <Fold kFold>
-  CHAINRULE_INLINE T join_all_lanes(V& v) {
-    join_halves<kFold, 1>(v, Lanes());
-    return v[0];
+  CHAINRULE_INLINE T finish(Seen& seen) {
+    merge_halves<kFold, 1>(seen, Lanes());
+    if constexpr (kFold == Fold::sum) return seen.total[0];
+    return seen.nan[0] != seen.nan[0] ? seen.nan[0] : seen.total[0];
   }
 
   /// Elements [j, end) of a row, at least one, to a number.
   template <Fold kFold>
   CHAINRULE_INLINE T fold_row(const Row& p, Index j, Index end) {
-    V total[kVectors], nan[kVectors], v;
+    Seen seen[kVectors];
+    V v;
     if (j + kLanes > end) {
-      value<true>(total[0], p, j, end - j);
-      fill_up<kFold>(total[0], end - j);
-      return join_all_lanes<kFold>(total[0]);
+      value<true>(v, p, j, end - j);
+      fill_up<kFold>(v, end - j);
+      see_first<kFold>(seen[0], v);
+      return finish<kFold>(seen[0]);
     }
-    value<false>(total[0], p, j, kLanes);
-    nan[0] = total[0];
+    value<false>(v, p, j, kLanes);
+    see_first<kFold>(seen[0], v);
     if (j + kVectors * kLanes <= end) {
 #pragma GCC unroll 4
       for (int k = 1; k < kVectors; ++k) {
-        value<false>(total[k], p, j + k * kLanes, kLanes);
-        nan[k] = total[k];
+        value<false>(v, p, j + k * kLanes, kLanes);
+        see_first<kFold>(seen[k], v);
       }
       for (j += kVectors * kLanes; j + kVectors * kLanes <= end; j += kVectors * kLanes) {
 #pragma GCC unroll 4
         for (int k = 0; k < kVectors; ++k) {
           value<false>(v, p, j + k * kLanes, kLanes);
-          begin_join<kFold>(total[k], nan[k], v);
+          see<kFold>(seen[k], v);
         }
       }
-#pragma GCC unroll 4
-      for (int k = 1; k < kVectors; ++k) finish_join<kFold>(total[k], nan[k]);
-      finish_join<kFold>(total[0], nan[0]);
-      join<kFold>(total[0], total[1]);
-      join<kFold>(total[2], total[3]);
-      join<kFold>(total[0], total[2]);
-      nan[0] = total[0];
+      merge<kFold>(seen[0], seen[1]);
+      merge<kFold>(seen[2], seen[3]);
+      merge<kFold>(seen[0], seen[2]);
     } else {
       j += kLanes;
     }
     for (; j + kLanes <= end; j += kLanes) {
       value<false>(v, p, j, kLanes);
-      begin_join<kFold>(total[0], nan[0], v);
+      see<kFold>(seen[0], v);
     }
-    finish_join<kFold>(total[0], nan[0]);
     if (j < end) {
       value<true>(v, p, j, end - j);
       fill_up<kFold>(v, end - j);
-      join<kFold>(total[0], v);
+      see<kFold>(seen[0], v);
     }
-    return join_all_lanes<kFold>(total[0]);
+    return finish<kFold>(seen[0]);
   }
 
   template <Fold kFold, int kWide, bool kPart>
