@@ -1,11 +1,8 @@
-// What chainrule/blas.h ends in, but for element-wise chains: products, threads, memory, errors.
+// What chainrule/blas.h ends in, but for products and element-wise chains: threads, memory, errors.
 #include <algorithm>
-#include <memory>
 #include <new>
 #include <string>
-#include <string_view>
 
-#include "blas/gemm.h"
 #include "blas/threads.h"
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
@@ -18,33 +15,9 @@ namespace {
 
 thread_local int chosen_threads = 0;  // 0: default ones
 
-/// A product of fewer multiply-adds is over before a second thread would have begun.
-constexpr Index kOneThread = 1 << 18;
-
 std::string shape_text(Index rows, Index cols) {
   return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
 }
-
-/// Memory of the calling thread that lives as long as the thread and grows with what is asked.
-class Scratch {
- public:
-  void* get(std::size_t bytes) {
-    if (bytes > bytes_) {
-      memory_.reset();
-      bytes_ = 0;
-      memory_.reset(detail::allocate(1, static_cast<Index>(bytes), 1));
-      bytes_ = bytes;
-    }
-    return memory_.get();
-  }
-
- private:
-  struct Release {
-    void operator()(void* memory) const { detail::release(memory); }
-  };
-  std::unique_ptr<void, Release> memory_;
-  std::size_t bytes_ = 0;
-};
 
 }  // namespace
 
@@ -63,33 +36,7 @@ namespace detail {
 
 int threads() { return chosen_threads != 0 ? chosen_threads : default_threads(); }
 
-template <class T>
-void gemm(const GemmCall<T>& call) {
-  const Gemm<T> g{.trans_a = call.trans_a,
-                  .trans_b = call.trans_b,
-                  .m = call.m,
-                  .n = call.n,
-                  .k = call.k,
-                  .a = call.a,
-                  .lda = call.lda,
-                  .b = call.b,
-                  .ldb = call.ldb,
-                  .c = call.c,
-                  .ldc = call.ldc,
-                  .alpha = call.alpha,
-                  .beta = call.beta};
-  const bool large =
-      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
-  thread_local Scratch scratch;
-  blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
-}
-template void gemm(const GemmCall<float>&);
-template void gemm(const GemmCall<double>&);
-
-int vector_bytes() {
-  const std::string_view name = isa::table().name;
-  return name == "avx512" ? 64 : name == "avx2" ? 32 : 16;
-}
+int vector_bytes() { return isa::table().vector_bytes; }
 
 void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
   constexpr Index kLine = 64;  // elements: threads do not write to the same line
@@ -101,7 +48,7 @@ void for_ranges(Index n, Index work, const void* object, void (*call)(const void
                [&](Index begin, Index end) { call(object, begin, end); });
 }
 
-bool overlap_in_range(const Region& a, const Region& b) {
+bool overlap_in_range(Region a, Region b) {
   if (a.lines <= 0 || a.length <= 0 || b.lines <= 0 || b.length <= 0) return false;
   if (a.stride != b.stride || a.size != b.size) return true;
   // Lines of equal strides: b's begin `apart` bytes after those of a, or `stride` minus that before

@@ -2,7 +2,6 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "chainrule/error.h"
 #include "isa/table.h"
@@ -70,8 +69,6 @@ const Tables& tables() {
   return made;
 }
 
-const KernelTable* forced = nullptr;  // by UseTable
-
 }  // namespace
 
 const KernelTable& find_table(std::string_view name) {
@@ -90,18 +87,18 @@ const KernelTable& find_table(std::string_view name) {
           {{"CHAINRULE_ISA", "'" + std::string(name) + "'"}});
 }
 
-const KernelTable& table() {
-  if (forced != nullptr) return *forced;
-  static const KernelTable& chosen = [&]() -> const KernelTable& {
-    const char* wanted = std::getenv("CHAINRULE_ISA");
-    return find_table(wanted == nullptr ? "" : wanted);
-  }();
-  return chosen;
+std::atomic<const KernelTable*> table_in_use = nullptr;
+
+const KernelTable& first_table() {
+  const char* wanted = std::getenv("CHAINRULE_ISA");
+  const KernelTable& found = find_table(wanted == nullptr ? "" : wanted);
+  table_in_use.store(&found, std::memory_order_release);
+  return found;
 }
 
-UseTable::UseTable(const KernelTable& table) : saved_(std::exchange(forced, &table)) {}
+UseTable::UseTable(const KernelTable& table) : saved_(table_in_use.exchange(&table)) {}
 
-UseTable::~UseTable() { forced = saved_; }
+UseTable::~UseTable() { table_in_use.store(saved_); }
 
 const KernelTable& reference_table() { return tables().all.back(); }
 

@@ -35,6 +35,7 @@ namespace {
 #include "isa/reduce.inl"
 #include "isa/random.inl"
 #include "isa/transpose.inl"
+#include "isa/gemv.inl"
 #include "isa/copy.inl"
 // clang-format on
 
@@ -64,6 +65,7 @@ FloatKernels<T> float_kernels() {
 
 void fill(KernelTable& table) {
   table.name = CHAINRULE_TEXT(CHAINRULE_ISA);
+  table.vector_bytes = CHAINRULE_VECTOR_BYTES;
   fill_elementwise(table);
   table.f32 = float_kernels<float>();
   table.f64 = float_kernels<double>();

@@ -5,6 +5,7 @@
 // flags and namespace.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -118,6 +119,7 @@ struct FloatKernels {
 
 struct KernelTable {
   const char* name;  ///< "reference", "avx2", "avx512", "neon"
+  int vector_bytes;  ///< of a register; 0: plain scalars
   /// By code and by the dtype of the data operands (all but the condition, operand a, of `where`):
   /// null where the op does not take that dtype.
   ElementwiseFn elementwise[kElementwiseCount][kDTypeCount];
@@ -148,7 +150,7 @@ const FloatKernels<T>& kernels(const KernelTable& table) {
 /// The table in use: the best one that this CPU runs, or the one that CHAINRULE_ISA names; chosen
 /// at first use. Throws InvalidArgument when CHAINRULE_ISA names none, or one that this CPU cannot
 /// run.
-const KernelTable& table();
+inline const KernelTable& table();
 /// The table of that name, the best one for ""; throws as table() does.
 const KernelTable& find_table(std::string_view name);
 /// The plain one: the meaning of every other.
@@ -170,5 +172,15 @@ class UseTable {
  private:
   const KernelTable* saved_;
 };
+
+/// What table() gives; null before its first call.
+extern std::atomic<const KernelTable*> table_in_use;
+/// Chooses it.
+const KernelTable& first_table();
+
+inline const KernelTable& table() {
+  const KernelTable* const chosen = table_in_use.load(std::memory_order_acquire);
+  return chosen != nullptr ? *chosen : first_table();
+}
 
 }  // namespace chainrule::isa

@@ -46,19 +46,25 @@ class Bound {
   Chain<T> chain_;
 };
 
+/// d = e, block by block.
+template <class T, Kind K, class E>
+CHAINRULE_COLD void run_blocks(View<T, K> d, E e) {
+  const Bound<E> bound(e, d.rows(), d.cols());
+  run(bound.chain(), d.data(), K.transposed ? 1 : d.stride(), K.transposed ? d.stride() : 1);
+}
+
 /// d = e.
 template <class T, Kind K, class E>
-void run(const View<T, K>& d, const E& e) {
-  const Index row_step = K.transposed ? 1 : d.stride(), col_step = K.transposed ? d.stride() : 1;
+CHAINRULE_HOT void run(const View<T, K>& d, const E& e) {
   if constexpr (is_cheap(step_list<E>)) {
+    const Index row_step = K.transposed ? 1 : d.stride(), col_step = K.transposed ? d.stride() : 1;
     if (fused_assign(e, d.rows(), d.cols(), d.data(), row_step, col_step)) return;
   }
-  const Bound<E> bound(e, d.rows(), d.cols());
-  run(bound.chain(), d.data(), row_step, col_step);
+  run_blocks<T, K, E>(d, e);
 }
 
 template <class T, Kind K, class E>
-void run(const View<T, K>& d, const E& e, Assign mode) {
+CHAINRULE_HOT void run(const View<T, K>& d, const E& e, Assign mode) {
   const View<const T, with_array(K, E::kArray)> before = as_array<E::kArray>(d);
   if (mode == Assign::set) {
     run(d, e);
@@ -71,7 +77,7 @@ void run(const View<T, K>& d, const E& e, Assign mode) {
 
 /// d = factor * p + beta * d.
 template <class T, Kind K, class A, class B>
-void multiply(const View<T, K>& d, const Product<A, B>& p, T factor, T beta) {
+CHAINRULE_HOT void multiply(const View<T, K>& d, const Product<A, B>& p, T factor, T beta) {
   const auto a = p.left().view();
   const auto b = p.right().view();
   constexpr bool kTransA = decltype(a)::kKind.transposed, kTransB = decltype(b)::kKind.transposed;
@@ -202,7 +208,7 @@ bool is_multiple(const D& d, const Scaled<R>& rest, T& factor) {
 
 /// d = e, d += e or d -= e of a sum with products.
 template <class T, Kind K, class E>
-void accumulate(const View<T, K>& d, const E& e, Assign mode) {
+CHAINRULE_HOT void accumulate(const View<T, K>& d, const E& e, Assign mode) {
   T beta = mode == Assign::set ? T(0) : T(1);
   const auto rest = rest_of(e);
   if constexpr (!std::is_same_v<decltype(rest), const Nothing>) {
@@ -222,7 +228,7 @@ void accumulate(const View<T, K>& d, const E& e, Assign mode) {
 // --- assignments ---
 
 template <class T, Kind K, Expression E>
-void check_shape(const View<T, K>& d, const E& e) {
+CHAINRULE_HOT void check_shape(const View<T, K>& d, const E& e) {
   static_assert(!std::is_const_v<T>, "the elements of this view are const");
   static_assert(std::is_same_v<T, typename E::Scalar>, "element types must be the same");
   if (d.rows() != e.rows() || d.cols() != e.cols()) {
@@ -231,7 +237,7 @@ void check_shape(const View<T, K>& d, const E& e) {
 }
 
 template <class T, Kind K, class E, bool kByRows, detail::Fold kFold>
-void assign_folded(const View<T, K>& d, const Folded<E, kByRows, kFold>& e, Assign mode) {
+CHAINRULE_HOT void assign_folded(const View<T, K>& d, const Folded<E, kByRows, kFold>& e, Assign mode) {
   constexpr bool kStrided = kByRows == !K.transposed;  // the lines of d are as long as one element
   if (mode == Assign::set) {
     detail::fold_lines(e, d.data(), kStrided ? d.stride() : 1);
@@ -240,13 +246,13 @@ void assign_folded(const View<T, K>& d, const Folded<E, kByRows, kFold>& e, Assi
   }
 }
 template <class T, Kind K, class E>
-void assign_folded(const View<T, K>& d, const E& e, Assign mode) {
+CHAINRULE_HOT void assign_folded(const View<T, K>& d, const E& e, Assign mode) {
   detail::accumulate(d, e, mode);
 }
 
 /// d = e, d += e or d -= e, where no operand of e overlaps d but in the same elements.
 template <class T, Kind K, Expression E>
-void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
+CHAINRULE_HOT void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
   check_shape(d, e);
   if constexpr (InMemory<E>) {
     detail::run(d, operand_of(e), mode);
@@ -257,20 +263,26 @@ void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
   }
 }
 
+/// The same by way of a temporary.
+template <class T, Kind K, Expression E>
+CHAINRULE_COLD void assign_copy(View<T, K> d, E e, Assign mode) {
+  const Dense<T, E::kForm> result(e);
+  detail::run(d, as_array<E::kArray>(result.view()), mode);
+}
+
 /// The same, whatever the operands overlap.
 template <class T, Kind K, Expression E>
-void assign(const View<T, K>& d, const E& e, Assign mode) {
+CHAINRULE_HOT void assign(const View<T, K>& d, const E& e, Assign mode) {
   check_shape(d, e);
   if (e.template conflicts<true>(d.target())) {
-    const Dense<T, E::kForm> result(e);
-    detail::run(d, as_array<E::kArray>(result.view()), mode);
+    assign_copy<T, K, E>(d, e, mode);
   } else {
     assign_apart(d, e, mode);
   }
 }
 
 template <class T, Kind K, Expression E>
-void check_apart(const View<T, K>& d, const E& e) {
+CHAINRULE_HOT void check_apart(const View<T, K>& d, const E& e) {
   if (e.template conflicts<true>(d.target())) detail::bad_noalias(d.rows(), d.cols());
 }
 
@@ -281,8 +293,13 @@ void fill_with(const View<T, K>& d, T value) {
 
 // --- one number ---
 
+template <class T, detail::Fold kFold, class E>
+CHAINRULE_COLD T fold_blocks(E e) {
+  return detail::fold(detail::Bound<E>(e).chain(), kFold);
+}
+
 template <detail::Fold kFold, Expression E>
-typename E::Scalar fold_all(const E& e, const char* which) {
+CHAINRULE_HOT typename E::Scalar fold_all(const E& e, const char* which) {
   using T = typename E::Scalar;
   if (e.size() == 0) {
     if (kFold != detail::Fold::sum) detail::bad_fold(which, e.rows(), e.cols());
@@ -294,7 +311,7 @@ typename E::Scalar fold_all(const E& e, const char* which) {
     T result;
     if (detail::fused_fold<kFold>(x, result)) return result;
   }
-  return detail::fold(detail::Bound<X>(x).chain(), kFold);
+  return fold_blocks<T, kFold, X>(x);
 }
 
 template <Expression E>

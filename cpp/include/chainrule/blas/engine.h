@@ -29,6 +29,12 @@ class Threads {
 
 namespace detail {
 
+// What a small expression does between its operands and its loop: inlined, the operands' sizes and
+// pointers stay in registers. The rest of the work is in functions that take copies, as a reference
+// would put the operands into memory.
+#define CHAINRULE_HOT [[gnu::always_inline]] inline
+#define CHAINRULE_COLD [[gnu::noinline]]
+
 /// The element-wise functions, one per line of chainrule/elementwise.def.
 enum class Fn : std::int16_t {
 #define UNARY(name, ...) name,
@@ -90,7 +96,7 @@ struct Chain {
 template <class T>
 void run(const Chain<T>& chain, T* out, Index row_step, Index col_step);
 
-/// Bytes of a vector of the instruction set in use: 64, 32 or 16.
+/// Bytes of a vector of the instruction set in use; 0: none.
 int vector_bytes();
 
 /// Calls `call(object, begin, end)` on ranges that cover [0, n), in several threads if `work`
@@ -127,9 +133,9 @@ struct Region {
 
 /// Whether two regions share an element; exact if their strides are equal, else it may take two
 /// interleaved regions for overlapping ones.
-bool overlap_in_range(const Region& a, const Region& b);
+bool overlap_in_range(Region a, Region b);
 
-inline bool overlap(const Region& a, const Region& b) {
+CHAINRULE_HOT bool overlap(const Region& a, const Region& b) {
   const auto begin = [](const Region& r) { return reinterpret_cast<std::uintptr_t>(r.data); };
   const auto end = [&](const Region& r) {
     return begin(r) + static_cast<std::uintptr_t>(((r.lines - 1) * r.stride + r.length) * r.size);
@@ -146,7 +152,7 @@ struct Target {
   /// Whether `operand` shares elements with this; with kSameIsFine, not if all are the same, each
   /// at the same place.
   template <bool kSameIsFine>
-  [[nodiscard]] bool conflicts(const Target& operand) const {
+  [[nodiscard]] CHAINRULE_HOT bool conflicts(const Target& operand) const {
     const Region &a = region, &b = operand.region;
     const bool same = a.data == b.data && a.lines == b.lines && a.length == b.length &&
                       (a.stride == b.stride || a.lines == 1) && transposed == operand.transposed;

@@ -69,7 +69,7 @@ namespace avx512 {
 
 /// Calls f with the Fused of the instruction set in use.
 template <const StepList& kList, class T, class F>
-void with_loops(const F& f) {
+CHAINRULE_HOT void with_loops(const F& f) {
 #if defined(__x86_64__)
   const int bytes = vector_bytes();
   if (bytes == 64) return f(avx512::Fused<kList, T>());
@@ -88,7 +88,7 @@ constexpr Index kFewElements = 1 << 16;
 /// Binds an expression for a loop over rows, or over columns: they must be contiguous. Rows that go
 /// on as if they were one become one if they may.
 template <class E, class T, int kOperands>
-bool lay_out(const E& e,
+CHAINRULE_HOT bool lay_out(const E& e,
              Index rows,
              Index cols,
              bool by_columns,
@@ -100,6 +100,7 @@ bool lay_out(const E& e,
   Operand<T>* next = args.operands;
   e.bind(next);
   bool joins = may_join && args.rows > 1;
+#pragma GCC unroll 12
   for (int k = 0; k < kOperands; ++k) {
     Operand<T>& each = args.operands[k];
     if (kList.is_number[k]) continue;
@@ -116,7 +117,7 @@ bool lay_out(const E& e,
 
 /// out = e; out goes on by row_step and col_step.
 template <class E, class T>
-bool fused_assign(const E& e, Index rows, Index cols, T* out, Index row_step, Index col_step) {
+CHAINRULE_HOT bool fused_assign(const E& e, Index rows, Index cols, T* out, Index row_step, Index col_step) {
   constexpr const StepList& kList = step_list<E>;
   using Args = FusedArgs<T, kList.operand_count>;
   const bool by_columns = cols == 1 || (col_step != 1 && rows != 1);
@@ -127,16 +128,14 @@ bool fused_assign(const E& e, Index rows, Index cols, T* out, Index row_step, In
   args.out_step = by_columns ? col_step : row_step;
   if (!lay_out(e, rows, cols, by_columns, args.out_step == length, args)) return false;
   const Index n = args.rows == 1 ? args.row : args.rows;
+  const auto loop = [](const void* whole, Index begin, Index end) {
+    const Args& args = *static_cast<const Args*>(whole);
+    with_loops<kList, T>([&](auto loops) { loops.assign(args, begin, end); });
+  };
   if (rows * cols <= kFewElements) {
-    with_loops<kList, T>([&](auto loops) { loops.assign(args, 0, n); });
+    loop(&args, 0, n);
   } else {
-    for_ranges(n,
-               rows * cols * (kList.step_count + 1),
-               &args,
-               [](const void* whole, Index begin, Index end) {
-                 const Args& args = *static_cast<const Args*>(whole);
-                 with_loops<kList, T>([&](auto loops) { loops.assign(args, begin, end); });
-               });
+    for_ranges(n, rows * cols * (kList.step_count + 1), &args, loop);
   }
   return true;
 }
@@ -173,9 +172,26 @@ void fold_piece(Pieces<Args>& pieces, Index i) {
   }
 }
 
+/// All elements of a long row.
+template <Fold kFold, class E, class Args>
+CHAINRULE_COLD typename E::Scalar fold_pieces(const Args& args) {
+  const Index parts = (args.row + kFewElements - 1) / kFewElements;
+  Pieces<Args> pieces{args, {}, parts, parts < Pieces<Args>::kMost ? parts : Pieces<Args>::kMost};
+  for_ranges(pieces.count,
+             args.row * (step_list<E>.step_count + 1),
+             &pieces,
+             [](const void* object, Index begin, Index end) {
+               auto& all = *static_cast<Pieces<Args>*>(const_cast<void*>(object));
+               for (Index i = begin; i < end; ++i) fold_piece<kFold, E>(all, i);
+             });
+  double total = pieces.results[0];
+  for (Index i = 1; i < pieces.count; ++i) total = join_doubles<kFold>(total, pieces.results[i]);
+  return static_cast<typename E::Scalar>(total);
+}
+
 /// All elements, at least one, to one number.
 template <Fold kFold, class E, class T>
-bool fused_fold(const E& e, T& result) {
+CHAINRULE_HOT bool fused_fold(const E& e, T& result) {
   constexpr const StepList& kList = step_list<E>;
   using Args = FusedArgs<T, kList.operand_count>;
   const Index rows = e.rows(), cols = e.cols();
@@ -192,24 +208,13 @@ bool fused_fold(const E& e, T& result) {
     return true;
   }
   if (args.rows != 1) return false;
-  const Index parts = (args.row + kFewElements - 1) / kFewElements;
-  Pieces<Args> pieces{args, {}, parts, parts < Pieces<Args>::kMost ? parts : Pieces<Args>::kMost};
-  for_ranges(pieces.count,
-             args.row * (kList.step_count + 1),
-             &pieces,
-             [](const void* object, Index begin, Index end) {
-               auto& all = *static_cast<Pieces<Args>*>(const_cast<void*>(object));
-               for (Index i = begin; i < end; ++i) fold_piece<kFold, E>(all, i);
-             });
-  double total = pieces.results[0];
-  for (Index i = 1; i < pieces.count; ++i) total = join_doubles<kFold>(total, pieces.results[i]);
-  result = static_cast<T>(total);
+  result = fold_pieces<kFold, E>(args);
   return true;
 }
 
 /// Each row (column) of at least one element to one number.
 template <Fold kFold, class E, class T>
-bool fused_fold_lines(const E& e, bool by_rows, T* out, Index step) {
+CHAINRULE_HOT bool fused_fold_lines(const E& e, bool by_rows, T* out, Index step) {
   constexpr const StepList& kList = step_list<E>;
   using Args = FusedArgs<T, kList.operand_count>;
   const Index rows = e.rows(), cols = e.cols();

@@ -17,13 +17,76 @@ struct Fused {
   };
   static constexpr int kVectors = 4;  // in flight, to hide latencies
 
+  using Lanes = std::make_integer_sequence<int, static_cast<int>(kLanes)>;
+  using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, long long>;
+  using Mask [[gnu::vector_size(CHAINRULE_BYTES)]] = Int;
+
+  /// All bits of the first n lanes.
+  template <int... kLane>
+  CHAINRULE_INLINE void first_lanes(Mask& mask, Index n, std::integer_sequence<int, kLane...>) {
+    mask = Mask{kLane...} < static_cast<Int>(n);
+  }
+
+  // n < kLanes elements: nothing else is read or written.
+#if defined(__GNUC__) && !defined(__clang__) && CHAINRULE_BYTES == 64
+  CHAINRULE_INLINE void load_part(V& v, const T* from, Index n) {
+    const unsigned mask = (1U << n) - 1;
+    if constexpr (sizeof(T) == 4) {
+      v = __builtin_ia32_loadups512_mask(from, V{}, static_cast<unsigned short>(mask));
+    } else {
+      v = __builtin_ia32_loadupd512_mask(from, V{}, static_cast<unsigned char>(mask));
+    }
+  }
+  CHAINRULE_INLINE void store_part(const V& v, T* to, Index n) {
+    const unsigned mask = (1U << n) - 1;
+    if constexpr (sizeof(T) == 4) {
+      __builtin_ia32_storeups512_mask(to, v, static_cast<unsigned short>(mask));
+    } else {
+      __builtin_ia32_storeupd512_mask(to, v, static_cast<unsigned char>(mask));
+    }
+  }
+#elif defined(__GNUC__) && !defined(__clang__) && CHAINRULE_BYTES == 32
+  CHAINRULE_INLINE void load_part(V& v, const T* from, Index n) {
+    Mask mask;
+    first_lanes(mask, n, Lanes());
+    if constexpr (sizeof(T) == 4) {
+      v = __builtin_ia32_maskloadps256(reinterpret_cast<const V*>(from), mask);
+    } else {
+      v = __builtin_ia32_maskloadpd256(reinterpret_cast<const V*>(from), mask);
+    }
+  }
+  CHAINRULE_INLINE void store_part(const V& v, T* to, Index n) {
+    Mask mask;
+    first_lanes(mask, n, Lanes());
+    if constexpr (sizeof(T) == 4) {
+      __builtin_ia32_maskstoreps256(reinterpret_cast<V*>(to), mask, v);
+    } else {
+      __builtin_ia32_maskstorepd256(reinterpret_cast<V*>(to), mask, v);
+    }
+  }
+#else
+  CHAINRULE_INLINE void load_part(V& v, const T* from, Index n) {
+    v = V{};
+    std::memcpy(&v, from, static_cast<std::size_t>(n) * sizeof(T));
+  }
+  CHAINRULE_INLINE void store_part(const V& v, T* to, Index n) {
+    std::memcpy(to, &v, static_cast<std::size_t>(n) * sizeof(T));
+  }
+#endif
   template <bool kPart>
   CHAINRULE_INLINE void load(V& v, const T* from, Index n) {
     if constexpr (kPart) {
-      v = V{};
-      std::memcpy(&v, from, static_cast<std::size_t>(n) * sizeof(T));
+      load_part(v, from, n);
     } else {
       std::memcpy(&v, from, sizeof(V));
+    }
+  }
+  template <bool kPart>
+  CHAINRULE_INLINE void store(const V& v, T* to, Index n) {
+    if constexpr (kPart) {
+      store_part(v, to, n);
+    } else {
+      std::memcpy(to, &v, sizeof(V));
     }
   }
 
@@ -104,23 +167,17 @@ struct Fused {
     }
   }
 
-  CHAINRULE_INLINE void assign_rows(const Args& args, Index begin, Index end) {
-    Row p;
-    set_numbers(p, args);
-    for (Index i = begin; i < end; ++i) {
-      begin_row(p, args, i);
-      T* out = args.out + i * args.out_step;
-      Index j = 0;
-      V v;
+  /// Elements [j, end) of a row.
+  CHAINRULE_INLINE void assign_row(const Row& p, T* out, Index j, Index end) {
+    V v;
 #pragma GCC unroll 4
-      for (; j + kLanes <= args.row; j += kLanes) {
-        value<false>(v, p, j, kLanes);
-        std::memcpy(out + j, &v, sizeof(V));
-      }
-      if (j < args.row) {
-        value<true>(v, p, j, args.row - j);
-        std::memcpy(out + j, &v, static_cast<std::size_t>(args.row - j) * sizeof(T));
-      }
+    for (; j + kLanes <= end; j += kLanes) {
+      value<false>(v, p, j, kLanes);
+      store<false>(v, out + j, kLanes);
+    }
+    if (j < end) {
+      value<true>(v, p, j, end - j);
+      store<true>(v, out + j, end - j);
     }
   }
 
@@ -130,6 +187,32 @@ struct Fused {
           : kFold == Fold::max ? Fn::maximum
                                : Fn::minimum>(total, total, v);
   }
+  /// What a fold has seen so far. NaN loses every comparison: `nan` is NaN once there was one, and 0
+  /// before. In sums it is not used.
+  struct Seen {
+    V total, nan;
+  };
+  template <Fold kFold>
+  CHAINRULE_INLINE void see_first(Seen& to, const V& v) {
+    to.total = v;
+    to.nan = V{};
+    if constexpr (kFold != Fold::sum) to.nan = v != v ? v : to.nan;
+  }
+  template <Fold kFold>
+  CHAINRULE_INLINE void see(Seen& to, const V& v) {
+    if constexpr (kFold == Fold::sum) {
+      to.total += v;
+    } else {
+      to.total = (kFold == Fold::max ? v > to.total : v < to.total) ? v : to.total;
+      to.nan = v != v ? v : to.nan;
+    }
+  }
+  template <Fold kFold>
+  CHAINRULE_INLINE void merge(Seen& to, const Seen& from) {
+    const V nan = to.nan + from.nan;
+    see<kFold>(to, from.total);
+    to.nan = nan;
+  }
 
   template <Fold kFold>
   CHAINRULE_INLINE T join_numbers(T a, T b) {
@@ -137,66 +220,72 @@ struct Fused {
     if constexpr (kFold == Fold::max) return (a > b) | (a != a) ? a : b;
     return (a < b) | (a != a) ? a : b;
   }
-  /// The first n elements of v, joined to what there is already unless `first`.
+  /// Lanes from n on become numbers that do not count.
   template <Fold kFold>
-  CHAINRULE_INLINE T join_lanes(const V& v, Index n, bool first, T total) {
-    T lanes[kLanes];
-    std::memcpy(lanes, &v, sizeof(V));
-    total = first ? lanes[0] : join_numbers<kFold>(total, lanes[0]);
-    for (Index k = 1; k < n; ++k) total = join_numbers<kFold>(total, lanes[k]);
-    return total;
+  CHAINRULE_INLINE void fill_up(V& v, Index n) {
+    Mask mask;
+    first_lanes(mask, n, Lanes());
+    v = mask ? v : (kFold == Fold::sum ? T(-0.0) : v[0]) - V{};
   }
   /// Lane k joins with lane k ^ kWidth, for kWidth of 1, 2, 4...: all lanes to one.
   template <Fold kFold, int kWidth, int... kLane>
-  CHAINRULE_INLINE void join_halves(V& v, std::integer_sequence<int, kLane...> lanes) {
+  CHAINRULE_INLINE void merge_halves(Seen& seen, std::integer_sequence<int, kLane...> lanes) {
     if constexpr (kWidth < kLanes) {
-      const V other = __builtin_shufflevector(v, v, (kLane ^ kWidth)...);
-      join<kFold>(v, other);
-      join_halves<kFold, 2 * kWidth>(v, lanes);
+      const Seen other{__builtin_shufflevector(seen.total, seen.total, (kLane ^ kWidth)...),
+                       __builtin_shufflevector(seen.nan, seen.nan, (kLane ^ kWidth)...)};
+      merge<kFold>(seen, other);
+      merge_halves<kFold, 2 * kWidth>(seen, lanes);
     }
   }
   template <Fold kFold>
-  CHAINRULE_INLINE T join_all_lanes(V& v) {
-    join_halves<kFold, 1>(v, std::make_integer_sequence<int, static_cast<int>(kLanes)>());
-    return v[0];
+  CHAINRULE_INLINE T finish(Seen& seen) {
+    merge_halves<kFold, 1>(seen, Lanes());
+    if constexpr (kFold == Fold::sum) return seen.total[0];
+    return seen.nan[0] != seen.nan[0] ? seen.nan[0] : seen.total[0];
   }
 
   /// Elements [j, end) of a row, at least one, to a number.
   template <Fold kFold>
   CHAINRULE_INLINE T fold_row(const Row& p, Index j, Index end) {
-    T result = 0;
+    Seen seen[kVectors];
     V v;
-    const bool vectors = j + kLanes <= end;
-    if (vectors) {
-      V total[kVectors];
-      value<false>(total[0], p, j, kLanes);
-      if (j + kVectors * kLanes <= end) {
+    if (j + kLanes > end) {
+      value<true>(v, p, j, end - j);
+      fill_up<kFold>(v, end - j);
+      see_first<kFold>(seen[0], v);
+      return finish<kFold>(seen[0]);
+    }
+    value<false>(v, p, j, kLanes);
+    see_first<kFold>(seen[0], v);
+    if (j + kVectors * kLanes <= end) {
 #pragma GCC unroll 4
-        for (int k = 1; k < kVectors; ++k) value<false>(total[k], p, j + k * kLanes, kLanes);
-        for (j += kVectors * kLanes; j + kVectors * kLanes <= end; j += kVectors * kLanes) {
+      for (int k = 1; k < kVectors; ++k) {
+        value<false>(v, p, j + k * kLanes, kLanes);
+        see_first<kFold>(seen[k], v);
+      }
+      for (j += kVectors * kLanes; j + kVectors * kLanes <= end; j += kVectors * kLanes) {
 #pragma GCC unroll 4
-          for (int k = 0; k < kVectors; ++k) {
-            value<false>(v, p, j + k * kLanes, kLanes);
-            join<kFold>(total[k], v);
-          }
+        for (int k = 0; k < kVectors; ++k) {
+          value<false>(v, p, j + k * kLanes, kLanes);
+          see<kFold>(seen[k], v);
         }
-        join<kFold>(total[0], total[1]);
-        join<kFold>(total[2], total[3]);
-        join<kFold>(total[0], total[2]);
-      } else {
-        j += kLanes;
       }
-      for (; j + kLanes <= end; j += kLanes) {
-        value<false>(v, p, j, kLanes);
-        join<kFold>(total[0], v);
-      }
-      result = join_all_lanes<kFold>(total[0]);
+      merge<kFold>(seen[0], seen[1]);
+      merge<kFold>(seen[2], seen[3]);
+      merge<kFold>(seen[0], seen[2]);
+    } else {
+      j += kLanes;
+    }
+    for (; j + kLanes <= end; j += kLanes) {
+      value<false>(v, p, j, kLanes);
+      see<kFold>(seen[0], v);
     }
     if (j < end) {
       value<true>(v, p, j, end - j);
-      result = join_lanes<kFold>(v, end - j, !vectors, result);
+      fill_up<kFold>(v, end - j);
+      see<kFold>(seen[0], v);
     }
-    return result;
+    return finish<kFold>(seen[0]);
   }
 
   template <Fold kFold, int kWide, bool kPart>
@@ -216,21 +305,23 @@ struct Fused {
       }
     }
 #pragma GCC unroll 4
-    for (int k = 0; k < kWide; ++k) {
-      std::memcpy(args.out + j + k * kLanes, &total[k], static_cast<std::size_t>(n) * sizeof(T));
-    }
+    for (int k = 0; k < kWide; ++k) store<kPart>(total[k], args.out + j + k * kLanes, n);
   }
 
   // --- what is called ---
 
   /// Rows [begin, end), or, if there is one row, its elements [begin, end), to args.out.
   CHAINRULE_CALL void assign(const Args& args, Index begin, Index end) {
-    if (args.rows != 1) return assign_rows(args, begin, end);
-    Args part = args;
-    part.row = end - begin;
-    part.out += begin;
-    for (auto& each : part.operands) each.data += each.col_step * begin;
-    assign_rows(part, 0, 1);
+    Row p;
+    set_numbers(p, args);
+    if (args.rows == 1) {
+      begin_row(p, args, 0);
+      return assign_row(p, args.out, begin, end);
+    }
+    for (Index i = begin; i < end; ++i) {
+      begin_row(p, args, i);
+      assign_row(p, args.out + i * args.out_step, 0, args.row);
+    }
   }
   /// Elements [begin, end) of all rows to one number. There is one.
   template <Fold kFold>

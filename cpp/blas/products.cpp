@@ -1,0 +1,169 @@
+// The products of chainrule/blas.h: small ones and those with vectors go straight to a kernel, as
+// planning a product takes longer than they do; all others to gemm(). Which way one goes depends on
+// its sizes and strides alone.
+#include <algorithm>
+#include <memory>
+
+#include "blas/gemm.h"
+#include "blas/threads.h"
+#include "chainrule/blas/engine.h"
+#include "isa/functions.h"
+#include "isa/table.h"
+#include "parallel/parallel_for.h"
+
+namespace chainrule::blas::detail {
+namespace {
+
+/// A product of fewer multiply-adds is over before a second thread would have begun.
+constexpr Index kOneThread = 1 << 18;
+/// Up to this many, one call of the tile with the operands where they are does well.
+constexpr Index kFewMultiplyAdds = 1 << 16;
+/// Elements of op(B), or of C, that stay in the L1 cache.
+constexpr Index kFewElements = 4096;
+/// Elements of C up to which dot products are faster than transposing B.
+constexpr Index kFewDots = 64;
+
+/// Memory of the calling thread that lives as long as the thread and grows with what is asked.
+class Scratch {
+ public:
+  void* get(std::size_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset();
+      bytes_ = 0;
+      memory_.reset(allocate(1, static_cast<Index>(bytes), 1));
+      bytes_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Release {
+    void operator()(void* memory) const { release(memory); }
+  };
+  std::unique_ptr<void, Release> memory_;
+  std::size_t bytes_ = 0;
+};
+
+/// A vector times a matrix as one row of C, or, if `turned`, a matrix times a vector as its
+/// transpose, which is that. False: too long, or the strides are of another kind.
+template <class T>
+bool run_vector(const GemmCall<T>& g, bool turned, const isa::FloatKernels<T>& kernels) {
+  isa::GemmTile<T> tile{.m = 1,
+                        .n = turned ? g.m : g.n,
+                        .k = g.k,
+                        .reduce = 1,
+                        .a_offsets = nullptr,
+                        .b_offsets = nullptr,
+                        .a = turned ? g.b : g.a,
+                        .a_row = 1,
+                        .a_col = turned ? (g.trans_b ? 1 : g.ldb) : (g.trans_a ? g.lda : 1),
+                        .b = turned ? g.a : g.b,
+                        .ldb = turned ? g.lda : g.ldb,
+                        .c = g.c,
+                        .ldc = 1,
+                        .alpha = g.alpha,
+                        .beta = g.beta};
+  // Two vectors: the second one is a column, or without gaps the row of a transposed matrix.
+  const bool dots = (turned ? !g.trans_a : g.trans_b) || (tile.n == 1 && tile.ldb == 1);
+  if (tile.n * tile.k >= kOneThread || (dots && tile.a_col != 1)) return false;
+  (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
+  return true;
+}
+
+template <class T>
+isa::GemmTile<T> tile_of(const GemmCall<T>& g) {
+  return {.m = g.m,
+          .n = g.n,
+          .k = g.k,
+          .reduce = 1,
+          .a_offsets = nullptr,
+          .b_offsets = nullptr,
+          .a = g.a,
+          .a_row = g.trans_a ? 1 : g.lda,
+          .a_col = g.trans_a ? g.lda : 1,
+          .b = g.b,
+          .ldb = g.ldb,
+          .c = g.c,
+          .ldc = g.ldc,
+          .alpha = g.alpha,
+          .beta = g.beta};
+}
+
+/// A column times a row without gaps, in one pass over C, which it is bound by writing.
+template <class T>
+void run_outer(const GemmCall<T>& g, const isa::FloatKernels<T>& kernels) {
+  const Exec exec{.threads = g.m * g.n >= kOneThread ? threads() : 1};
+  const Index grain = std::max<Index>(1, isa::kParallelAdditions / g.n);
+  parallel_for(exec, g.m, grain, [&](Index begin, Index end) {
+    isa::GemmTile<T> row = tile_of(g);
+    row.m = 1;
+    row.a += begin * row.a_row;
+    row.c += begin * g.ldc;
+    for (Index i = begin; i < end; ++i) {
+      kernels.gemm_row(row);
+      row.a += row.a_row;
+      row.c += g.ldc;
+    }
+  });
+}
+
+template <class T>
+void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernels<T>& kernels) {
+  alignas(64) T b[kFewElements];
+  kernels.transpose(tile.n, tile.k, tile.b, tile.ldb, b, tile.n);
+  tile.b = b;
+  tile.ldb = tile.n;
+  kernels.gemm_tile(tile);
+}
+
+/// False: not a product that a kernel takes as it is.
+template <class T>
+bool run_directly(const GemmCall<T>& g) {
+  if (g.m == 0 || g.n == 0) return true;
+  if (g.k == 0 || g.alpha == 0) return false;
+  const isa::FloatKernels<T>& kernels = isa::kernels<T>(isa::table());
+  if (g.m == 1) return run_vector(g, false, kernels);
+  if (g.n == 1 && g.ldc == 1) return run_vector(g, true, kernels);
+  const bool by_rows = !g.trans_b || (g.k == 1 && g.ldb == 1);
+  if (g.k == 1 && by_rows && g.n >= 64 && g.m * g.n > kFewElements) {
+    run_outer(g, kernels);
+    return true;
+  }
+  if (g.k * g.n > kFewElements || g.m * g.n * g.k > kFewMultiplyAdds) return false;
+  if (by_rows) {
+    kernels.gemm_tile(tile_of(g));
+  } else if (!g.trans_a && g.m * g.n <= kFewDots) {
+    kernels.gemm_dot(tile_of(g));
+  } else {
+    run_transposed(tile_of(g), kernels);
+  }
+  return true;
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const GemmCall<T>& call) {
+  if (run_directly(call)) return;
+  const Gemm<T> g{.trans_a = call.trans_a,
+                  .trans_b = call.trans_b,
+                  .m = call.m,
+                  .n = call.n,
+                  .k = call.k,
+                  .a = call.a,
+                  .lda = call.lda,
+                  .b = call.b,
+                  .ldb = call.ldb,
+                  .c = call.c,
+                  .ldc = call.ldc,
+                  .alpha = call.alpha,
+                  .beta = call.beta};
+  const bool large =
+      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
+  thread_local Scratch scratch;
+  blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
+}
+template void gemm(const GemmCall<float>&);
+template void gemm(const GemmCall<double>&);
+
+}  // namespace chainrule::blas::detail

@@ -1,0 +1,212 @@
+// Matrix products with few rows: dot products, and sums of weighted rows. Part of isa/kernels.inl.
+
+/// v[0 .. kRows) become as many sums of their lanes: element r of the result is that of v[r]. Each
+/// of log2(kLeft) rounds adds the upper half of all rows' lanes to the lower half, and what is left
+/// of two rows, or of a row and zeros, goes on in one vector. So the order in which lanes are added
+/// does not depend on kRows.
+template <class T, int kLeft, int kRows>
+INLINE typename VectorOf<T>::type lane_sums(const typename VectorOf<T>::type (&v)[kRows]) {
+  static_assert(kRows <= kLeft);
+  if constexpr (kLeft == 1) {
+    return v[0];
+  } else {
+    constexpr int kNext = kRows < kLeft ? kRows : kRows / 2;
+    typename VectorOf<T>::type next[kNext];
+#pragma GCC unroll 16
+    for (int i = 0; i < kNext; ++i) {
+      if constexpr (kNext == kRows) {
+        const typename VectorOf<T>::type zeros = {};
+        next[i] = low(v[i], zeros) + high(v[i], zeros);
+      } else {
+        next[i] = low(v[i], v[i + kNext]) + high(v[i], v[i + kNext]);
+      }
+    }
+    return lane_sums<T, kLeft / 2>(next);
+  }
+}
+
+/// c[0 .. count) = alpha * sums + beta * c.
+template <class T>
+INLINE void finish_row(const GemmTile<T>& t, typename VectorOf<T>::type sums, int count, T* c) {
+  typename VectorOf<T>::type v = t.alpha * sums;
+  if (t.beta != 0) v += t.beta * load_some(c, count);
+  store_some(c, v, count);
+}
+
+/// kRows x kColumns dot products of length k.
+template <class T, int kRows, int kColumns>
+void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
+  typedef typename VectorOf<T>::type V;
+  const std::int64_t k = t.k, lda = t.a_row, ldb = t.ldb;
+  V sum[kRows][kColumns];
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows * kColumns; ++i) sum[i / kColumns][i % kColumns] = V{};
+  std::int64_t p = 0;
+  const auto step = [&](auto get) __attribute__((always_inline)) {
+    V left[kRows];
+#pragma GCC unroll 2
+    for (int i = 0; i < kRows; ++i) left[i] = get(a + i * lda + p);
+#pragma GCC unroll 16
+    for (int j = 0; j < kColumns; ++j) {
+      const V right = get(b + j * ldb + p);
+#pragma GCC unroll 2
+      for (int i = 0; i < kRows; ++i) sum[i][j] += left[i] * right;
+    }
+  };
+  for (; p + kWidth<T> <= k; p += kWidth<T>) {
+    step([](const T* from) __attribute__((always_inline)) { return load(from); });
+  }
+  if (p < k) {
+    const int rest = static_cast<int>(k - p);
+    step([=](const T* from) __attribute__((always_inline)) { return load_part(from, rest); });
+  }
+  // Sums that fill a vector together are those of both rows if need be.
+  constexpr int kAll = kRows * kColumns, kTogether = kAll % kWidth<T> == 0 ? kWidth<T> : kColumns;
+  constexpr bool kBothRows = kTogether > kColumns;
+  [[maybe_unused]] T both[kWidth<T>];
+#pragma GCC unroll 4
+  for (int first = 0; first < kAll; first += kTogether) {
+    V together[kTogether];
+#pragma GCC unroll 16
+    for (int r = 0; r < kTogether; ++r) {
+      together[r] = sum[(first + r) / kColumns][(first + r) % kColumns];
+    }
+    const V sums = lane_sums<T, kWidth<T>>(together);
+    if constexpr (kBothRows) {
+      store(both, sums);
+    } else {
+      finish_row(t, sums, kTogether, c + first / kColumns * t.ldc + first % kColumns);
+    }
+  }
+  if constexpr (kBothRows) {
+    for (int i = 0; i < kRows; ++i) {
+      finish_row(t, load_part(both + i * kColumns, kColumns), kColumns, c + i * t.ldc);
+    }
+  }
+}
+
+/// kColumns columns of C at a time, as often as there are so many from column j on.
+template <class T, int kRows, int kColumns>
+void dot_columns(const GemmTile<T>& t, const T* a, T* c, std::int64_t& j) {
+  for (; j + kColumns <= t.n; j += kColumns) {
+    dot_tile<T, kRows, kColumns>(t, a, t.b + j * t.ldb, c + j);
+  }
+}
+
+template <class T, int kRows>
+void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
+  std::int64_t j = 0;
+  // The sums of 16 fill a vector of AVX-512; of long rows, fewer are read at once with less delay.
+  if (kWidth<T> > 8 && kRows == 1 && t.k <= 256) dot_columns<T, kRows, 16>(t, a, c, j);
+  if (kWidth<T> > 8 || kRows == 1) dot_columns<T, kRows, 8>(t, a, c, j);
+  dot_columns<T, kRows, 4>(t, a, c, j);
+  dot_columns<T, kRows, 1>(t, a, c, j);
+}
+
+template <class T>
+void gemm_dot(const GemmTile<T>& t) {
+  std::int64_t i = 0;
+  for (; i + 2 <= t.m; i += 2) dot_rows<T, 2>(t, t.a + i * t.a_row, t.c + i * t.ldc);
+  if (i < t.m) dot_rows<T, 1>(t, t.a + i * t.a_row, t.c + i * t.ldc);
+}
+
+/// c[j] (+)= sum over kRows rows of B.
+template <class T, int kRows>
+INLINE void add_rows(
+    std::int64_t n, const T* weights, const T* b, std::int64_t ldb, const T* beta, T* c) {
+  typedef typename VectorOf<T>::type V;
+  const T factor = *beta;
+  const auto add = [&](std::int64_t j, std::int64_t count) __attribute__((always_inline)) {
+    V sum = factor != 0 ? factor * load_some(c + j, count) : V{};
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) sum += weights[r] * load_some(b + r * ldb + j, count);
+    store_some(c + j, sum, count);
+  };
+  std::int64_t j = 0;
+  for (; j + kWidth<T> <= n; j += kWidth<T>) add(j, kWidth<T>);
+  if (j < n) add(j, n - j);
+}
+
+/// One row of C, some rows of B after the other: B is read in the order in which it lies.
+template <class T>
+void row_in_memory(const GemmTile<T>& t) {
+  constexpr int kRows = 8;
+  constexpr std::int64_t kColumns = 1024;  // of C, which stay in the L1 cache
+  const T one = 1;
+  for (std::int64_t j = 0; j < t.n; j += kColumns) {
+    const std::int64_t columns = t.n - j < kColumns ? t.n - j : kColumns;
+    const T* beta = &t.beta;
+    const T* b = t.b + j;
+    const T* a = t.a;
+    std::int64_t p = 0;
+    const auto weights = [&](T* w, int rows) {
+      for (int r = 0; r < rows; ++r) w[r] = t.alpha * a[(p + r) * t.a_col];
+    };
+    T w[kRows];
+    for (; p + kRows <= t.k; p += kRows, beta = &one) {
+      weights(w, kRows);
+      add_rows<T, kRows>(columns, w, b + p * t.ldb, t.ldb, beta, t.c + j);
+    }
+    for (; p < t.k; ++p, beta = &one) {
+      weights(w, 1);
+      add_rows<T, 1>(columns, w, b + p * t.ldb, t.ldb, beta, t.c + j);
+    }
+  }
+}
+
+/// kVectors vectors of the row of C from column j on, in registers; `count` columns of the last
+/// one. Even and odd rows of B are added up apart: twice as many sums in flight.
+template <class T, int kVectors>
+void row_strip(const GemmTile<T>& t, std::int64_t j, std::int64_t count) {
+  typedef typename VectorOf<T>::type V;
+  const std::int64_t k = t.k, a_col = t.a_col, ldb = t.ldb;
+  const T *a = t.a, *b = t.b + j;
+  V even[kVectors] = {}, odd[kVectors] = {};
+  const auto add = [&](V* sum, std::int64_t p) __attribute__((always_inline)) {
+    const T* row = b + p * ldb;
+    const T weight = a[p * a_col];
+    if constexpr (kVectors == 1) {
+      sum[0] += weight * load_some(row, count);
+    } else {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[v] += weight * load(row + v * kWidth<T>);
+    }
+  };
+  std::int64_t p = 0;
+  for (; p + 2 <= k; p += 2) {
+    add(even, p);
+    add(odd, p + 1);
+  }
+  if (p < k) add(even, p);
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    finish_row(t,
+               even[v] + odd[v],
+               kVectors == 1 ? static_cast<int>(count) : kWidth<T>,
+               t.c + j + v * kWidth<T>);
+  }
+}
+
+/// Bytes of B up to which it comes from a cache however it is read.
+constexpr std::int64_t kInCache = 256 * 1024;
+
+template <class T>
+void gemm_row(const GemmTile<T>& t) {
+  // Not by t.n, which is a part of the columns where threads share them.
+  const bool in_cache = t.k * t.ldb * static_cast<std::int64_t>(sizeof(T)) <= kInCache;
+  if (t.k == 1 || !in_cache) return row_in_memory(t);
+  constexpr std::int64_t kWide = CHAINRULE_VECTOR_BYTES == 64 ? 8 : 4;  // vectors in registers
+  std::int64_t j = 0;
+  for (; j + kWide * kWidth<T> <= t.n; j += kWide * kWidth<T>) row_strip<T, kWide>(t, j, 0);
+  if (j + 4 * kWidth<T> <= t.n) {
+    row_strip<T, 4>(t, j, 0);
+    j += 4 * kWidth<T>;
+  }
+  if (j + 2 * kWidth<T> <= t.n) {
+    row_strip<T, 2>(t, j, 0);
+    j += 2 * kWidth<T>;
+  }
+  for (; j < t.n; j += kWidth<T>) {
+    row_strip<T, 1>(t, j, t.n - j < kWidth<T> ? t.n - j : kWidth<T>);
+  }
+}
