@@ -33,6 +33,17 @@ INLINE void finish_row(const GemmTile<T>& t, typename VectorOf<T>::type sums, in
   store_some(c, v, count);
 }
 
+/// How many of n vectors lane_sums() takes at once: a power of two.
+template <class T>
+constexpr int group_of(int n) {
+  int group = 1;
+  while (group < n && group < kWidth<T>) group *= 2;
+  return group;
+}
+
+template <class T>
+using TileDots = void (*)(const GemmTile<T>& t, const T* a, const T* b, T* c);
+
 /// kRows x kColumns dot products of length k.
 template <class T, int kRows, int kColumns>
 void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
@@ -60,47 +71,61 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
     const int rest = static_cast<int>(k - p);
     step([=](const T* from) __attribute__((always_inline)) { return load_part(from, rest); });
   }
-  // Sums that fill a vector together are those of both rows if need be.
-  constexpr int kAll = kRows * kColumns, kTogether = kAll % kWidth<T> == 0 ? kWidth<T> : kColumns;
-  constexpr bool kBothRows = kTogether > kColumns;
-  [[maybe_unused]] T both[kWidth<T>];
+  // The last sums of both rows together, in groups that fill a vector if there are so many.
+  constexpr int kAll = kRows * kColumns, kGroup = group_of<T>(kAll);
+  constexpr int kGroups = (kAll + kGroup - 1) / kGroup;
+  T all[(kGroups - 1) * kGroup + kWidth<T>];
 #pragma GCC unroll 4
-  for (int first = 0; first < kAll; first += kTogether) {
-    V together[kTogether];
+  for (int first = 0; first < kAll; first += kGroup) {
+    V group[kGroup];
 #pragma GCC unroll 16
-    for (int r = 0; r < kTogether; ++r) {
-      together[r] = sum[(first + r) / kColumns][(first + r) % kColumns];
+    for (int r = 0; r < kGroup; ++r) {
+      const int n = first + r;
+      group[r] = n < kAll ? sum[n / kColumns][n % kColumns] : V{};
     }
-    const V sums = lane_sums<T, kWidth<T>>(together);
-    if constexpr (kBothRows) {
-      store(both, sums);
+    const V sums = lane_sums<T, kWidth<T>>(group);
+    if constexpr (kRows == 1 && kColumns % kGroup == 0) {
+      finish_row(t, sums, kGroup, c + first);
     } else {
-      finish_row(t, sums, kTogether, c + first / kColumns * t.ldc + first % kColumns);
+      store(all + first, sums);
     }
   }
-  if constexpr (kBothRows) {
+  if constexpr (kRows > 1 || kColumns % kGroup != 0) {
     for (int i = 0; i < kRows; ++i) {
-      finish_row(t, load_part(both + i * kColumns, kColumns), kColumns, c + i * t.ldc);
+      for (int j = 0; j < kColumns; j += kWidth<T>) {
+        finish_row(t, load_some(all + i * kColumns + j, kColumns - j), kColumns - j, c + i * t.ldc + j);
+      }
     }
   }
 }
 
-/// kColumns columns of C at a time, as often as there are so many from column j on.
-template <class T, int kRows, int kColumns>
-void dot_columns(const GemmTile<T>& t, const T* a, T* c, std::int64_t& j) {
-  for (; j + kColumns <= t.n; j += kColumns) {
-    dot_tile<T, kRows, kColumns>(t, a, t.b + j * t.ldb, c + j);
-  }
-}
+/// dot_tile<T, kRows, columns> by columns - 1.
+template <class T, int kRows>
+constexpr TileDots<T> kDotTiles[] = {dot_tile<T, kRows, 1>,
+                                     dot_tile<T, kRows, 2>,
+                                     dot_tile<T, kRows, 3>,
+                                     dot_tile<T, kRows, 4>,
+                                     dot_tile<T, kRows, 5>,
+                                     dot_tile<T, kRows, 6>,
+                                     dot_tile<T, kRows, 7>,
+                                     dot_tile<T, kRows, 8>};
 
 template <class T, int kRows>
 void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
   std::int64_t j = 0;
   // The sums of 16 fill a vector of AVX-512; of long rows, fewer are read at once with less delay.
-  if (kWidth<T> > 8 && kRows == 1 && t.k <= 256) dot_columns<T, kRows, 16>(t, a, c, j);
-  if (kWidth<T> > 8 || kRows == 1) dot_columns<T, kRows, 8>(t, a, c, j);
-  dot_columns<T, kRows, 4>(t, a, c, j);
-  dot_columns<T, kRows, 1>(t, a, c, j);
+  if constexpr (kWidth<T> > 8 && kRows == 1) {
+    for (; t.k <= 256 && j + 16 <= t.n; j += 16) {
+      dot_tile<T, kRows, 16>(t, a, t.b + j * t.ldb, c + j);
+    }
+  }
+  // Columns are shared out evenly: 10 are 5 + 5, not 8 + 2.
+  constexpr std::int64_t kMost = kWidth<T> > 8 || kRows == 1 ? 8 : 4;
+  for (std::int64_t parts = (t.n - j + kMost - 1) / kMost; parts > 0; --parts) {
+    const std::int64_t columns = (t.n - j + parts - 1) / parts;
+    kDotTiles<T, kRows>[columns - 1](t, a, t.b + j * t.ldb, c + j);
+    j += columns;
+  }
 }
 
 template <class T>
