@@ -93,7 +93,8 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
   if constexpr (kRows > 1 || kColumns % kGroup != 0) {
     for (int i = 0; i < kRows; ++i) {
       for (int j = 0; j < kColumns; j += kWidth<T>) {
-        finish_row(t, load_some(all + i * kColumns + j, kColumns - j), kColumns - j, c + i * t.ldc + j);
+        finish_row(
+            t, load_some(all + i * kColumns + j, kColumns - j), kColumns - j, c + i * t.ldc + j);
       }
     }
   }
