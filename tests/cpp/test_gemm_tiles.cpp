@@ -1,5 +1,7 @@
 // The register tiles under every matrix product, against those of the reference.
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "guarded_matrix.h"
 #include "isa/table.h"
@@ -75,6 +77,114 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             }
             CHECK(rows.guards_hold() && columns.guards_hold() && dots.guards_hold());
           }
+        }
+      }
+    };
+    check(0.0F);
+    check(0.0);
+  }
+}
+
+/// The kernels of few rows: m x n x k with rows `gap` longer than they need be.
+template <class T>
+void check_few_rows(const isa::FloatKernels<T>& kernels, Int m, Int n, Int k, T beta) {
+  GuardedMatrix<T> a(m, k, k + 1, 1), b(k, n, n + 3, 2), bt(n, k, k + 3, 2);
+  for (Int p = 0; p < k; ++p) {
+    for (Int j = 0; j < n; ++j) bt.at(j, p) = b.at(p, j);
+  }
+  const GuardedMatrix<T> start(m, n, n + 2, 3);
+  const auto check = [&](void (*run)(const isa::GemmTile<T>&), GuardedMatrix<T>& right, T factor) {
+    GuardedMatrix<T> c = start;
+    if (factor == 0) {
+      for (T& x : c.memory) x = std::numeric_limits<T>::quiet_NaN();  // is not read
+    }
+    run({.m = m,
+         .n = n,
+         .k = k,
+         .reduce = 1,
+         .a_offsets = nullptr,
+         .b_offsets = nullptr,
+         .a = a.data(),
+         .a_row = a.line,
+         .a_col = 1,
+         .b = right.data(),
+         .ldb = right.line,
+         .c = c.data(),
+         .ldc = c.line,
+         .alpha = T(0.5),
+         .beta = factor});
+    double worst = 0;
+    for (Int i = 0; i < m; ++i) {
+      for (Int j = 0; j < n; ++j) {
+        GuardedMatrix<T> before = start;
+        double sum = factor == 0 ? 0 : double(factor) * double(before.at(i, j));
+        for (Int p = 0; p < k; ++p) sum += 0.5 * double(a.at(i, p)) * double(b.at(p, j));
+        const double error = std::abs(double(c.at(i, j)) - sum);
+        if (!(error <= worst)) worst = error;
+      }
+    }
+    CHECK_CLOSE(worst, 0, tolerance<T>(k));
+    CHECK(c.guards_hold());
+  };
+  check(kernels.gemm_dot, bt, beta);
+  check(kernels.gemm_dot, bt, T(0));
+  if (m != 1) return;
+  check(kernels.gemm_row, b, beta);
+  check(kernels.gemm_row, b, T(0));
+}
+
+TEST("dot products and sums of rows in every length") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const auto check = [&]<class T>(T beta) {
+      const isa::FloatKernels<T>& kernels = isa::kernels<T>(*table);
+      for (Int n = 1; n <= 70; ++n) {
+        for (const Int k : {1, 2, 3, 5, 8, 15, 16, 17, 33, 64, 70}) {
+          check_few_rows(kernels, 1, n, k, beta);
+        }
+        check_few_rows(kernels, 1, 9, n, beta);
+        check_few_rows(kernels, 3, n, 19, beta);
+      }
+      check_few_rows(kernels, 1, 300, 7, beta);   // several strips
+      check_few_rows(kernels, 2, 40, 300, beta);  // fewer long rows at once
+      check_few_rows(kernels, 1, 40, 300, beta);
+      check_few_rows(kernels, 1, 1100, 90, beta);  // beyond the caches: B as it lies
+    };
+    check(0.75F);
+    check(0.75);
+  }
+}
+
+TEST("a dot product does not depend on those it is computed with") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const auto check = [&]<class T>(T) {
+      constexpr Int kColumns = 37, kDepth = 83;
+      GuardedMatrix<T> a(1, kDepth, kDepth, 1), b(kColumns, kDepth, kDepth, 2), all(1, 37, 37, 3);
+      isa::GemmTile<T> tile{.m = 1,
+                            .n = kColumns,
+                            .k = kDepth,
+                            .reduce = 1,
+                            .a_offsets = nullptr,
+                            .b_offsets = nullptr,
+                            .a = a.data(),
+                            .a_row = kDepth,
+                            .a_col = 1,
+                            .b = b.data(),
+                            .ldb = kDepth,
+                            .c = all.data(),
+                            .ldc = kColumns,
+                            .alpha = 1,
+                            .beta = 0};
+      const isa::FloatKernels<T>& kernels = isa::kernels<T>(*table);
+      kernels.gemm_dot(tile);
+      for (Int first = 0; first < kColumns; ++first) {
+        for (const Int n : {1, 4, 9, 20}) {
+          if (first + n > kColumns) continue;
+          GuardedMatrix<T> some(1, n, n, 4);
+          tile.n = n;
+          tile.b = b.data() + first * kDepth;
+          tile.c = some.data();
+          kernels.gemm_dot(tile);
+          for (Int j = 0; j < n; ++j) CHECK_EQ(some.at(0, j), all.at(0, first + j));
         }
       }
     };

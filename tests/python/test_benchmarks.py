@@ -68,6 +68,25 @@ def test_the_worst_error_over_the_instruction_sets_counts():
 
 
 @pytest.mark.usefixtures("scripts")
+def test_expressions_are_compared_by_the_medians_of_both_sides():
+    import expressions
+
+    head = "expression,size,threads,chainrule_us,eigen_us,times_faster"
+    runs = [
+        expressions.times_of(
+            [head, *(f"C = A,{n},1,{ours},{peer},9" for n in expressions.SHOWN)],
+        )
+        for ours, peer in ((0.004, 0.006), (0.008, 0.012), (0.005, 99))
+    ]
+    cells = expressions.cells("C = A", expressions.medians(runs))
+    assert cells == ["`C = A`", *["2.40 (5 ns)"] * len(expressions.SHOWN)]
+    durations = [expressions.duration(x) for x in (0.9996, 12.34, 4567)]
+    assert durations == ["1 us", "12.3 us", "4.57 ms"]
+    with pytest.raises(ValueError, match="without Eigen"):
+        expressions.times_of([head, "C = A,4,1,1.0,,"])
+
+
+@pytest.mark.usefixtures("scripts")
 def test_interpreters_of_unknown_frameworks_are_refused(capsys):
     import results
 

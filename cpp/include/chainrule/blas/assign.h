@@ -237,7 +237,9 @@ CHAINRULE_HOT void check_shape(const View<T, K>& d, const E& e) {
 }
 
 template <class T, Kind K, class E, bool kByRows, detail::Fold kFold>
-CHAINRULE_HOT void assign_folded(const View<T, K>& d, const Folded<E, kByRows, kFold>& e, Assign mode) {
+CHAINRULE_HOT void assign_folded(const View<T, K>& d,
+                                 const Folded<E, kByRows, kFold>& e,
+                                 Assign mode) {
   constexpr bool kStrided = kByRows == !K.transposed;  // the lines of d are as long as one element
   if (mode == Assign::set) {
     detail::fold_lines(e, d.data(), kStrided ? d.stride() : 1);

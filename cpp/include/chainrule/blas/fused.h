@@ -89,11 +89,11 @@ constexpr Index kFewElements = 1 << 16;
 /// on as if they were one become one if they may.
 template <class E, class T, int kOperands>
 CHAINRULE_HOT bool lay_out(const E& e,
-             Index rows,
-             Index cols,
-             bool by_columns,
-             bool may_join,
-             FusedArgs<T, kOperands>& args) {
+                           Index rows,
+                           Index cols,
+                           bool by_columns,
+                           bool may_join,
+                           FusedArgs<T, kOperands>& args) {
   constexpr const StepList& kList = step_list<E>;
   args.rows = by_columns ? cols : rows;
   args.row = by_columns ? rows : cols;
@@ -117,7 +117,8 @@ CHAINRULE_HOT bool lay_out(const E& e,
 
 /// out = e; out goes on by row_step and col_step.
 template <class E, class T>
-CHAINRULE_HOT bool fused_assign(const E& e, Index rows, Index cols, T* out, Index row_step, Index col_step) {
+CHAINRULE_HOT bool fused_assign(
+    const E& e, Index rows, Index cols, T* out, Index row_step, Index col_step) {
   constexpr const StepList& kList = step_list<E>;
   using Args = FusedArgs<T, kList.operand_count>;
   const bool by_columns = cols == 1 || (col_step != 1 && rows != 1);

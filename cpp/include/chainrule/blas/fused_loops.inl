@@ -187,8 +187,8 @@ struct Fused {
           : kFold == Fold::max ? Fn::maximum
                                : Fn::minimum>(total, total, v);
   }
-  /// What a fold has seen so far. NaN loses every comparison: `nan` is NaN once there was one, and 0
-  /// before. In sums it is not used.
+  /// What a fold has seen so far. NaN loses every comparison: `nan` is NaN once there was one, and
+  /// 0 before. In sums it is not used.
   struct Seen {
     V total, nan;
   };
