@@ -1,7 +1,6 @@
 // Sums, largest and smallest elements of matrix expressions against plain loops.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "blas_sample.h"
@@ -84,42 +83,6 @@ TEST("blas: reductions") {
       check(F.array().exp(), [](double x) { return std::exp(x); });
     }
   });
-}
-
-TEST("blas: NaN is the largest and the smallest") {
-  for_types_and_tables([](auto zero) {
-    using T = decltype(zero);
-    for (const Index n : {1, 5, 40, 700, 70000}) {
-      for (const Index at : {Index(0), n / 2, n - 1}) {
-        Vector<T> x(n);
-        x(at) = std::numeric_limits<T>::quiet_NaN();
-        CHECK(std::isnan(x.maxCoeff()));
-        CHECK(std::isnan(x.minCoeff()));
-        CHECK(std::isnan(x.array().exp().minCoeff()));
-        CHECK(std::isnan(Vector<T>(x.array().max(0))(at)));
-        CHECK(std::isnan(Vector<T>(x.array().min(0))(at)));
-        CHECK(std::isnan(Vector<T>(x.array().relu())(at)));
-      }
-    }
-  });
-}
-
-TEST("blas: results do not depend on the number of threads") {
-  Sample<float> a(700, 300, 1, 1), b(300, 700, 0, 2);
-  const auto run = [&](int threads) {
-    const blas::Threads guard(threads);
-    Matrix<float> C = a.map() * b.map();
-    C = C.array().tanh() + 0.5F * C.array();
-    Vector<float> sums = C.rowwise().sum() + C.colwise().sum().transpose();
-    sums(0) = C.sum();
-    sums(1) = C.array().exp().mean();
-    sums(2) = (C - C.transpose()).norm();
-    sums(3) = a.map().colwise().squaredNorm().sum();
-    return sums;
-  };
-  const Vector<float> one = run(1), two = run(2), three = run(3);
-  CHECK(std::equal(one.data(), one.data() + one.size(), two.data()));
-  CHECK(std::equal(one.data(), one.data() + one.size(), three.data()));
 }
 
 }  // namespace

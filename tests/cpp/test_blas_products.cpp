@@ -1,4 +1,5 @@
 // Products of matrices and vectors against plain loops.
+#include <algorithm>
 #include <cmath>
 
 #include "blas_sample.h"
@@ -108,6 +109,24 @@ TEST("blas: vectors") {
       CHECK_CLOSE(double(x.squaredNorm()), xx, tolerance(dtype_of<T>, k));
     }
   });
+}
+
+TEST("blas: results do not depend on the number of threads") {
+  Sample<float> a(700, 300, 1, 1), b(300, 700, 0, 2);
+  const auto run = [&](int threads) {
+    const blas::Threads guard(threads);
+    Matrix<float> C = a.map() * b.map();
+    C = C.array().tanh() + 0.5F * C.array();
+    Vector<float> sums = C.rowwise().sum() + C.colwise().sum().transpose();
+    sums(0) = C.sum();
+    sums(1) = C.array().exp().mean();
+    sums(2) = (C - C.transpose()).norm();
+    sums(3) = a.map().colwise().squaredNorm().sum();
+    return sums;
+  };
+  const Vector<float> one = run(1), two = run(2), three = run(3);
+  CHECK(std::equal(one.data(), one.data() + one.size(), two.data()));
+  CHECK(std::equal(one.data(), one.data() + one.size(), three.data()));
 }
 
 }  // namespace

@@ -98,5 +98,23 @@ TEST("blas: element-wise expressions and reductions of every small size") {
   });
 }
 
+TEST("blas: NaN is the largest and the smallest") {
+  for_types_and_tables([](auto zero) {
+    using T = decltype(zero);
+    for (const Index n : {1, 5, 40, 700, 70000}) {
+      for (const Index at : {Index(0), n / 2, n - 1}) {
+        Vector<T> x(n);
+        x(at) = std::numeric_limits<T>::quiet_NaN();
+        CHECK(std::isnan(x.maxCoeff()));
+        CHECK(std::isnan(x.minCoeff()));
+        CHECK(std::isnan(x.array().exp().minCoeff()));
+        CHECK(std::isnan(Vector<T>(x.array().max(0))(at)));
+        CHECK(std::isnan(Vector<T>(x.array().min(0))(at)));
+        CHECK(std::isnan(Vector<T>(x.array().relu())(at)));
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace chainrule::test
