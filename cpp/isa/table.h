@@ -76,8 +76,8 @@ struct FloatKernels {
   /// The same with op(B) = B^T for few rows, as dot products of contiguous rows: row j of B is at
   /// b + j * ldb. Takes one product, a_col = 1.
   void (*gemm_dot)(const GemmTile<T>&);
-  /// The same for one row of A, in one pass over the rows of B: bound by memory, so B is read in
-  /// the order in which it lies. Takes one product, m = 1.
+  /// The same for one row of A, bound by reading B: a small B by columns of registers, a large one
+  /// in the order in which it lies. Takes one product, m = 1.
   void (*gemm_row)(const GemmTile<T>&);
   /// sums[j] = (first ? 0 : sums[j]) + sum over p of b[p * ldb + j]; B is k x n.
   void (*column_sums)(
