@@ -61,11 +61,10 @@ def medians(rounds: Sequence[Mapping[Key, Times]]) -> dict[Key, Times]:
 
 
 def duration(microseconds: float) -> str:
-    for unit, factor in (("ns", 1e3), ("us", 1), ("ms", 1e-3)):
-        value = microseconds * factor
-        if value < 999.5:
-            break
-    return f"{value:.3g} {unit}"
+    for unit, factor in (("ns", 1e3), ("us", 1.0)):
+        if microseconds * factor < 999.5:
+            return f"{microseconds * factor:.3g} {unit}"
+    return f"{microseconds * 1e-3:.3g} ms"
 
 
 def cells(expression: str, times: Mapping[Key, Times]) -> list[str]:
