@@ -29,6 +29,7 @@ namespace {
 // clang-format off: in the order in which they use each other
 #include "isa/math.inl"
 #include "isa/circular.inl"
+#include "isa/power.inl"
 #include "isa/gemm.inl"
 #include "isa/optimize.inl"
 #include "isa/elementwise.inl"

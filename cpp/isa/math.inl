@@ -4,10 +4,14 @@
 // Each reduces its argument to a small interval and evaluates a polynomial there: Cephes (Moshier)
 // and fdlibm (Sun Microsystems) where a function says so, else minimax polynomials of our own.
 // Their errors are below 2 ULP; tests/cpp/test_math_ulp.cpp measures them. What remains of double
-// (sinh, cosh, erf, pow, and isa/circular.inl) is the C library's.
+// (sinh, cosh, erf, and in isa/circular.inl and isa/power.inl) is the C library's.
 //
-// Float functions that are rare in training (sinh, cosh, pow) compute in double: rounding to float
-// once, at the end, is all of their error.
+// Float functions that are rare in training (sinh, cosh) compute in double: rounding to float once,
+// at the end, is all of their error.
+//
+// A loop is bound by the latency of its chain of operations as often as by their number: a
+// processor keeps some 200 of them waiting. So polynomials are split into even and odd powers
+// where the chain is long.
 
 #define INLINE \
   [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
@@ -63,6 +67,25 @@ INLINE double scale_by_power(double y, double shifted) {
   const auto bits = static_cast<std::uint64_t>(to_bits(shifted)), half = bits >> 1;
   return y * from_bits(static_cast<std::int64_t>(half << 52)) *
          from_bits(static_cast<std::int64_t>((bits - half) << 52));
+}
+
+/// a * b - p without the rounding error of the product, for p near it.
+INLINE float rest_of_product(float a, float b, float p) {
+#ifdef __FP_FAST_FMAF
+  return __builtin_fmaf(a, b, -p);
+#else
+  return static_cast<float>(static_cast<double>(a) * b - p);
+#endif
+}
+
+/// x, or the nearest number of [least, most], least < 0 < most; one of them for NaN. Through
+/// integers: floats of one sign are ordered as their bits, and an integer minimum is one
+/// instruction everywhere.
+INLINE float clamp(float x, float least, float most) {
+  const auto bits = static_cast<std::uint32_t>(to_bits(x));
+  const auto low = static_cast<std::uint32_t>(to_bits(least));  // above all positive numbers
+  const auto raised = static_cast<std::int32_t>(bits < low ? bits : low);
+  return from_bits(raised < to_bits(most) ? raised : to_bits(most));
 }
 
 INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -321,23 +344,9 @@ INLINE float cosh(float x) {
   return static_cast<float>(0.5 * (e + 1.0 / e));
 }
 
-/// exp(b log|a|), and the cases of IEEE 754.
-INLINE float pow(float a, float b) {
-  const float magnitude = fabs(a);
-  float y = static_cast<float>(exp(static_cast<double>(b) * log(static_cast<double>(magnitude))));
-  const bool whole = floor(b) == b;
-  const float half = 0.5F * b;
-  const bool odd = whole & (floor(half) != half);
-  y = odd ? with_sign(y, a) : y;
-  y = (a < 0.0F) & !whole & (magnitude < kInfinity<float>) ? kNan<float> : y;
-  y = (magnitude == 1.0F) & (fabs(b) == kInfinity<float>) ? 1.0F : y;
-  return (a == 1.0F) | (b == 0.0F) ? 1.0F : y;
-}
-
 INLINE double sinh(double x) { return ::sinh(x); }
 INLINE double cosh(double x) { return ::cosh(x); }
 INLINE double erf(double x) { return ::erf(x); }
-INLINE double pow(double x, double y) { return ::pow(x, y); }
 
 // --- choices -------------------------------------------------------------------------------------
 
