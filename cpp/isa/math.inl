@@ -159,10 +159,31 @@ template <class T>
 constexpr T kExpIsInfinite = sizeof(T) == 4 ? T(89) : T(710);
 
 /// exp(x) = 2^n exp(r + low).
-template <class T>
-INLINE T exp(T x) {
-  const auto [shifted, n, r, low] = reduce_exp(x, kExpIsZero<T>, kExpIsInfinite<T>);
-  return scale_by_power(T(1) + (r + exp_rest(r, low)), shifted);
+INLINE double exp(double x) {
+  const auto [shifted, n, r, low] = reduce_exp(x, kExpIsZero<double>, kExpIsInfinite<double>);
+  return scale_by_power(1.0 + (r + exp_rest(r, low)), shifted);
+}
+
+/// exp(r) - 1 for |r| <= log(2) / 2; positive for larger r, too.
+INLINE float exp_near(float r) {
+  const float z = r * r;
+  const float low = 0.166665201F * r + 0.499999934F;
+  const float high = 1.38145070e-3F * z + (8.36878049e-3F * r + 0.0416683936F);
+  return (high * z + low) * z + r;
+}
+
+/// The same in few operations: only n has an upper limit, since a large r gives infinity, too; and
+/// one of the two factors of 2^n is multiplied into the sum.
+INLINE float exp(float x) {
+  constexpr float kMost = kRoundPower<float> + 130.0F;
+  const float raised = x < kExpIsZero<float> ? kExpIsZero<float> : x;  // NaN stays
+  const float sum = raised * 1.44269504F + kRoundPower<float>;
+  const float shifted = from_bits(to_bits(sum) < to_bits(kMost) ? to_bits(sum) : to_bits(kMost));
+  const float n = shifted - kRoundPower<float>;
+  const float t = exp_near((raised - n * 0.693359375F) + n * 2.12194440e-4F);
+  const auto bits = static_cast<std::uint32_t>(to_bits(shifted)), half = bits >> 1;
+  const float factor = from_bits(static_cast<std::int32_t>(half << 23));
+  return (t * factor + factor) * from_bits(static_cast<std::int32_t>((bits - half) << 23));
 }
 
 /// exp(x) - 1 = 2^n ((1 - 2^-n) + exp(r + low) - 1).
@@ -252,15 +273,9 @@ INLINE T log1p(T x) {
 INLINE float rough_exp(float x) {
   constexpr float kBiased = kRound<float> + 127.0F;
   const float shifted = x * 1.44269504F + kBiased;
-  const float r = x - (shifted - kBiased) * 0.693147181F;
-  float p = 0.00138131414F;
-  p = p * r + 0.00836941916F;
-  p = p * r + 0.0416684569F;
-  p = p * r + 0.166665148F;
-  p = p * r + 0.49999993F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  return p * from_bits(to_bits(shifted) << 23);
+  const float t = exp_near(x - (shifted - kBiased) * 0.693147181F);
+  const float power = from_bits(to_bits(shifted) << 23);
+  return t * power + power;
 }
 
 /// x + x^3 P(x^2) for |x| < 0.625 (Cephes), then 1 - 2 / (exp(2 |x|) + 1), which is 1 from 10 on.
