@@ -34,8 +34,9 @@ namespace {
 #include "isa/optimize.inl"
 #include "isa/elementwise.inl"
 #include "isa/reduce.inl"
-#include "isa/random.inl"
 #include "isa/transpose.inl"
+#include "isa/softmax.inl"
+#include "isa/random.inl"
 #include "isa/gemv.inl"
 #include "isa/copy.inl"
 // clang-format on
@@ -54,7 +55,10 @@ FloatKernels<T> float_kernels() {
           .max = max<T>,
           .min = min<T>,
           .find = find<T>,
-          .softmax_sum = softmax_sum<T>,
+          .softmax_lines = softmax_lines<T>,
+          .softmax_columns = softmax_columns<T>,
+          .log_softmax_lines = log_softmax_lines<T>,
+          .log_softmax_columns = log_softmax_columns<T>,
           .cross_sum = cross_sum<T>,
           .uniform = uniform<T>,
           .normal = normal<T>,
