@@ -104,6 +104,19 @@ TEST("reductions: NaN, ties, nothing") {
   const std::uint8_t ties[] = {1, 2, 2, 1};
   kernels::argmax<std::uint8_t>(Exec{}, &index, ties, 1, 4, 1);
   CHECK_EQ(index, 1);
+  // A long line is cut into pieces: the first of equal ones counts, and the first NaN before all.
+  std::vector<float> line(400001);
+  line[200000] = line[399999] = 2;
+  line[131072] = line[262144] = -2;
+  for (const int threads : {1, 2}) {
+    kernels::argmax<float>(Exec{.threads = threads}, &index, line.data(), 1, 400001, 1);
+    CHECK_EQ(index, 200000);
+    kernels::argmin<float>(Exec{.threads = threads}, &index, line.data(), 1, 400001, 1);
+    CHECK_EQ(index, 131072);
+  }
+  line[300000] = line[350000] = std::numeric_limits<float>::quiet_NaN();
+  kernels::argmax<float>(Exec{}, &index, line.data(), 1, 400001, 1);
+  CHECK_EQ(index, 300000);
   float columns[2] = {};
   kernels::reduce_max<float>(Exec{}, columns, x, 1, 3, 2);
   CHECK_EQ(columns[0], 3.0F);
