@@ -51,6 +51,8 @@ FloatKernels<T> float_kernels() {
           .column_sums = column_sums<T>,
           .transpose = transpose<T>,
           .sum = sum<T>,
+          .moments = moments<T>,
+          .moments_columns = moments_columns<T>,
           .adam = adam<T>,
           .max = max<T>,
           .min = min<T>,

@@ -70,6 +70,76 @@ T sum(std::int64_t n, const T* x) {
   return fold(lanes, plus<T>);
 }
 
+/// Number, mean and sum of squared deviations of some elements, and those of two sets together
+/// (Chan, Golub, LeVeque 1979).
+template <class T>
+struct Moments {
+  T count, mean, squares;
+};
+template <class T>
+INLINE Moments<T> joined(const Moments<T>& a, const Moments<T>& b) {
+  const T count = a.count + b.count, share = b.count / count, step = b.mean - a.mean;
+  return {count, a.mean + step * share, (a.squares + b.squares) + step * step * (a.count * share)};
+}
+
+template <class T>
+Moments<T> moments_of(std::int64_t n, const T* x) {
+  if (n > kBlock) {
+    const std::int64_t cut = middle(n);
+    return joined(moments_of(cut, x), moments_of(n - cut, x + cut));
+  }
+  const T count = static_cast<T>(n), mean = sum(n, x) / count;
+  T lanes[kLanes] = {};
+  for (; n >= kLanes; n -= kLanes, x += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lanes[j] += (x[j] - mean) * (x[j] - mean);
+  }
+  if (n > 0) {
+    T rest[kLanes];
+    load_lanes(n, x, mean, rest);
+    for (int j = 0; j < kLanes; ++j) lanes[j] += (rest[j] - mean) * (rest[j] - mean);
+  }
+  return {count, mean, fold(lanes, plus<T>)};
+}
+
+template <class T>
+void moments(std::int64_t n, const T* x, T* mean, T* squares) {
+  const Moments<T> all = moments_of(n, x);
+  *mean = all.mean;
+  *squares = all.squares;
+}
+
+template <class T>
+void moments_columns(
+    std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* mean, T* squares) {
+  constexpr std::int64_t kRows = 128;
+  for (; count > 0; count -= kBlock, x += kBlock, mean += kBlock, squares += kBlock) {
+    const std::int64_t columns = count < kBlock ? count : kBlock;
+    T means[kBlock], deviations[kBlock];
+    for (std::int64_t first = 0; first < n; first += kRows) {
+      const std::int64_t rows = n - first < kRows ? n - first : kRows;
+      const T* block = x + first * step;
+      for (std::int64_t j = 0; j < columns; ++j) means[j] = deviations[j] = T(0);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < columns; ++j) means[j] += block[i * step + j];
+      }
+      for (std::int64_t j = 0; j < columns; ++j) means[j] /= static_cast<T>(rows);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < columns; ++j) {
+          const T deviation = block[i * step + j] - means[j];
+          deviations[j] += deviation * deviation;
+        }
+      }
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const Moments<T> here{static_cast<T>(rows), means[j], deviations[j]};
+        const Moments<T> before{static_cast<T>(first), mean[j], squares[j]};
+        const Moments<T> all = first == 0 ? here : joined(before, here);
+        mean[j] = all.mean;
+        squares[j] = all.squares;
+      }
+    }
+  }
+}
+
 /// The largest (smallest) element, NaN if there is one. NaN loses every comparison, so it is
 /// looked for beside it.
 template <class T, bool kLargest>

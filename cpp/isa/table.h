@@ -92,6 +92,12 @@ struct FloatKernels {
   /// Sum of n elements, by several partial sums; in fixed blocks, so that the rounding error grows
   /// with the logarithm of n.
   T (*sum)(std::int64_t n, const T* x);
+  /// Mean of n >= 1 elements and the sum of squares of their differences from it; in fixed blocks,
+  /// each read twice while it is in cache.
+  void (*moments)(std::int64_t n, const T* x, T* mean, T* squares);
+  /// The same for `count` columns, whose elements are `step` apart.
+  void (*moments_columns)(
+      std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* mean, T* squares);
   /// n elements; a result may be exactly one of the arrays.
   void (*adam)(std::int64_t n, const AdamRates<T>&, const AdamArrays<T>&, AdamResults<T>);
   /// Largest (smallest) element, NaN if there is one; n >= 1.

@@ -78,6 +78,46 @@ TEST("reductions agree with plain loops") {
   check_reductions<std::int64_t>();
 }
 
+/// Against two passes in long double, around a mean 100 times the deviation: squares of x itself
+/// would lose four digits.
+template <class T>
+void check_moments() {
+  for (const auto& [outer, n, inner] : kLayouts) {
+    auto x = numbers<T>(outer * n * inner, 5);
+    for (T& each : x) each += T(100);
+    const Int results = outer * inner;
+    const auto got = run_both<T>(2 * results, [&](const Exec& exec, T* out) {
+      kernels::reduce_moments<T>(exec, out, out + results, x.data(), outer, n, inner);
+    });
+    bool good = true;
+    for (Int r = 0; r < results; ++r) {
+      const T* line = x.data() + r / inner * n * inner + r % inner;
+      long double mean = 0, squares = 0;
+      for (Int i = 0; i < n; ++i) mean += line[i * inner];
+      mean /= static_cast<long double>(n);
+      for (Int i = 0; i < n; ++i) squares += (line[i * inner] - mean) * (line[i * inner] - mean);
+      const auto variance = static_cast<double>(squares / static_cast<long double>(n));
+      constexpr double kUnit = std::numeric_limits<T>::epsilon();
+      // Sums of up to 128 numbers one after the other, then of blocks. A block's mean is off by
+      // some ULP of 100, and squares by the product of that with the difference of two blocks'
+      // means.
+      const auto at = static_cast<std::size_t>(r);
+      good &= std::abs(static_cast<double>(got[at] - mean)) <= 64 * 100 * kUnit;
+      good &= std::abs(static_cast<double>(got[at + static_cast<std::size_t>(results)]) -
+                       variance) <= (128 * variance + 64 * 100) * kUnit;
+    }
+    CHECK(good);
+  }
+}
+
+TEST("mean and variance agree with two plain passes") {
+  check_moments<float>();
+  check_moments<double>();
+  float mean = 0, variance = 0;
+  kernels::reduce_moments<float>(Exec{}, &mean, &variance, nullptr, 1, 0, 1);
+  CHECK(std::isnan(mean) && std::isnan(variance));
+}
+
 TEST("a sum of many equal float32 numbers is accurate") {
   for (const auto& [outer, n, inner] : kLayouts) {
     const std::vector<float> x(static_cast<std::size_t>(outer * n * inner), 0.1F);
