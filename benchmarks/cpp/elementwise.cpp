@@ -1,6 +1,7 @@
 // Element-wise functions, reductions and random numbers of float32 arrays as CSV:
 //
-//     bench_elementwise [seconds per line, 0.2]   function,elements,threads,microseconds (median)
+//     bench_elementwise [seconds per line, 0.2] [function]
+//                                    function,elements,threads,microseconds (median); `copy` always
 //     bench_elementwise --ulp                     isa,function,dtype,max_ulp over dense arguments
 #include "kernels/elementwise.h"
 
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   const double budget = argc > 1 ? std::atof(argv[1]) : 0.2;
+  const char* only = argc > 2 ? argv[2] : nullptr;
   std::printf("# instruction set: %s\nfunction,elements,threads,microseconds\n", isa::table().name);
   for (const Int n : {4096, 65536, 16777216}) {
     const Tensor a = numbers(n), b = numbers(n), c = numbers(n);
@@ -78,6 +80,8 @@ int main(int argc, char** argv) {
     for (int threads = 1; threads <= 2; ++threads) {
       const Exec exec{.threads = threads};
       const auto line = [&](const char* name, const std::function<void()>& call) {
+        if (only != nullptr && std::strcmp(name, only) != 0 && std::strcmp(name, "copy") != 0)
+          return;
         std::printf("%s,%lld,%d,%.4f\n",
                     name,
                     static_cast<long long>(n),

@@ -1,7 +1,7 @@
 // sin, cos, tan and atan in the manner of isa/math.inl. Part of isa/kernels.inl.
 
-/// Up to here pi / 2 in two parts reduces a float exactly enough. Loops over sin, cos and tan leave
-/// what is beyond to the C library.
+/// Up to here pi / 2 in three parts reduces a float exactly enough. Loops over sin, cos and tan
+/// leave what is beyond to the C library.
 constexpr float kCircularLimit = 0x1p17F;
 
 /// sin(r) and cos(r) for |r| <= pi / 4 (Cephes, fdlibm).
@@ -40,19 +40,24 @@ INLINE double cos_near(double r) {
   return (p * z * z - 0.5 * z) + 1.0;
 }
 
-/// |x| = n pi / 2 + r, |r| <= pi / 4; of n only the low bits matter.
+/// |x| = n pi / 2 + (r + low), |r| <= pi / 4, |low| below an ULP of r; of n only the low bits
+/// matter.
 struct Circular {
   std::int32_t n;
-  double r;
+  float r, low;
 };
 
 INLINE Circular reduce_circular(float x) {
   const float magnitude = fabs(x);
-  const float shifted = magnitude * 0.636619772F + kRound<float>;
-  const double n = shifted - kRound<float>;
-  // The first part has 33 bits: its product with n is exact.
-  const double r = (magnitude - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11;
-  return {to_bits(shifted), r};
+  const float shifted = magnitude * 0.636619772F + kRound<float>, n = shifted - kRound<float>;
+  // pi / 2 in three floats. The first difference is a multiple of 2^-24 and below 1, so it is
+  // exact; the second is so where it is small, and else |first| > |second|.
+  const float first = -rest_of_product(n, 1.57079637F, magnitude);
+  const float second = n * -4.37113883e-8F;
+  const float second_low = rest_of_product(n, -4.37113883e-8F, second);
+  const float r = first - second;
+  const float low = (((first - r) - second) - second_low) + n * 1.71512451e-15F;
+  return {to_bits(shifted), r, low};
 }
 
 /// sin of n quarter turns and the angle r.
@@ -64,19 +69,30 @@ INLINE T sin_of_quarters(Int n, T r) {
 
 INLINE float sin(float x) {
   const Circular c = reduce_circular(x);
-  const float y = sin_of_quarters(c.n, static_cast<float>(c.r));
+  const float y = sin_of_quarters(c.n, c.r + c.low);
   return from_bits(to_bits(y) ^ (to_bits(x) & sign_bit(x)));
 }
 INLINE float cos(float x) {
   const Circular c = reduce_circular(x);
-  return sin_of_quarters(c.n + 1, static_cast<float>(c.r));
+  return sin_of_quarters(c.n + 1, c.r + c.low);
 }
-/// A quotient of two rounded floats would be beyond 2 ULP.
+
+/// t + t_low = r + r^3 P(r^2) + low, and -1 / (t + t_low) in odd quarters: a quotient of rounded
+/// floats would be beyond 2 ULP.
 INLINE float tan(float x) {
-  const Circular c = reduce_circular(x);
-  const double sine = sin_near(c.r), cosine = cos_near(c.r);
-  const bool odd = (c.n & 1) != 0;
-  const auto y = static_cast<float>((odd ? -cosine : sine) / (odd ? sine : cosine));
+  const auto [n, r, low] = reduce_circular(x);
+  const float z = r * r, w = z * z;
+  float p = 4.37736829e-3F, q = 8.73699062e-5F;
+  p = p * w + 0.0108374809F;
+  q = q * w + 0.0212815603F;
+  p = p * w + 0.0540600346F;
+  q = q * w + 0.133326623F;
+  p = p * w + 0.333333498F;
+  const float rest = (q * z + p) * (z * r) + (low * z + low);
+  const float t = r + rest, t_low = (r - t) + rest;
+  const float inverse = -1.0F / t;
+  const float error = rest_of_product(inverse, t, -1.0F) + inverse * t_low;
+  const float y = (n & 1) != 0 ? inverse + inverse * error : t;
   return from_bits(to_bits(y) ^ (to_bits(x) & sign_bit(x)));
 }
 

@@ -120,6 +120,28 @@ void run_unary(std::int64_t n, const void* a, const void*, const void*, void* ou
   }
 }
 
+/// The loop over the elements of a binary function.
+template <class F>
+struct Loop {
+  template <class T>
+  INLINE static void run(std::int64_t n,
+                         const T* a,
+                         const T* b,
+                         typename F::template Result<T>* out) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) out[i] = F::template call<T>(a[i], b[i]);
+  }
+};
+template <>
+struct Loop<power_line> {
+  static void run(std::int64_t n, const float* a, const float* b, float* out) {
+    power_loops(n, a, b, out);
+  }
+  static void run(std::int64_t n, const double* a, const double* b, double* out) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = pow(a[i], b[i]);
+  }
+};
+
 template <class F, class T>
 void run_binary(std::int64_t n, const void* a, const void* b, const void*, void* out) {
   const T* x = static_cast<const T*>(a);
@@ -127,19 +149,17 @@ void run_binary(std::int64_t n, const void* a, const void* b, const void*, void*
   auto* y = static_cast<typename F::template Result<T>*>(out);
   if constexpr (whole_vectors<F, T>()) {
     const std::int64_t whole = n & -std::int64_t{kWidth<T>};
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < whole; ++i) y[i] = F::template call<T>(x[i], z[i]);
+    Loop<F>::run(whole, x, z, y);
     if (whole < n) {
       const int rest = static_cast<int>(n - whole);
       T part[kWidth<T>], other[kWidth<T>];
       store(part, load_part(x + whole, rest));
       store(other, load_part(z + whole, rest));
-      for (int j = 0; j < kWidth<T>; ++j) part[j] = F::template call<T>(part[j], other[j]);
+      Loop<F>::run(kWidth<T>, part, other, part);
       store_part(y + whole, load(part), rest);
     }
   } else {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i], z[i]);
+    Loop<F>::run(n, x, z, y);
   }
 }
 

@@ -29,12 +29,14 @@ namespace {
 // clang-format off: in the order in which they use each other
 #include "isa/math.inl"
 #include "isa/circular.inl"
+#include "isa/power.inl"
 #include "isa/gemm.inl"
 #include "isa/optimize.inl"
 #include "isa/elementwise.inl"
 #include "isa/reduce.inl"
-#include "isa/random.inl"
 #include "isa/transpose.inl"
+#include "isa/softmax.inl"
+#include "isa/random.inl"
 #include "isa/gemv.inl"
 #include "isa/copy.inl"
 // clang-format on
@@ -49,11 +51,16 @@ FloatKernels<T> float_kernels() {
           .column_sums = column_sums<T>,
           .transpose = transpose<T>,
           .sum = sum<T>,
+          .moments = moments<T>,
+          .moments_columns = moments_columns<T>,
           .adam = adam<T>,
           .max = max<T>,
           .min = min<T>,
           .find = find<T>,
-          .softmax_sum = softmax_sum<T>,
+          .softmax_lines = softmax_lines<T>,
+          .softmax_columns = softmax_columns<T>,
+          .log_softmax_lines = log_softmax_lines<T>,
+          .log_softmax_columns = log_softmax_columns<T>,
           .cross_sum = cross_sum<T>,
           .uniform = uniform<T>,
           .normal = normal<T>,

@@ -4,10 +4,14 @@
 // Each reduces its argument to a small interval and evaluates a polynomial there: Cephes (Moshier)
 // and fdlibm (Sun Microsystems) where a function says so, else minimax polynomials of our own.
 // Their errors are below 2 ULP; tests/cpp/test_math_ulp.cpp measures them. What remains of double
-// (sinh, cosh, erf, pow, and isa/circular.inl) is the C library's.
+// (sinh, cosh, erf, and in isa/circular.inl and isa/power.inl) is the C library's.
 //
-// Float functions that are rare in training (sinh, cosh, pow) compute in double: rounding to float
-// once, at the end, is all of their error.
+// Float functions that are rare in training (sinh, cosh) compute in double: rounding to float once,
+// at the end, is all of their error.
+//
+// A loop is bound by the latency of its chain of operations as often as by their number: a
+// processor keeps some 200 of them waiting. So polynomials are split into even and odd powers
+// where the chain is long.
 
 #define INLINE \
   [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
@@ -63,6 +67,25 @@ INLINE double scale_by_power(double y, double shifted) {
   const auto bits = static_cast<std::uint64_t>(to_bits(shifted)), half = bits >> 1;
   return y * from_bits(static_cast<std::int64_t>(half << 52)) *
          from_bits(static_cast<std::int64_t>((bits - half) << 52));
+}
+
+/// a * b - p without the rounding error of the product, for p near it.
+INLINE float rest_of_product(float a, float b, float p) {
+#ifdef __FP_FAST_FMAF
+  return __builtin_fmaf(a, b, -p);
+#else
+  return static_cast<float>(static_cast<double>(a) * b - p);
+#endif
+}
+
+/// x, or the nearest number of [least, most], least < 0 < most; one of them for NaN. Through
+/// integers: floats of one sign are ordered as their bits, and an integer minimum is one
+/// instruction everywhere.
+INLINE float clamp(float x, float least, float most) {
+  const auto bits = static_cast<std::uint32_t>(to_bits(x));
+  const auto low = static_cast<std::uint32_t>(to_bits(least));  // above all positive numbers
+  const auto raised = static_cast<std::int32_t>(bits < low ? bits : low);
+  return from_bits(raised < to_bits(most) ? raised : to_bits(most));
 }
 
 INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -136,10 +159,31 @@ template <class T>
 constexpr T kExpIsInfinite = sizeof(T) == 4 ? T(89) : T(710);
 
 /// exp(x) = 2^n exp(r + low).
-template <class T>
-INLINE T exp(T x) {
-  const auto [shifted, n, r, low] = reduce_exp(x, kExpIsZero<T>, kExpIsInfinite<T>);
-  return scale_by_power(T(1) + (r + exp_rest(r, low)), shifted);
+INLINE double exp(double x) {
+  const auto [shifted, n, r, low] = reduce_exp(x, kExpIsZero<double>, kExpIsInfinite<double>);
+  return scale_by_power(1.0 + (r + exp_rest(r, low)), shifted);
+}
+
+/// exp(r) - 1 for |r| <= log(2) / 2; positive for larger r, too.
+INLINE float exp_near(float r) {
+  const float z = r * r;
+  const float low = 0.166665201F * r + 0.499999934F;
+  const float high = 1.38145070e-3F * z + (8.36878049e-3F * r + 0.0416683936F);
+  return (high * z + low) * z + r;
+}
+
+/// The same in few operations: only n has an upper limit, since a large r gives infinity, too; and
+/// one of the two factors of 2^n is multiplied into the sum.
+INLINE float exp(float x) {
+  constexpr float kMost = kRoundPower<float> + 130.0F;
+  const float raised = x < kExpIsZero<float> ? kExpIsZero<float> : x;  // NaN stays
+  const float sum = raised * 1.44269504F + kRoundPower<float>;
+  const float shifted = from_bits(to_bits(sum) < to_bits(kMost) ? to_bits(sum) : to_bits(kMost));
+  const float n = shifted - kRoundPower<float>;
+  const float t = exp_near((raised - n * 0.693359375F) + n * 2.12194440e-4F);
+  const auto bits = static_cast<std::uint32_t>(to_bits(shifted)), half = bits >> 1;
+  const float factor = from_bits(static_cast<std::int32_t>(half << 23));
+  return (t * factor + factor) * from_bits(static_cast<std::int32_t>((bits - half) << 23));
 }
 
 /// exp(x) - 1 = 2^n ((1 - 2^-n) + exp(r + low) - 1).
@@ -229,15 +273,9 @@ INLINE T log1p(T x) {
 INLINE float rough_exp(float x) {
   constexpr float kBiased = kRound<float> + 127.0F;
   const float shifted = x * 1.44269504F + kBiased;
-  const float r = x - (shifted - kBiased) * 0.693147181F;
-  float p = 0.00138131414F;
-  p = p * r + 0.00836941916F;
-  p = p * r + 0.0416684569F;
-  p = p * r + 0.166665148F;
-  p = p * r + 0.49999993F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  return p * from_bits(to_bits(shifted) << 23);
+  const float t = exp_near(x - (shifted - kBiased) * 0.693147181F);
+  const float power = from_bits(to_bits(shifted) << 23);
+  return t * power + power;
 }
 
 /// x + x^3 P(x^2) for |x| < 0.625 (Cephes), then 1 - 2 / (exp(2 |x|) + 1), which is 1 from 10 on.
@@ -321,23 +359,9 @@ INLINE float cosh(float x) {
   return static_cast<float>(0.5 * (e + 1.0 / e));
 }
 
-/// exp(b log|a|), and the cases of IEEE 754.
-INLINE float pow(float a, float b) {
-  const float magnitude = fabs(a);
-  float y = static_cast<float>(exp(static_cast<double>(b) * log(static_cast<double>(magnitude))));
-  const bool whole = floor(b) == b;
-  const float half = 0.5F * b;
-  const bool odd = whole & (floor(half) != half);
-  y = odd ? with_sign(y, a) : y;
-  y = (a < 0.0F) & !whole & (magnitude < kInfinity<float>) ? kNan<float> : y;
-  y = (magnitude == 1.0F) & (fabs(b) == kInfinity<float>) ? 1.0F : y;
-  return (a == 1.0F) | (b == 0.0F) ? 1.0F : y;
-}
-
 INLINE double sinh(double x) { return ::sinh(x); }
 INLINE double cosh(double x) { return ::cosh(x); }
 INLINE double erf(double x) { return ::erf(x); }
-INLINE double pow(double x, double y) { return ::pow(x, y); }
 
 // --- choices -------------------------------------------------------------------------------------
 

@@ -1,23 +1,90 @@
 // Philox, and arrays of random numbers from its words. Part of isa/kernels.inl.
 
+#if defined(__AVX2__)
+// Words in lanes of 64 bits, where a product of two words is one instruction. Upper halves hold
+// what is left of products, and do not count.
+typedef std::uint64_t Words __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), may_alias));
+
+#if defined(__AVX512F__)
+INLINE Words product(Words a, Words b) {
+  return reinterpret_cast<Words>(
+      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+}
+#else
+INLINE Words product(Words a, Words b) {
+  return reinterpret_cast<Words>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+}
+#endif
+
+constexpr int kPhiloxSide = CHAINRULE_VECTOR_BYTES / 8;  // blocks side by side
+
+/// base::philox_rounds() of kPhiloxSide blocks.
+INLINE void philox_side(std::uint64_t key,
+                        std::uint64_t first,
+                        std::uint32_t stream,
+                        std::uint32_t step,
+                        std::uint32_t* out) {
+  Words index;
+  for (int i = 0; i < kPhiloxSide; ++i) index[i] = static_cast<std::uint64_t>(i);
+  index += first;
+  Words c0 = index, c1 = index >> 32, c2 = Words{} + stream, c3 = Words{} + step;
+  auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; ++round) {
+    const Words product0 = product(c0, Words{} + 0xD2511F53);
+    const Words product1 = product(c2, Words{} + 0xCD9E8D57);
+    c0 = (product1 >> 32) ^ c1 ^ (Words{} + key0);
+    c1 = product1;
+    c2 = (product0 >> 32) ^ c3 ^ (Words{} + key1);
+    c3 = product0;
+    key0 += 0x9E3779B9;
+    key1 += 0xBB67AE85;
+  }
+  constexpr std::uint64_t kWord = 0xffffffff;
+  const Words front = (c0 & kWord) | (c1 << 32), back = (c2 & kWord) | (c3 << 32);
+#if CHAINRULE_VECTOR_BYTES == 64
+  const Words halves[2] = {__builtin_shufflevector(front, back, 0, 8, 1, 9, 2, 10, 3, 11),
+                           __builtin_shufflevector(front, back, 4, 12, 5, 13, 6, 14, 7, 15)};
+#else
+  const Words halves[2] = {__builtin_shufflevector(front, back, 0, 4, 1, 5),
+                           __builtin_shufflevector(front, back, 2, 6, 3, 7)};
+#endif
+  __builtin_memcpy(out, halves, sizeof halves);
+}
+#else
+constexpr int kPhiloxSide = 16;
+
+INLINE void philox_side(std::uint64_t key,
+                        std::uint64_t first,
+                        std::uint32_t stream,
+                        std::uint32_t step,
+                        std::uint32_t* out) {
+  const auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
+  for (int i = 0; i < kPhiloxSide; ++i) {
+    const std::uint64_t index = first + static_cast<std::uint64_t>(i);
+    std::uint32_t counter[4] = {
+        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream, step};
+    base::philox_rounds(counter, key0, key1);
+    for (int j = 0; j < 4; ++j) out[4 * i + j] = counter[j];
+  }
+}
+#endif
+
 void philox(std::int64_t blocks,
             std::uint64_t key,
             std::uint64_t first,
             std::uint32_t stream,
             std::uint32_t step,
             std::uint32_t* out) {
-  constexpr int kSide = 16;  // blocks side by side
-  const auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-  for (; blocks > 0; blocks -= kSide, first += kSide, out += 4 * kSide) {
-    std::uint32_t words[4 * kSide];
-    for (int i = 0; i < kSide; ++i) {
-      const std::uint64_t index = first + static_cast<std::uint64_t>(i);
-      std::uint32_t counter[4] = {
-          static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), stream, step};
-      base::philox_rounds(counter, key0, key1);
-      for (int j = 0; j < 4; ++j) words[4 * i + j] = counter[j];
-    }
-    __builtin_memcpy(out, words, static_cast<std::size_t>(blocks < kSide ? blocks : kSide) * 16);
+  for (; blocks >= kPhiloxSide; blocks -= kPhiloxSide, first += kPhiloxSide) {
+    philox_side(key, first, stream, step, out);
+    out += 4 * kPhiloxSide;
+  }
+  if (blocks > 0) {
+    std::uint32_t words[4 * kPhiloxSide];
+    philox_side(key, first, stream, step, words);
+    __builtin_memcpy(out, words, static_cast<std::size_t>(blocks) * 16);
   }
 }
 
@@ -50,7 +117,7 @@ void uniform(std::int64_t n, const std::uint32_t* words, T low, T high, T* out) 
 template <class T>
 INLINE void normal_pair(const std::uint32_t* words, T mean, T stddev, T* out) {
   const T u = T(1) - unit(words, T());  // in (0, 1], so its logarithm is finite
-  const T radius = stddev * sqrt(T(-2) * log(u));
+  const T radius = stddev * sqrt(T(-2) * log_normal(u, T(0), T(0)));
   const T quarters = T(4) * unit(words + kWordsOf<T>, T());
   const T shifted = quarters + kRound<T>;
   const T r = (quarters - (shifted - kRound<T>)) * T(1.5707963267948966);

@@ -70,6 +70,76 @@ T sum(std::int64_t n, const T* x) {
   return fold(lanes, plus<T>);
 }
 
+/// Number, mean and sum of squared deviations of some elements, and those of two sets together
+/// (Chan, Golub, LeVeque 1979).
+template <class T>
+struct Moments {
+  T count, mean, squares;
+};
+template <class T>
+INLINE Moments<T> joined(const Moments<T>& a, const Moments<T>& b) {
+  const T count = a.count + b.count, share = b.count / count, step = b.mean - a.mean;
+  return {count, a.mean + step * share, (a.squares + b.squares) + step * step * (a.count * share)};
+}
+
+template <class T>
+Moments<T> moments_of(std::int64_t n, const T* x) {
+  if (n > kBlock) {
+    const std::int64_t cut = middle(n);
+    return joined(moments_of(cut, x), moments_of(n - cut, x + cut));
+  }
+  const T count = static_cast<T>(n), mean = sum(n, x) / count;
+  T lanes[kLanes] = {};
+  for (; n >= kLanes; n -= kLanes, x += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lanes[j] += (x[j] - mean) * (x[j] - mean);
+  }
+  if (n > 0) {
+    T rest[kLanes];
+    load_lanes(n, x, mean, rest);
+    for (int j = 0; j < kLanes; ++j) lanes[j] += (rest[j] - mean) * (rest[j] - mean);
+  }
+  return {count, mean, fold(lanes, plus<T>)};
+}
+
+template <class T>
+void moments(std::int64_t n, const T* x, T* mean, T* squares) {
+  const Moments<T> all = moments_of(n, x);
+  *mean = all.mean;
+  *squares = all.squares;
+}
+
+template <class T>
+void moments_columns(
+    std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* mean, T* squares) {
+  constexpr std::int64_t kRows = 128;
+  for (; count > 0; count -= kBlock, x += kBlock, mean += kBlock, squares += kBlock) {
+    const std::int64_t columns = count < kBlock ? count : kBlock;
+    T means[kBlock], deviations[kBlock];
+    for (std::int64_t first = 0; first < n; first += kRows) {
+      const std::int64_t rows = n - first < kRows ? n - first : kRows;
+      const T* block = x + first * step;
+      for (std::int64_t j = 0; j < columns; ++j) means[j] = deviations[j] = T(0);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < columns; ++j) means[j] += block[i * step + j];
+      }
+      for (std::int64_t j = 0; j < columns; ++j) means[j] /= static_cast<T>(rows);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < columns; ++j) {
+          const T deviation = block[i * step + j] - means[j];
+          deviations[j] += deviation * deviation;
+        }
+      }
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const Moments<T> here{static_cast<T>(rows), means[j], deviations[j]};
+        const Moments<T> before{static_cast<T>(first), mean[j], squares[j]};
+        const Moments<T> all = first == 0 ? here : joined(before, here);
+        mean[j] = all.mean;
+        squares[j] = all.squares;
+      }
+    }
+  }
+}
+
 /// The largest (smallest) element, NaN if there is one. NaN loses every comparison, so it is
 /// looked for beside it.
 template <class T, bool kLargest>
@@ -120,91 +190,4 @@ std::int64_t find(std::int64_t n, const T* x, T value) {
     if (x[i] == value || (nan && x[i] != x[i])) break;
   }
   return i;
-}
-
-/// exp(x - shift) of one line, or a block of a longer one, which goes to `out` unless that is null.
-template <int kN, class T>
-INLINE T exp_sum_block(std::int64_t n, const T* x, T shift, T* out) {
-  T lanes[kN] = {};
-  for (; n >= kN; n -= kN, x += kN) {
-    T y[kN];
-    for (int j = 0; j < kN; ++j) y[j] = exp(x[j] - shift);
-    for (int j = 0; j < kN; ++j) lanes[j] += y[j];
-    if (out != nullptr) {
-      for (int j = 0; j < kN; ++j) out[j] = y[j];
-      out += kN;
-    }
-  }
-  if (n > 0) {
-    T y[kN];
-    load_lanes(n, x, -kInfinity<T>, y);
-    for (int j = 0; j < kN; ++j) y[j] = exp(y[j] - shift);
-    for (int j = 0; j < kN; ++j) lanes[j] += y[j];
-    if (out != nullptr) store_lanes(n, y, out);
-  }
-  return fold(lanes, plus<T>);
-}
-
-template <class T>
-T exp_sum(std::int64_t n, const T* x, T shift, T* out) {
-  if (n > kBlock) {
-    const std::int64_t cut = middle(n);
-    const T first = exp_sum(cut, x, shift, out);
-    return first + exp_sum(n - cut, x + cut, shift, out == nullptr ? out : out + cut);
-  }
-  return n <= kLanes / 2 ? exp_sum_block<kLanes / 2>(n, x, shift, out)
-                         : exp_sum_block<kLanes>(n, x, shift, out);
-}
-
-/// What is subtracted before exp: the largest element. -infinity as such would give
-/// -inf - -inf = NaN; with 0 instead, exp gives zeros.
-template <class T>
-INLINE T shift_for(T largest) {
-  return largest == -kInfinity<T> ? T(0) : largest;
-}
-
-template <class T>
-T softmax_sum(std::int64_t n, const T* x, T* out, T* shift) {
-  if (n > kLanes / 2) {
-    *shift = shift_for(extreme<T, true>(n, x));
-    const T sum = exp_sum(n, x, *shift, out);
-    if (out == nullptr) return sum;
-    const T factor = T(1) / sum;
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) out[i] *= factor;
-    return sum;
-  }
-  // A short line stays in registers.
-  T y[kLanes / 2], best[kLanes / 2], nans[kLanes / 2];
-  load_lanes(n, x, -kInfinity<T>, y);
-  for (int j = 0; j < kLanes / 2; ++j) {
-    best[j] = y[j];
-    nans[j] = y[j] != y[j] ? y[j] : T(0);
-  }
-  const T largest = fold(best, larger<T>), nan = fold(nans, plus<T>);
-  *shift = nan != nan ? nan : shift_for(largest);
-  T sums[kLanes / 2];
-  for (int j = 0; j < kLanes / 2; ++j) y[j] = sums[j] = exp(y[j] - *shift);
-  const T sum = fold(sums, plus<T>);
-  if (out != nullptr) {
-    const T factor = T(1) / sum;
-    for (int j = 0; j < kLanes / 2; ++j) y[j] *= factor;
-    store_lanes(n, y, out);
-  }
-  return sum;
-}
-
-template <class T>
-T cross_sum(std::int64_t n, const T* x, T shift, T log, const T* weight) {
-  T lanes[kLanes] = {};
-  for (; n > 0; n -= kLanes, x += kLanes, weight += kLanes) {
-    T value[kLanes], factor[kLanes];
-    const std::int64_t here = n < kLanes ? n : kLanes;
-    load_lanes(here, x, T(0), value);
-    load_lanes(here, weight, T(0), factor);
-    for (int j = 0; j < kLanes; ++j) {
-      lanes[j] += factor[j] == T(0) ? T(0) : factor[j] * ((value[j] - shift) - log);
-    }
-  }
-  return fold(lanes, plus<T>);
 }

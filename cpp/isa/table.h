@@ -92,6 +92,12 @@ struct FloatKernels {
   /// Sum of n elements, by several partial sums; in fixed blocks, so that the rounding error grows
   /// with the logarithm of n.
   T (*sum)(std::int64_t n, const T* x);
+  /// Mean of n >= 1 elements and the sum of squares of their differences from it; in fixed blocks,
+  /// each read twice while it is in cache.
+  void (*moments)(std::int64_t n, const T* x, T* mean, T* squares);
+  /// The same for `count` columns, whose elements are `step` apart.
+  void (*moments_columns)(
+      std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* mean, T* squares);
   /// n elements; a result may be exactly one of the arrays.
   void (*adam)(std::int64_t n, const AdamRates<T>&, const AdamArrays<T>&, AdamResults<T>);
   /// Largest (smallest) element, NaN if there is one; n >= 1.
@@ -99,10 +105,25 @@ struct FloatKernels {
   T (*min)(std::int64_t n, const T* x);
   /// Index of the first element that equals `value`, or is NaN if `value` is; n if there is none.
   std::int64_t (*find)(std::int64_t n, const T* x, T value);
-  /// Sum of exp(x[i] - *shift); unless out is null, out[i] becomes exp(x[i] - *shift) / sum. out
-  /// may be x. *shift becomes the largest element, NaN if there is one, but 0 for a line of
-  /// -infinity. n >= 1.
-  T (*softmax_sum)(std::int64_t n, const T* x, T* out, T* shift);
+  /// For each of `lines` contiguous lines of n >= 1 elements, sum = sum of exp(x - shift); unless
+  /// out is null, out becomes exp(x - shift) / sum. out may be x. shift becomes the largest
+  /// element, NaN if there is one, but 0 for a line of -infinity. What is computed for a line does
+  /// not depend on the others.
+  void (*softmax_lines)(std::int64_t lines, std::int64_t n, const T* x, T* out, T* shift, T* sum);
+  /// The same for `count` lines that lie side by side, their elements `step` apart.
+  void (*softmax_columns)(
+      std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* out, T* shift, T* sum);
+  /// out = (x - shift) - log for such lines, of the shift and the logarithm of the sum of each. out
+  /// may be x.
+  void (*log_softmax_lines)(
+      std::int64_t lines, std::int64_t n, const T* x, const T* shift, const T* log, T* out);
+  void (*log_softmax_columns)(std::int64_t n,
+                              std::int64_t step,
+                              std::int64_t count,
+                              const T* x,
+                              const T* shift,
+                              const T* log,
+                              T* out);
   /// Sum of weight[i] ((x[i] - shift) - log); a weight of 0 adds 0, whatever its x.
   T (*cross_sum)(std::int64_t n, const T* x, T shift, T log, const T* weight);
   /// Random arrays from words of philox, one for an element of float and two for one of double:

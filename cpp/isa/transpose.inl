@@ -32,19 +32,11 @@
   return __builtin_shufflevector(a, b, CHAINRULE_HIGH_F64);
 }
 
-/// A square block, or what is left of one at an edge: kWhole, else rows x cols of it.
-template <class T, bool kWhole>
-void transpose_block(int rows, int cols, const T* src, std::int64_t lds, T* dst, std::int64_t ldd) {
+/// A square of as many vectors as a vector has elements.
+template <class T>
+INLINE void transpose_square(typename VectorOf<T>::type (&row)[kWidth<T>]) {
   constexpr int kSide = kWidth<T>;
-  typename VectorOf<T>::type row[kSide], shuffled[kSide];
-#pragma GCC unroll 16
-  for (int i = 0; i < kSide; ++i) {
-    if constexpr (kWhole) {
-      row[i] = load(src + i * lds);
-    } else {
-      row[i] = i < rows ? load_some(src + i * lds, cols) : typename VectorOf<T>::type{};
-    }
-  }
+  typename VectorOf<T>::type shuffled[kSide];
 #pragma GCC unroll 4
   for (int round = 1; round < kSide; round *= 2) {
 #pragma GCC unroll 16
@@ -55,6 +47,22 @@ void transpose_block(int rows, int cols, const T* src, std::int64_t lds, T* dst,
 #pragma GCC unroll 16
     for (int i = 0; i < kSide; ++i) row[i] = shuffled[i];
   }
+}
+
+/// A square block, or what is left of one at an edge: kWhole, else rows x cols of it.
+template <class T, bool kWhole>
+void transpose_block(int rows, int cols, const T* src, std::int64_t lds, T* dst, std::int64_t ldd) {
+  constexpr int kSide = kWidth<T>;
+  typename VectorOf<T>::type row[kSide];
+#pragma GCC unroll 16
+  for (int i = 0; i < kSide; ++i) {
+    if constexpr (kWhole) {
+      row[i] = load(src + i * lds);
+    } else {
+      row[i] = i < rows ? load_some(src + i * lds, cols) : typename VectorOf<T>::type{};
+    }
+  }
+  transpose_square<T>(row);
 #pragma GCC unroll 16
   for (int i = 0; i < kSide; ++i) {
     if constexpr (kWhole) {
@@ -65,6 +73,9 @@ void transpose_block(int rows, int cols, const T* src, std::int64_t lds, T* dst,
   }
 }
 #else
+template <class T>
+INLINE void transpose_square(T (&)[1]) {}
+
 template <class T, bool kWhole>
 void transpose_block(int, int, const T* src, std::int64_t, T* dst, std::int64_t) {
   *dst = *src;

@@ -176,9 +176,41 @@ void places_in_columns(Int* out, const T* x, Int n, Int step, Int cols) {
   }
 }
 
+/// Few long contiguous lines: each is cut into pieces for threads to share, at places that depend
+/// on n alone. The first piece whose best one is that of the line has its place.
+template <template <class> class Op, class T>
+void places_in_pieces(const Exec& exec, Int* out, const T* x, Int outer, Int n) {
+  std::array<T, kPieces * kFewResults> best;
+  std::array<Int, kPieces * kFewResults> place;
+  const Int length = (n + kPieces - 1) / kPieces, pieces = (n + length - 1) / length;
+  const Int grain = std::max<Int>(1, kParallelWork / length);
+  parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
+    for (Int task = begin; task < end; ++task) {
+      const Int o = task / pieces, from = task % pieces * length;
+      const T* line = x + o * n + from;
+      const Int at = place_in_line<Op>(line, std::min(length, n - from));
+      place[task] = from + at;
+      best[task] = line[at];
+    }
+  });
+  for (Int o = 0; o < outer; ++o) {
+    Int found = o * pieces;
+    for (Int task = found + 1; task < (o + 1) * pieces; ++task) {
+      // join() keeps its first operand only if that is better, or NaN.
+      const T joined = Op<T>::join(best[found], best[task]);
+      const bool same = (joined == best[found]) | (best[found] != best[found]);
+      found = same ? found : task;
+    }
+    out[o] = place[found];
+  }
+}
+
 template <template <class> class Op, class T>
 void arg_best(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
   if (outer * inner == 0) return;
+  if (inner == 1 && outer <= kFewResults && n >= kPieces * kLeastPiece) {
+    return places_in_pieces<Op>(exec, out, x, outer, n);
+  }
   const Int strip = std::min(inner, kColumns), strips = (inner + strip - 1) / strip;
   const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {

@@ -20,6 +20,17 @@ void reduce_sum(const Exec& exec,
                 std::int64_t inner,
                 T scale = T(1));
 
+/// mean = sum(x) / n and variance = sum((x - mean)^2) / n, x being read from memory once; NaN for
+/// n = 0. T: float, double.
+template <class T>
+void reduce_moments(const Exec& exec,
+                    T* mean,
+                    T* variance,
+                    const T* x,
+                    std::int64_t outer,
+                    std::int64_t n,
+                    std::int64_t inner);
+
 /// out = largest (smallest) element; NaN if there is one. n >= 1. T: float, double, int32, int64,
 /// uint8.
 template <class T>

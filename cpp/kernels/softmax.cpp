@@ -1,7 +1,6 @@
 #include "kernels/softmax.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "isa/table.h"
@@ -13,73 +12,60 @@ namespace {
 using Int = std::int64_t;
 
 constexpr Int kParallelWork = 16 * 1024;  // elements worth a thread, an exp each: some 3 us
-constexpr Int kColumns = 256;             // lines computed side by side where inner > 1
+constexpr Int kStretch = 256;             // lines of one call
+constexpr Int kStretchElements = 8192;    // of one call, in cache for what follows it
 
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// What is subtracted before exp: the largest element. -infinity as such would give
-/// -inf - -inf = NaN; with 0 instead, exp gives zeros.
-template <class T>
-T shift_for(T largest) {
-  return largest == -kInfinity<T> ? T(0) : largest;
-}
-
 /// m + log(sum(exp(x - m))) of n contiguous numbers. A line of infinities has the logarithm
 /// infinity, although exp(inf - inf) is NaN.
 template <class T>
-T log_sum(T shift, T sum) {
-  return shift == kInfinity<T> ? shift : shift + std::log(sum);
+T log_sum(T shift, T log) {
+  return shift == kInfinity<T> ? shift : shift + log;
 }
 
-/// Calls line(i) for the `lines` contiguous lines of n elements.
-template <class Line>
-void for_lines(const Exec& exec, Int lines, Int n, Line line) {
-  parallel_for(
-      exec, lines, std::max<Int>(1, kParallelWork / std::max<Int>(n, 1)), [&](Int begin, Int end) {
-        for (Int i = begin; i < end; ++i) line(i);
-      });
-}
-
-/// Lines with a stride: `count` <= kColumns neighbouring ones at a time. shift and sum get what the
-/// formulas above need.
-template <class T>
-void column_sums(const T* x, Int n, Int inner, Int count, T* shift, T* sum) {
-  const auto exp = isa::table().elementwise[isa::exp_code][static_cast<int>(dtype_of<T>)];
-  for (Int j = 0; j < count; ++j) shift[j] = x[j];
-  for (Int i = 1; i < n; ++i) {
-    for (Int j = 0; j < count; ++j) {
-      const T value = x[i * inner + j];
-      shift[j] = (shift[j] > value) | (shift[j] != shift[j]) ? shift[j] : value;
+/// Calls use(first line, count, shift, sum) for stretches of at most kStretch of the `outer`
+/// contiguous lines of n >= 1 elements, `out` as for isa's softmax_lines.
+template <class T, class Use>
+void for_lines(const Exec& exec, T* out, const T* x, Int outer, Int n, Use use) {
+  const auto softmax_lines = isa::kernels<T>(isa::table()).softmax_lines;
+  parallel_for(exec, outer, std::max<Int>(1, kParallelWork / n), [&](Int begin, Int end) {
+    T shift[kStretch], sum[kStretch];
+    const Int stretch = std::clamp<Int>(kStretchElements / n, 1, kStretch);
+    for (Int first = begin; first < end; first += stretch) {
+      const Int count = std::min(stretch, end - first);
+      T* to = out == nullptr ? out : out + first * n;
+      softmax_lines(count, n, x + first * n, to, shift, sum);
+      use(first, count, shift, sum);
     }
-  }
-  for (Int j = 0; j < count; ++j) {
-    shift[j] = shift_for(shift[j]);
-    sum[j] = 0;
-  }
-  T row[kColumns];
-  for (Int i = 0; i < n; ++i) {
-    for (Int j = 0; j < count; ++j) row[j] = x[i * inner + j] - shift[j];
-    exp(count, row, nullptr, nullptr, row);
-    for (Int j = 0; j < count; ++j) sum[j] += row[j];
-  }
+  });
 }
 
-/// Calls columns(offset of the first element, index of the first result, count, shift, sum).
-template <class T, class Columns>
-void for_columns(const Exec& exec, const T* x, Int outer, Int n, Int inner, Columns columns) {
-  const Int strip = std::min(inner, kColumns);
+/// The same for lines whose elements are `inner` apart, kStretch neighbours at most: calls
+/// use(offset of the first element, index of the first result, count, shift, sum).
+template <class T, class Use>
+void for_columns(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner, Use use) {
+  const auto softmax_columns = isa::kernels<T>(isa::table()).softmax_columns;
+  const Int strip = std::min(inner, kStretch);
   const Int strips = (inner + strip - 1) / strip;
   const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
-    T shift[kColumns], sum[kColumns];
+    T shift[kStretch], sum[kStretch];
     for (Int task = begin; task < end; ++task) {
       const Int o = task / strips, j = task % strips * strip;
       const Int count = std::min(strip, inner - j), at = o * n * inner + j;
-      column_sums(x + at, n, inner, count, shift, sum);
-      columns(at, o * inner + j, count, shift, sum);
+      softmax_columns(n, inner, count, x + at, out == nullptr ? out : out + at, shift, sum);
+      use(at, o * inner + j, count, shift, sum);
     }
   });
+}
+
+/// sum = log(sum), with the vector code of the table.
+template <class T>
+void logarithms(Int count, T* sum) {
+  isa::table().elementwise[isa::log_code][static_cast<int>(dtype_of<T>)](
+      count, sum, nullptr, nullptr, sum);
 }
 
 }  // namespace
@@ -88,45 +74,28 @@ template <class T>
 void softmax(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   if (outer * n * inner == 0) return;
   if (inner == 1) {
-    const auto& kernels = isa::kernels<T>(isa::table());
-    return for_lines(exec, outer, n, [&](Int i) {
-      T shift;
-      kernels.softmax_sum(n, x + i * n, out + i * n, &shift);
-    });
+    for_lines(exec, out, x, outer, n, [](Int, Int, T*, T*) {});
+  } else {
+    for_columns(exec, out, x, outer, n, inner, [](Int, Int, Int, T*, T*) {});
   }
-  const auto exp = isa::table().elementwise[isa::exp_code][static_cast<int>(dtype_of<T>)];
-  for_columns(exec, x, outer, n, inner, [&](Int at, Int, Int count, const T* shift, const T* sum) {
-    for (Int i = 0; i < n; ++i) {
-      T* to = out + at + i * inner;
-      const T* from = x + at + i * inner;
-      for (Int j = 0; j < count; ++j) to[j] = from[j] - shift[j];
-      exp(count, to, nullptr, nullptr, to);
-      for (Int j = 0; j < count; ++j) to[j] /= sum[j];
-    }
-  });
 }
 
 template <class T>
 void log_softmax(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   if (outer * n * inner == 0) return;
+  const auto& kernels = isa::kernels<T>(isa::table());
+  T* const none = nullptr;
   if (inner == 1) {
-    const auto& kernels = isa::kernels<T>(isa::table());
-    return for_lines(exec, outer, n, [&](Int line) {
-      const T* from = x + line * n;
-      T shift;
-      const T log = std::log(kernels.softmax_sum(n, from, nullptr, &shift));
-      for (Int i = 0; i < n; ++i) out[line * n + i] = (from[i] - shift) - log;
+    for_lines(exec, none, x, outer, n, [&](Int first, Int count, T* shift, T* sum) {
+      logarithms(count, sum);
+      kernels.log_softmax_lines(count, n, x + first * n, shift, sum, out + first * n);
+    });
+  } else {
+    for_columns(exec, none, x, outer, n, inner, [&](Int at, Int, Int count, T* shift, T* sum) {
+      logarithms(count, sum);
+      kernels.log_softmax_columns(n, inner, count, x + at, shift, sum, out + at);
     });
   }
-  for_columns(exec, x, outer, n, inner, [&](Int at, Int, Int count, const T* shift, T* sum) {
-    for (Int j = 0; j < count; ++j) sum[j] = std::log(sum[j]);
-    for (Int i = 0; i < n; ++i) {
-      for (Int j = 0; j < count; ++j) {
-        const Int k = at + i * inner + j;
-        out[k] = (x[k] - shift[j]) - sum[j];
-      }
-    }
-  });
 }
 
 template <class T>
@@ -136,17 +105,18 @@ void logsumexp(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner
     return;
   }
   if (outer * inner == 0) return;
+  const auto finish = [out](Int to, Int count, T* shift, T* sum) {
+    logarithms(count, sum);
+    for (Int j = 0; j < count; ++j) out[to + j] = log_sum(shift[j], sum[j]);
+  };
+  T* const none = nullptr;
   if (inner == 1) {
-    const auto& kernels = isa::kernels<T>(isa::table());
-    return for_lines(exec, outer, n, [&](Int i) {
-      T shift;
-      const T sum = kernels.softmax_sum(n, x + i * n, nullptr, &shift);
-      out[i] = log_sum(shift, sum);
+    for_lines(exec, none, x, outer, n, finish);
+  } else {
+    for_columns(exec, none, x, outer, n, inner, [&](Int, Int to, Int count, T* shift, T* sum) {
+      finish(to, count, shift, sum);
     });
   }
-  for_columns(exec, x, outer, n, inner, [&](Int, Int to, Int count, const T* shift, const T* sum) {
-    for (Int j = 0; j < count; ++j) out[to + j] = log_sum(shift[j], sum[j]);
-  });
 }
 
 template <class T>
@@ -161,16 +131,17 @@ void softmax_cross_entropy(const Exec& exec,
     std::fill_n(loss, rows, T(0));
     return;
   }
-  const auto& kernels = isa::kernels<T>(isa::table());
-  for_lines(exec, rows, classes, [&](Int row) {
-    const T* x = logits + row * classes;
-    const T* y = target + row * classes;
-    T* p = probabilities == nullptr ? nullptr : probabilities + row * classes;
-    T shift;
-    const T sum = kernels.softmax_sum(classes, x, p, &shift);
-    const T total = kernels.cross_sum(classes, x, shift, std::log(sum), y);
-    loss[row] = sum == sum ? -total : sum;  // NaN logits count even where the target is 0
-  });
+  const auto cross_sum = isa::kernels<T>(isa::table()).cross_sum;
+  const auto losses = [&](Int first, Int count, T* shift, T* sum) {
+    logarithms(count, sum);
+    for (Int i = 0; i < count; ++i) {
+      const Int at = (first + i) * classes;
+      const T total = cross_sum(classes, logits + at, shift[i], sum[i], target + at);
+      // NaN logits count even where the target is 0.
+      loss[first + i] = sum[i] == sum[i] ? -total : sum[i];
+    }
+  };
+  for_lines(exec, probabilities, logits, rows, classes, losses);
 }
 
 template <class T, class L>
@@ -185,27 +156,17 @@ void sparse_softmax_cross_entropy(const Exec& exec,
     std::fill_n(loss, rows, std::numeric_limits<T>::quiet_NaN());
     return;
   }
-  const auto& kernels = isa::kernels<T>(isa::table());
-  const auto log = isa::table().elementwise[isa::log_code][static_cast<int>(dtype_of<T>)];
-  const Int grain = std::max<Int>(1, kParallelWork / classes);
-  parallel_for(exec, rows, grain, [&](Int begin, Int end) {
-    // log(sum(exp(x - shift))) - (x[label] - shift), the logarithms of many rows at once.
-    T picked[kColumns];
-    for (Int first = begin; first < end; first += kColumns) {
-      const Int count = std::min(kColumns, end - first);
-      for (Int i = 0; i < count; ++i) {
-        const T* x = logits + (first + i) * classes;
-        T* p = probabilities == nullptr ? nullptr : probabilities + (first + i) * classes;
-        T shift;
-        loss[first + i] = kernels.softmax_sum(classes, x, p, &shift);
-        const Int label = static_cast<Int>(labels[first + i]);
-        picked[i] =
-            label < 0 || label >= classes ? std::numeric_limits<T>::quiet_NaN() : x[label] - shift;
-      }
-      log(count, loss + first, nullptr, nullptr, loss + first);
-      for (Int i = 0; i < count; ++i) loss[first + i] -= picked[i];
+  // log(sum(exp(x - shift))) - (x[label] - shift)
+  const auto losses = [&](Int first, Int count, T* shift, T* sum) {
+    logarithms(count, sum);
+    for (Int i = first; i < first + count; ++i) {
+      const Int label = static_cast<Int>(labels[i]);
+      const T picked = label < 0 || label >= classes ? std::numeric_limits<T>::quiet_NaN()
+                                                     : logits[i * classes + label];
+      loss[i] = sum[i - first] - (picked - shift[i - first]);
     }
-  });
+  };
+  for_lines(exec, probabilities, logits, rows, classes, losses);
 }
 
 #define CHAINRULE_SOFTMAX(T)                                                                 \

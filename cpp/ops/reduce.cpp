@@ -88,6 +88,22 @@ Step lower_mean(const LowerContext& call) {
   });
 }
 
+/// The mean and the variance.
+std::vector<TensorType> infer_moments(const Node& node) {
+  const TensorType type = infer_floating(node)[0];
+  return {type, type};
+}
+
+Step lower_moments(const LowerContext& call) {
+  const AxisBlock b = block_of(call.node);
+  return with_floating(call.node.in(0).dtype, [&]<class T>(T) -> Step {
+    return
+        [=, mean = call.out<T>(0), variance = call.out<T>(1), x = call.in<T>(0)](const Exec& exec) {
+          kernels::reduce_moments(exec, mean, variance, x, b.outer, b.n, b.inner);
+        };
+  });
+}
+
 template <bool kLargest>
 Step lower_extreme(const LowerContext& call) {
   const AxisBlock b = block_of(call.node);
@@ -138,6 +154,27 @@ const OpDef mean_op{
           return std::vector{broadcast_to(kept(c.node, share), c.in(0).shape())};
         },
     .lower = lower_mean,
+};
+
+const OpDef moments_op{
+    .name = "moments",
+    .infer = infer_moments,
+    .vjp =
+        [](const VjpContext& c) {
+          // m = sum_j x_j / n, v = sum_j (x_j - m)^2 / n: dx_j = dm / n + dv 2 (x_j - m) / n
+          const double share = 1.0 / static_cast<double>(block_of(c.node).n);
+          Value dx;
+          if (c.dy(0).defined()) {
+            dx = broadcast_to(kept(c.node, c.dy(0) * share), c.in(0).shape());
+          }
+          if (c.dy(1).defined()) {
+            const Value part =
+                kept(c.node, c.dy(1) * (2.0 * share)) * (c.in(0) - kept(c.node, c.out(0)));
+            dx = dx.defined() ? dx + part : part;
+          }
+          return std::vector{dx};
+        },
+    .lower = lower_moments,
 };
 
 const OpDef max_op{
@@ -249,8 +286,23 @@ Value min(Value x, const Axes& axes, bool keepdims) {
   return reduce_at_once(min_op, x, axes, keepdims);
 }
 
+Moments moments(Value x, const Axes& axes, bool keepdims) {
+  x = as_floating(x);
+  const std::vector<std::int64_t> all = normalized(axes, x.shape().rank(), "moments");
+  const std::vector<Run> runs = runs_of(all);
+  if (runs.size() != 1) {
+    const Value average = mean(x, axes, true);
+    const Value spread = mean(square(x - average), axes, keepdims);
+    return {keepdims ? average : reshape(average, spread.shape()), spread};
+  }
+  const auto results =
+      x.graph().add(moments_op, {x}, {{"first", runs[0].first}, {"last", runs[0].last}});
+  return {with_kept_axes(results[0], x.shape(), all, keepdims),
+          with_kept_axes(results[1], x.shape(), all, keepdims)};
+}
+
 Value variance(Value x, const Axes& axes, bool keepdims) {
-  return mean(square(as_floating(x) - mean(x, axes, true)), axes, keepdims);
+  return moments(x, axes, keepdims).variance;
 }
 
 Value logsumexp(Value x, const Axes& axes, bool keepdims) {
@@ -258,7 +310,8 @@ Value logsumexp(Value x, const Axes& axes, bool keepdims) {
 }
 
 std::span<const OpDef* const> reduce_ops() {
-  static constexpr const OpDef* ops[] = {&sum_op, &mean_op, &max_op, &min_op, &logsumexp_op};
+  static constexpr const OpDef* ops[] = {
+      &sum_op, &mean_op, &moments_op, &max_op, &min_op, &logsumexp_op};
   return ops;
 }
 

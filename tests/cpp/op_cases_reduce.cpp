@@ -114,6 +114,13 @@ struct Reduction {
   double (*reference)(const Line&);
 };
 
+/// Both results of moments() in one number.
+Value mean_and_variance(Value x, const Axes& axes, bool keepdims) {
+  const auto [mean, variance] = moments(x, axes, keepdims);
+  return mean * 3.0 + variance;
+}
+double average_and_spread(const Line& x) { return 3 * average(x) + spread(x); }
+
 std::string text(const Axes& axes) {
   std::string result = "axes";
   for (const std::int64_t axis : axes) result += " " + std::to_string(axis);
@@ -125,7 +132,8 @@ void add_reductions(std::vector<OpCase>& cases) {
                                   {"mean", mean, average},
                                   {"max", chainrule::max, largest},
                                   {"min", chainrule::min, smallest},
-                                  {"mean", variance, spread},
+                                  {"moments", variance, spread},
+                                  {"moments", mean_and_variance, average_and_spread},
                                   {"logsumexp", logsumexp, log_of_sum}};
   struct Form {
     Shape shape;
@@ -150,8 +158,8 @@ void add_reductions(std::vector<OpCase>& cases) {
     for (const Form& form : forms) {
       cases.push_back(
           {r.op,
-           (r.build == variance ? "in variance " : "") + form.shape.str() + " " + text(form.axes) +
-               (form.keepdims ? " kept" : ""),
+           (r.build == mean_and_variance ? "both " : "") + form.shape.str() + " " +
+               text(form.axes) + (form.keepdims ? " kept" : ""),
            {{form.shape}},
            [=](const auto& v) { return r.build(v[0], form.axes, form.keepdims); },
            [=](const std::vector<Array>& v) {

@@ -49,12 +49,12 @@ void check_line_kernels(const isa::FloatKernels<T>& kernels) {
     CHECK_CLOSE(kernels.cross_sum(n, x, T(0.5), T(0.25), weights.data()),
                 static_cast<double>(cross),
                 tolerance);
-    T shift = 0;
-    CHECK_CLOSE(
-        kernels.softmax_sum(n, x, nullptr, &shift), static_cast<double>(exp_sum), tolerance);
+    T shift = 0, line_sum = 0;
+    kernels.softmax_lines(1, n, x, nullptr, &shift, &line_sum);
+    CHECK_CLOSE(line_sum, static_cast<double>(exp_sum), tolerance);
     CHECK_EQ(shift, largest);
-    CHECK_CLOSE(
-        kernels.softmax_sum(n, x, y.data() + 1, &shift), static_cast<double>(exp_sum), tolerance);
+    kernels.softmax_lines(1, n, x, y.data() + 1, &shift, &line_sum);
+    CHECK_CLOSE(line_sum, static_cast<double>(exp_sum), tolerance);
     bool good = true;
     for (std::size_t i = 0; i < size; ++i) {
       const double expected = std::exp(static_cast<double>(x[i]) - static_cast<double>(largest)) /
@@ -69,13 +69,14 @@ void check_line_kernels(const isa::FloatKernels<T>& kernels) {
     for (const Int at : {Int{0}, n / 2, n - 1}) {
       const T saved = std::exchange(x[at], kNan);
       CHECK(std::isnan(kernels.max(n, x)) && std::isnan(kernels.min(n, x)));
-      CHECK(std::isnan(kernels.sum(n, x)) &&
-            std::isnan(kernels.softmax_sum(n, x, nullptr, &shift)));
+      kernels.softmax_lines(1, n, x, nullptr, &shift, &line_sum);
+      CHECK(std::isnan(kernels.sum(n, x)) && std::isnan(shift) && std::isnan(line_sum));
       CHECK_EQ(kernels.find(n, x, kNan), at);
       x[at] = saved;
     }
     std::fill_n(x, n, -std::numeric_limits<T>::infinity());
-    CHECK_EQ(kernels.softmax_sum(n, x, nullptr, &shift), T(0));
+    kernels.softmax_lines(1, n, x, nullptr, &shift, &line_sum);
+    CHECK_EQ(line_sum, T(0));
     CHECK_EQ(shift, T(0));
     CHECK_EQ(kernels.max(n, x), -std::numeric_limits<T>::infinity());
   }
@@ -85,6 +86,92 @@ TEST("sums, extremes and softmax lines of every table") {
   for (const isa::KernelTable* table : isa::available_tables()) {
     check_line_kernels(table->f32);
     check_line_kernels(table->f64);
+  }
+}
+
+/// Many lines in one call, contiguous and side by side, with -infinity and NaN among them, against
+/// one line at a time: what is computed for a line does not depend on the others, nothing else is
+/// written, and the output may be the input.
+template <class T>
+void check_softmax_lines(const isa::FloatKernels<T>& kernels) {
+  constexpr T kGuard = T(7), kInfinity = std::numeric_limits<T>::infinity();
+  constexpr double kUnit = std::numeric_limits<T>::epsilon();
+  const auto same = [](T a, T b) { return a == b || (a != a && b != b); };
+  for (const Int n : {Int{1}, Int{3}, Int{10}, Int{16}, Int{17}, Int{33}, Int{64}, Int{65}}) {
+    for (Int lines = 1; lines <= 35; lines += lines < 18 ? 1 : 17) {
+      const auto size = static_cast<std::size_t>(n * lines), rows = static_cast<std::size_t>(lines);
+      std::vector<T> x(size), y(size + 2, kGuard), shift(rows + 2, kGuard), sum = shift, line = y;
+      Random random(static_cast<std::uint64_t>(n * 100 + lines));
+      for (T& each : x) each = static_cast<T>(random.uniform_double() * 20 - 10);
+      if (lines > 2) std::fill_n(x.data() + 2 * n, n, -kInfinity);
+      if (lines > 3) x[static_cast<std::size_t>(4 * n - 1)] = std::numeric_limits<T>::quiet_NaN();
+      kernels.softmax_lines(lines, n, x.data(), y.data() + 1, shift.data() + 1, sum.data() + 1);
+      bool good = true;
+      for (Int i = 0; i < lines; ++i) {
+        T one_shift = 0, one_sum = 0;
+        const auto at = static_cast<std::size_t>(i);
+        kernels.softmax_lines(1, n, x.data() + i * n, line.data() + 1, &one_shift, &one_sum);
+        good &= same(one_shift, shift[at + 1]) && same(one_sum, sum[at + 1]);
+        for (std::size_t j = 0; j < static_cast<std::size_t>(n); ++j) {
+          good &= same(line[j + 1], y[static_cast<std::size_t>(i * n) + j + 1]);
+        }
+      }
+      std::vector<T> place = x, shifts(rows), sums(rows), logs(rows);
+      kernels.softmax_lines(lines, n, place.data(), place.data(), shifts.data(), sums.data());
+      for (std::size_t j = 0; j < size; ++j) good &= same(place[j], y[j + 1]);
+      kernels.softmax_lines(lines, n, x.data(), nullptr, shifts.data(), sums.data());
+      for (std::size_t i = 0; i < rows; ++i) {
+        good &= same(shifts[i], shift[i + 1]) && same(sums[i], sum[i + 1]);
+        logs[i] = std::log(sums[i]);
+      }
+      for (const auto& each : {y, shift, sum})
+        good &= each.front() == kGuard && each.back() == kGuard;
+      CHECK(good);
+      // The same numbers in columns: sums of n terms in another order.
+      const double bound = (static_cast<double>(n) + 8) * kUnit;
+      std::vector<T> columns(size), z(size + 2, kGuard), column_logs(rows);
+      for (Int i = 0; i < lines; ++i) {
+        for (Int j = 0; j < n; ++j) {
+          columns[static_cast<std::size_t>(j * lines + i)] = x[static_cast<std::size_t>(i * n + j)];
+        }
+      }
+      kernels.softmax_columns(
+          n, lines, lines, columns.data(), z.data() + 1, shifts.data(), sums.data());
+      good = z.front() == kGuard && z.back() == kGuard;
+      for (std::size_t i = 0; i < rows; ++i) {
+        good &= same(shifts[i], shift[i + 1]);
+        good &= same(sums[i], sum[i + 1]) || std::abs(sums[i] / sum[i + 1] - 1) <= bound;
+      }
+      std::vector<T> logarithms(size), column_logarithms(size);
+      for (std::size_t i = 0; i < rows; ++i) column_logs[i] = std::log(sums[i]);
+      kernels.log_softmax_lines(
+          lines, n, x.data(), shift.data() + 1, logs.data(), logarithms.data());
+      kernels.log_softmax_columns(n,
+                                  lines,
+                                  lines,
+                                  columns.data(),
+                                  shifts.data(),
+                                  column_logs.data(),
+                                  column_logarithms.data());
+      for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t j = 0; j < static_cast<std::size_t>(n); ++j) {
+          const T a = y[i * static_cast<std::size_t>(n) + j + 1], b = z[j * rows + i + 1];
+          good &= same(a, b) || std::abs(b / a - 1) <= bound;
+          const T in_line = x[i * static_cast<std::size_t>(n) + j];
+          const T l = logarithms[i * static_cast<std::size_t>(n) + j];
+          good &= same(l, (in_line - shift[i + 1]) - logs[i]);
+          good &= same(column_logarithms[j * rows + i], (in_line - shifts[i]) - column_logs[i]);
+        }
+      }
+      CHECK(good);
+    }
+  }
+}
+
+TEST("softmax of many lines of every table") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    check_softmax_lines(table->f32);
+    check_softmax_lines(table->f64);
   }
 }
 

@@ -78,6 +78,46 @@ TEST("reductions agree with plain loops") {
   check_reductions<std::int64_t>();
 }
 
+/// Against two passes in long double, around a mean 100 times the deviation: squares of x itself
+/// would lose four digits.
+template <class T>
+void check_moments() {
+  for (const auto& [outer, n, inner] : kLayouts) {
+    auto x = numbers<T>(outer * n * inner, 5);
+    for (T& each : x) each += T(100);
+    const Int results = outer * inner;
+    const auto got = run_both<T>(2 * results, [&](const Exec& exec, T* out) {
+      kernels::reduce_moments<T>(exec, out, out + results, x.data(), outer, n, inner);
+    });
+    bool good = true;
+    for (Int r = 0; r < results; ++r) {
+      const T* line = x.data() + r / inner * n * inner + r % inner;
+      long double mean = 0, squares = 0;
+      for (Int i = 0; i < n; ++i) mean += line[i * inner];
+      mean /= static_cast<long double>(n);
+      for (Int i = 0; i < n; ++i) squares += (line[i * inner] - mean) * (line[i * inner] - mean);
+      const auto variance = static_cast<double>(squares / static_cast<long double>(n));
+      constexpr double kUnit = std::numeric_limits<T>::epsilon();
+      // Sums of up to 128 numbers one after the other, then of blocks. A block's mean is off by
+      // some ULP of 100, and squares by the product of that with the difference of two blocks'
+      // means.
+      const auto at = static_cast<std::size_t>(r);
+      good &= std::abs(static_cast<double>(got[at] - mean)) <= 64 * 100 * kUnit;
+      good &= std::abs(static_cast<double>(got[at + static_cast<std::size_t>(results)]) -
+                       variance) <= (128 * variance + 64 * 100) * kUnit;
+    }
+    CHECK(good);
+  }
+}
+
+TEST("mean and variance agree with two plain passes") {
+  check_moments<float>();
+  check_moments<double>();
+  float mean = 0, variance = 0;
+  kernels::reduce_moments<float>(Exec{}, &mean, &variance, nullptr, 1, 0, 1);
+  CHECK(std::isnan(mean) && std::isnan(variance));
+}
+
 TEST("a sum of many equal float32 numbers is accurate") {
   for (const auto& [outer, n, inner] : kLayouts) {
     const std::vector<float> x(static_cast<std::size_t>(outer * n * inner), 0.1F);
@@ -104,6 +144,19 @@ TEST("reductions: NaN, ties, nothing") {
   const std::uint8_t ties[] = {1, 2, 2, 1};
   kernels::argmax<std::uint8_t>(Exec{}, &index, ties, 1, 4, 1);
   CHECK_EQ(index, 1);
+  // A long line is cut into pieces: the first of equal ones counts, and the first NaN before all.
+  std::vector<float> line(400001);
+  line[200000] = line[399999] = 2;
+  line[131072] = line[262144] = -2;
+  for (const int threads : {1, 2}) {
+    kernels::argmax<float>(Exec{.threads = threads}, &index, line.data(), 1, 400001, 1);
+    CHECK_EQ(index, 200000);
+    kernels::argmin<float>(Exec{.threads = threads}, &index, line.data(), 1, 400001, 1);
+    CHECK_EQ(index, 131072);
+  }
+  line[300000] = line[350000] = std::numeric_limits<float>::quiet_NaN();
+  kernels::argmax<float>(Exec{}, &index, line.data(), 1, 400001, 1);
+  CHECK_EQ(index, 300000);
   float columns[2] = {};
   kernels::reduce_max<float>(Exec{}, columns, x, 1, 3, 2);
   CHECK_EQ(columns[0], 3.0F);

@@ -77,6 +77,14 @@ Value mean(Value x, const Axes& axes = {}, bool keepdims = false);
 /// throws.
 Value max(Value x, const Axes& axes = {}, bool keepdims = false);
 Value min(Value x, const Axes& axes = {}, bool keepdims = false);
+/// Mean and variance, sum((x - mean)^2) / n, in one pass over x. Integers give float32.
+///
+///     const auto [mean, variance] = moments(x, {-1}, true);  // of each row
+struct Moments {
+  Value mean, variance;
+};
+Moments moments(Value x, const Axes& axes = {}, bool keepdims = false);
+/// The second of moments().
 Value variance(Value x, const Axes& axes = {}, bool keepdims = false);
 /// log(sum(exp(x))), without overflow.
 Value logsumexp(Value x, const Axes& axes = {}, bool keepdims = false);
