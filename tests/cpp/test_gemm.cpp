@@ -46,14 +46,14 @@ class Trial {
       : t_(t),
         rows_a_(t.trans_a ? t.k : t.m),
         rows_b_(t.trans_b ? t.n : t.k),
-        a_(t.form.reduce * rows_a_, t.trans_a ? t.m : t.k, (t.trans_a ? t.m : t.k) + 3, 1),
-        b_(t.form.reduce * rows_b_, t.trans_b ? t.k : t.n, (t.trans_b ? t.k : t.n) + 1, 2),
+        a_((t.form.reduce + 1) * rows_a_, t.trans_a ? t.m : t.k, (t.trans_a ? t.m : t.k) + 3, 1),
+        b_((t.form.reduce + 1) * rows_b_, t.trans_b ? t.k : t.n, (t.trans_b ? t.k : t.n) + 1, 2),
         c_(t.m, t.n, t.n + 2, 3),
         bias_(1, t.n, t.n, 4),
         factor_(t.m, t.n, t.n, 5) {
     for (Int i = 0; i < t.form.reduce; ++i) {
-      a_offsets_.push_back((t.form.reduce - 1 - i) * rows_a_ * a_.line);  // not in order of memory
-      b_offsets_.push_back(i * rows_b_ * b_.line);
+      a_offsets_.push_back((t.form.reduce - i) * rows_a_ * a_.line);  // not in order of memory
+      b_offsets_.push_back((i + 1) * rows_b_ * b_.line);
     }
   }
 
@@ -94,7 +94,10 @@ class Trial {
                        .alpha = static_cast<T>(t_.form.alpha),
                        .beta = static_cast<T>(t_.form.beta),
                        .reduce = t_.form.reduce};
-    if (t_.form.reduce > 1) {
+    if (t_.form.reduce == 1 && t_.form.alpha == 1) {
+      gemm.a += a_offsets_[0];
+      gemm.b += b_offsets_[0];
+    } else {
       gemm.a_offsets = a_offsets_.data();
       gemm.b_offsets = b_offsets_.data();
     }
@@ -179,6 +182,7 @@ template <class T>
 void check_all_flags(Int m, Int n, Int k) {
   const Form forms[] = {{},
                         {.alpha = -0.5, .beta = 1},
+                        {.alpha = 0.5},
                         {.beta = 0.75, .epilogue = true},
                         {.reduce = 3},
                         {.b_sums = true},
@@ -223,6 +227,7 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
 TEST("gemm: a result larger than the second cache, in several groups of rows") {
   check_case<float>({false, false, 530, 515, 300, {.beta = 1}});
   check_case<float>({true, true, 530, 515, 300, {.epilogue = true}});
+  check_case<float>({true, false, 1100, 270, 40, {.b_sums = true}});
 }
 
 TEST("gemm: nothing is read with alpha = 0") {
