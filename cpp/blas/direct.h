@@ -16,6 +16,26 @@ constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one el
 constexpr Int kSmallDepth = 128;  // never cut
 constexpr Int kLeastCols = 512;   // of a block
 
+/// All of a product as one tile, its operands where they are; g.reduce is 1.
+template <class T>
+isa::GemmTile<T> whole_tile(const Gemm<T>& g) {
+  return {.m = g.m,
+          .n = g.n,
+          .k = g.k,
+          .reduce = 1,
+          .a_offsets = nullptr,
+          .b_offsets = nullptr,
+          .a = g.a + (g.a_offsets ? g.a_offsets[0] : 0),
+          .a_row = g.trans_a ? 1 : g.lda,
+          .a_col = g.trans_a ? g.lda : 1,
+          .b = g.b + (g.b_offsets ? g.b_offsets[0] : 0),
+          .ldb = g.ldb,
+          .c = g.c,
+          .ldc = g.ldc,
+          .alpha = g.alpha,
+          .beta = g.beta};
+}
+
 /// Products with few rows that are bound by reading B, in one pass over it. False: not one of them.
 template <class T>
 bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
@@ -25,26 +45,15 @@ bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& ke
   const bool row =
       !g.trans_b && g.m == 1 && g.k * g.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2 / 2;
   if (!dots && !row) return false;
-  const Int first_a = g.a_offsets ? g.a_offsets[0] : 0;
-  const Int first_b = g.b_offsets ? g.b_offsets[0] : 0;
   const Int column_cost = g.k * std::max(g.m, kReadCost);
   const Int grain = round_up(std::max<Int>(1, kParallelWork / column_cost), dots ? 4 : 64);
   parallel_for(exec, g.n, grain, [&](Int begin, Int end) {
-    const isa::GemmTile<T> tile{.m = g.m,
-                                .n = end - begin,
-                                .k = g.k,
-                                .reduce = 1,
-                                .a_offsets = nullptr,
-                                .b_offsets = nullptr,
-                                .a = g.a + first_a,
-                                .a_row = g.lda,
-                                .a_col = a_col,
-                                .b = g.b + first_b + begin * (dots ? g.ldb : 1),
-                                .ldb = g.ldb,
-                                .c = g.c + begin,
-                                .ldc = g.ldc,
-                                .alpha = g.alpha,
-                                .beta = g.beta};
+    isa::GemmTile<T> tile = whole_tile(g);
+    tile.n = end - begin;
+    tile.a_row = g.lda;  // of one row, if A is transposed
+    tile.a_col = a_col;
+    tile.b += begin * (dots ? g.ldb : 1);
+    tile.c += begin;
     (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
     if (g.epilogue) g.epilogue(0, begin, g.m, end - begin);
   });
@@ -62,21 +71,8 @@ bool run_small(const Exec& exec,
   const bool alone = exec.threads == 1 || g.m * g.n * g.k < 2 * kParallelWork;
   const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
   if (packing.a || !in_place || g.reduce != 1 || g.k > kSmallDepth || !alone) return false;
-  isa::GemmTile<T> tile{.m = g.m,
-                        .n = g.n,
-                        .k = g.alpha == 0 ? 0 : g.k,
-                        .reduce = 1,
-                        .a_offsets = g.a_offsets,
-                        .b_offsets = nullptr,
-                        .a = g.a,
-                        .a_row = g.trans_a ? 1 : g.lda,
-                        .a_col = g.trans_a ? g.lda : 1,
-                        .b = g.b + (g.b_offsets ? g.b_offsets[0] : 0),
-                        .ldb = g.ldb,
-                        .c = g.c,
-                        .ldc = g.ldc,
-                        .alpha = g.alpha,
-                        .beta = g.beta};
+  isa::GemmTile<T> tile = whole_tile(g);
+  if (g.alpha == 0) tile.k = 0;
   if (packing.b && tile.k > 0) {
     kernels.transpose(g.n, g.k, tile.b, g.ldb, transposed, g.n);
     tile.b = transposed;
@@ -120,23 +116,8 @@ void run_narrow(const Exec& exec,
                 const isa::FloatKernels<T>& kernels,
                 Narrow kind,
                 T* scratch) {
-  const T* a = g.a + (g.a_offsets ? g.a_offsets[0] : 0);
-  const T* b = g.b + (g.b_offsets ? g.b_offsets[0] : 0);
-  isa::GemmTile<T> whole{.m = g.m,
-                         .n = g.n,
-                         .k = g.k,
-                         .reduce = 1,
-                         .a_offsets = nullptr,
-                         .b_offsets = nullptr,
-                         .a = a,
-                         .a_row = g.lda,
-                         .a_col = 1,
-                         .b = b,
-                         .ldb = g.ldb,
-                         .c = g.c,
-                         .ldc = g.ldc,
-                         .alpha = g.alpha,
-                         .beta = g.beta};
+  isa::GemmTile<T> whole = whole_tile(g);
+  const T *a = whole.a, *b = whole.b;
   if (kind == Narrow::kDots && !g.trans_b) {
     kernels.transpose(g.k, g.n, b, g.ldb, scratch, g.k);
     whole.b = scratch;
