@@ -7,8 +7,12 @@ function(chainrule_isa_sources target)
   # No function sets errno or traps, so that loops over them become vector code; integers wrap around.
   set(common -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv)
   set(sets reference)
-  # Nothing fused, so that the reference gives the same numbers on all architectures.
-  set(flags_reference -ffp-contract=off)
+  # Nothing fused, so that the reference gives the same numbers on all architectures; and small.
+  set(flags_reference -ffp-contract=off -O2)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND common -fno-ipa-cp-clone)  # copies of functions for constants, for little
+    list(APPEND flags_reference -ftree-vectorize -fvect-cost-model=dynamic)
+  endif()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     list(APPEND sets avx2 avx512)
     set(flags_avx2 -mavx2 -mfma)

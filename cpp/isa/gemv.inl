@@ -100,16 +100,33 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
   }
 }
 
+/// The most columns of a dot_tile of so many rows: what the registers hold.
+template <class T, int kRows>
+constexpr int kDotColumns = kWidth<T> == 1                ? 2
+                            : kWidth<T> > 8 || kRows == 1 ? 8
+                                                          : 4;
+
 /// dot_tile<T, kRows, columns> by columns - 1.
 template <class T, int kRows>
-constexpr TileDots<T> kDotTiles[] = {dot_tile<T, kRows, 1>,
-                                     dot_tile<T, kRows, 2>,
-                                     dot_tile<T, kRows, 3>,
-                                     dot_tile<T, kRows, 4>,
-                                     dot_tile<T, kRows, 5>,
-                                     dot_tile<T, kRows, 6>,
-                                     dot_tile<T, kRows, 7>,
-                                     dot_tile<T, kRows, 8>};
+struct DotTiles {
+  TileDots<T> at[kDotColumns<T, kRows>];
+};
+
+template <class T, int kRows, int kColumns>
+constexpr void fill_dots(DotTiles<T, kRows>& tiles) {
+  tiles.at[kColumns - 1] = dot_tile<T, kRows, kColumns>;
+  if constexpr (kColumns > 1) fill_dots<T, kRows, kColumns - 1>(tiles);
+}
+
+template <class T, int kRows>
+constexpr DotTiles<T, kRows> make_dots() {
+  DotTiles<T, kRows> tiles{};
+  fill_dots<T, kRows, kDotColumns<T, kRows>>(tiles);
+  return tiles;
+}
+
+template <class T, int kRows>
+constexpr DotTiles<T, kRows> kDotTiles = make_dots<T, kRows>();
 
 template <class T, int kRows>
 void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
@@ -121,10 +138,10 @@ void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
     }
   }
   // Columns are shared out evenly: 10 are 5 + 5, not 8 + 2.
-  constexpr std::int64_t kMost = kWidth<T> > 8 || kRows == 1 ? 8 : 4;
+  constexpr std::int64_t kMost = kDotColumns<T, kRows>;
   for (std::int64_t parts = (t.n - j + kMost - 1) / kMost; parts > 0; --parts) {
     const std::int64_t columns = (t.n - j + parts - 1) / parts;
-    kDotTiles<T, kRows>[columns - 1](t, a, t.b + j * t.ldb, c + j);
+    kDotTiles<T, kRows>.at[columns - 1](t, a, t.b + j * t.ldb, c + j);
     j += columns;
   }
 }

@@ -60,7 +60,7 @@ constexpr std::int64_t kShortLine = 64;
 /// kVectors vectors of columns side by side, or `count` < kWidth columns, kVectors being 1. Rows
 /// are `step` apart.
 template <int kVectors, class T>
-INLINE void softmax_strip(
+[[gnu::noinline, gnu::noclone]] void softmax_strip(
     std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* out, T* shift, T* sum) {
   typedef typename VectorOf<T>::type V;
   constexpr int kSide = kWidth<T>;
