@@ -46,8 +46,10 @@ class Bound {
   Chain<T> chain_;
 };
 
-/// d = e, block by block.
+/// d = e, block by block. By value, as other rare paths: what the caller never gives the address of
+/// stays in its registers.
 template <class T, Kind K, class E>
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 CHAINRULE_COLD void run_blocks(View<T, K> d, E e) {
   const Bound<E> bound(e, d.rows(), d.cols());
   run(bound.chain(), d.data(), K.transposed ? 1 : d.stride(), K.transposed ? d.stride() : 1);
@@ -267,8 +269,9 @@ CHAINRULE_HOT void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
 
 /// The same by way of a temporary.
 template <class T, Kind K, Expression E>
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 CHAINRULE_COLD void assign_copy(View<T, K> d, E e, Assign mode) {
-  const Dense<T, E::kForm> result(e);
+  const Dense<T, E::kForm> result(e);  // NOLINT(performance-unnecessary-value-param)
   detail::run(d, as_array<E::kArray>(result.view()), mode);
 }
 
@@ -296,6 +299,7 @@ void fill_with(const View<T, K>& d, T value) {
 // --- one number ---
 
 template <class T, detail::Fold kFold, class E>
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 CHAINRULE_COLD T fold_blocks(E e) {
   return detail::fold(detail::Bound<E>(e).chain(), kFold);
 }
