@@ -16,10 +16,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
-from results import FOLDER, machine, table, write
+from results import add_bench_options, machine, table, write
 
 CACHED = (4096, 65536)
 BEYOND = 16777216
@@ -32,12 +31,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--bench", type=Path, required=True, metavar="PATH", help="the program bench_elementwise"
-    )
+    add_bench_options(parser, "bench_elementwise", "elementwise.csv")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.1, help="measuring time of a line")
-    parser.add_argument("--out", type=Path, default=FOLDER / "elementwise.csv")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds and --seconds must be positive")

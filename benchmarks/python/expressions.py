@@ -15,9 +15,8 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
-from results import FOLDER, environment, machine, table, write
+from results import add_bench_options, environment, machine, table, write
 
 SHOWN = (4, 16, 64, 256, 1024)  # sizes in the table
 Key = tuple[str, int]  # expression, size
@@ -28,11 +27,8 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--bench", type=Path, required=True, metavar="PATH", help="the program bench_expressions"
-    )
+    add_bench_options(parser, "bench_expressions", "expressions.csv")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=FOLDER / "expressions.csv")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error("--rounds must be positive")

@@ -18,10 +18,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from results import (
-    FOLDER,
+    add_bench_options,
     add_python_option,
     environment,
     interpreters,
@@ -70,13 +69,10 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--bench", type=Path, required=True, metavar="PATH", help="the program bench_gemm"
-    )
+    add_bench_options(parser, "bench_gemm", "gemm.csv")
     add_python_option(parser)
     parser.add_argument("--rounds", type=int, default=5, help="processes of each library")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--out", type=Path, default=FOLDER / "gemm.csv")
     options = parser.parse_args(arguments)
     if min(options.rounds, *options.threads) < 1:
         parser.error("--rounds and --threads must be positive")

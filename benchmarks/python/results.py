@@ -34,6 +34,14 @@ def add_python_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_bench_options(parser: argparse.ArgumentParser, program: str, out: str) -> None:
+    """--bench, the path of a C++ program, and --out, by default `out` in the folder of results."""
+    parser.add_argument(
+        "--bench", type=Path, required=True, metavar="PATH", help=f"the program {program}"
+    )
+    parser.add_argument("--out", type=Path, default=FOLDER / out)
+
+
 def interpreters(
     parser: argparse.ArgumentParser, items: Iterable[str], names: Iterable[str]
 ) -> dict[str, str]:

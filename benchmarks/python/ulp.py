@@ -13,9 +13,8 @@ import csv
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from results import FOLDER, machine, table, write
+from results import add_bench_options, machine, table, write
 
 GOAL = 2
 DTYPES = ("float32", "float64")
@@ -52,10 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--bench", type=Path, required=True, metavar="PATH", help="the program bench_elementwise"
-    )
-    parser.add_argument("--out", type=Path, default=FOLDER / "ulp.csv")
+    add_bench_options(parser, "bench_elementwise", "ulp.csv")
     options = parser.parse_args(arguments)
     done = subprocess.run([options.bench, "--ulp"], stdout=subprocess.PIPE, text=True, check=True)
     rows = list(csv.DictReader(done.stdout.splitlines()))

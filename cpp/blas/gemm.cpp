@@ -53,32 +53,6 @@ Int packed_a_size(const Gemm<T>& g, const BlockSizes& most, Int mr) {
                   kAlign / static_cast<Int>(sizeof(T)));
 }
 
-/// A matrix times a vector that can be read as a row times a matrix: y = A x is y^T = x^T A^T.
-template <class T>
-bool is_column(const Gemm<T>& g) {
-  return g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && g.b_sums == nullptr &&
-         (g.ldb == 1 || g.trans_b || g.trans_a);
-}
-
-/// It as that, with another epilogue.
-template <class T>
-Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
-  Gemm<T> row = g;
-  row.m = 1;
-  row.n = g.m;
-  row.a = g.b;
-  row.lda = g.ldb;
-  row.a_offsets = g.b_offsets;
-  row.trans_a = !g.trans_b;
-  row.b = g.a;
-  row.ldb = g.lda;
-  row.b_offsets = g.a_offsets;
-  row.trans_b = !g.trans_a;
-  row.ldc = g.m;
-  row.epilogue = epilogue;
-  return row;
-}
-
 template <class T>
 void multiply(const Exec& exec, const Gemm<T>& g, void* scratch) {
   const isa::FloatKernels<T>& kernels = table_kernels<T>();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "blas/direct.h"
 #include "blas/gemm.h"
 #include "blas/threads.h"
 #include "chainrule/blas/engine.h"
@@ -44,58 +45,24 @@ class Scratch {
   std::size_t bytes_ = 0;
 };
 
-/// A vector times a matrix as one row of C, or, if `turned`, a matrix times a vector as its
-/// transpose, which is that. False: too long, or the strides are of another kind.
+/// One row of C, or a column that can be read as one. False: too long, or strided in another way.
 template <class T>
-bool run_vector(const GemmCall<T>& g, bool turned, const isa::FloatKernels<T>& kernels) {
-  isa::GemmTile<T> tile{.m = 1,
-                        .n = turned ? g.m : g.n,
-                        .k = g.k,
-                        .reduce = 1,
-                        .a_offsets = nullptr,
-                        .b_offsets = nullptr,
-                        .a = turned ? g.b : g.a,
-                        .a_row = 1,
-                        .a_col = turned ? (g.trans_b ? 1 : g.ldb) : (g.trans_a ? g.lda : 1),
-                        .b = turned ? g.a : g.b,
-                        .ldb = turned ? g.lda : g.ldb,
-                        .c = g.c,
-                        .ldc = 1,
-                        .alpha = g.alpha,
-                        .beta = g.beta};
-  // Two vectors: the second one is a column, or without gaps the row of a transposed matrix.
-  const bool dots = (turned ? !g.trans_a : g.trans_b) || (tile.n == 1 && tile.ldb == 1);
-  if (tile.n * tile.k >= kOneThread || (dots && tile.a_col != 1)) return false;
+bool run_vector(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
+  const isa::GemmTile<T> tile = whole_tile(g);
+  // The second of two vectors without gaps is the row of a transposed matrix, too.
+  const bool dots = g.trans_b || (g.n == 1 && g.ldb == 1);
+  if (g.n * g.k >= kOneThread || (dots && tile.a_col != 1)) return false;
   (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
   return true;
 }
 
-template <class T>
-isa::GemmTile<T> tile_of(const GemmCall<T>& g) {
-  return {.m = g.m,
-          .n = g.n,
-          .k = g.k,
-          .reduce = 1,
-          .a_offsets = nullptr,
-          .b_offsets = nullptr,
-          .a = g.a,
-          .a_row = g.trans_a ? 1 : g.lda,
-          .a_col = g.trans_a ? g.lda : 1,
-          .b = g.b,
-          .ldb = g.ldb,
-          .c = g.c,
-          .ldc = g.ldc,
-          .alpha = g.alpha,
-          .beta = g.beta};
-}
-
 /// A column times a row without gaps, in one pass over C, which it is bound by writing.
 template <class T>
-void run_outer(const GemmCall<T>& g, const isa::FloatKernels<T>& kernels) {
+void run_outer(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const Exec exec{.threads = g.m * g.n >= kOneThread ? threads() : 1};
   const Index grain = std::max<Index>(1, isa::kParallelAdditions / g.n);
   parallel_for(exec, g.m, grain, [&](Index begin, Index end) {
-    isa::GemmTile<T> row = tile_of(g);
+    isa::GemmTile<T> row = whole_tile(g);
     row.m = 1;
     row.a += begin * row.a_row;
     row.c += begin * g.ldc;
@@ -118,12 +85,12 @@ void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernels<T>& kernels) 
 
 /// False: not a product that a kernel takes as it is.
 template <class T>
-bool run_directly(const GemmCall<T>& g) {
+bool run_directly(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return true;
   if (g.k == 0 || g.alpha == 0) return false;
   const isa::FloatKernels<T>& kernels = isa::kernels<T>(isa::table());
-  if (g.m == 1) return run_vector(g, false, kernels);
-  if (g.n == 1 && g.ldc == 1) return run_vector(g, true, kernels);
+  if (g.m == 1) return run_vector(g, kernels);
+  if (is_column(g)) return run_vector(as_row(g, {}), kernels);
   const bool by_rows = !g.trans_b || (g.k == 1 && g.ldb == 1);
   if (g.k == 1 && by_rows && g.n >= 64 && g.m * g.n > kFewElements) {
     run_outer(g, kernels);
@@ -131,11 +98,11 @@ bool run_directly(const GemmCall<T>& g) {
   }
   if (g.k * g.n > kFewElements || g.m * g.n * g.k > kFewMultiplyAdds) return false;
   if (by_rows) {
-    kernels.gemm_tile(tile_of(g));
+    kernels.gemm_tile(whole_tile(g));
   } else if (!g.trans_a && g.m * g.n <= kFewDots) {
-    kernels.gemm_dot(tile_of(g));
+    kernels.gemm_dot(whole_tile(g));
   } else {
-    run_transposed(tile_of(g), kernels);
+    run_transposed(whole_tile(g), kernels);
   }
   return true;
 }
@@ -144,7 +111,6 @@ bool run_directly(const GemmCall<T>& g) {
 
 template <class T>
 void gemm(const GemmCall<T>& call) {
-  if (run_directly(call)) return;
   const Gemm<T> g{.trans_a = call.trans_a,
                   .trans_b = call.trans_b,
                   .m = call.m,
@@ -158,6 +124,7 @@ void gemm(const GemmCall<T>& call) {
                   .ldc = call.ldc,
                   .alpha = call.alpha,
                   .beta = call.beta};
+  if (run_directly(g)) return;
   const bool large =
       static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
   thread_local Scratch scratch;

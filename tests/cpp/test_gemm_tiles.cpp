@@ -10,6 +10,26 @@
 namespace chainrule::test {
 namespace {
 
+/// c = 0.5 a b + beta c as a tile, all row by row.
+template <class T>
+isa::GemmTile<T> tile_of(GuardedMatrix<T>& a, GuardedMatrix<T>& b, GuardedMatrix<T>& c, T beta) {
+  return {.m = c.rows,
+          .n = c.cols,
+          .k = a.cols,
+          .reduce = 1,
+          .a_offsets = nullptr,
+          .b_offsets = nullptr,
+          .a = a.data(),
+          .a_row = a.line,
+          .a_col = 1,
+          .b = b.data(),
+          .ldb = b.line,
+          .c = c.data(),
+          .ldc = c.line,
+          .alpha = T(0.5),
+          .beta = beta};
+}
+
 TEST("gemm tiles of every instruction set agree with the reference") {
   for (const isa::KernelTable* table : isa::available_tables()) {
     const auto check = [&]<class T>(T) {
@@ -27,21 +47,7 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             }
             const GuardedMatrix<T> start(m, n, n + 2, 3);
             GuardedMatrix<T> expected = start, rows = start, columns = start, dots = start;
-            isa::GemmTile<T> tile{.m = m,
-                                  .n = n,
-                                  .k = k,
-                                  .reduce = 1,
-                                  .a_offsets = nullptr,
-                                  .b_offsets = nullptr,
-                                  .a = a.data(),
-                                  .a_row = a.line,
-                                  .a_col = 1,
-                                  .b = b.data(),
-                                  .ldb = b.line,
-                                  .c = expected.data(),
-                                  .ldc = expected.line,
-                                  .alpha = T(0.5),
-                                  .beta = T(-0.75)};
+            isa::GemmTile<T> tile = tile_of(a, b, expected, T(-0.75));
             isa::kernels<T>(isa::reference_table()).gemm_tile(tile);
             tile.c = rows.data();
             kernels.gemm_tile(tile);
@@ -98,21 +104,7 @@ void check_few_rows(const isa::FloatKernels<T>& kernels, Int m, Int n, Int k, T 
     if (factor == 0) {
       for (T& x : c.memory) x = std::numeric_limits<T>::quiet_NaN();  // is not read
     }
-    run({.m = m,
-         .n = n,
-         .k = k,
-         .reduce = 1,
-         .a_offsets = nullptr,
-         .b_offsets = nullptr,
-         .a = a.data(),
-         .a_row = a.line,
-         .a_col = 1,
-         .b = right.data(),
-         .ldb = right.line,
-         .c = c.data(),
-         .ldc = c.line,
-         .alpha = T(0.5),
-         .beta = factor});
+    run(tile_of(a, right, c, factor));
     double worst = 0;
     for (Int i = 0; i < m; ++i) {
       for (Int j = 0; j < n; ++j) {
@@ -159,21 +151,7 @@ TEST("a dot product does not depend on those it is computed with") {
     const auto check = [&]<class T>(T) {
       constexpr Int kColumns = 37, kDepth = 83;
       GuardedMatrix<T> a(1, kDepth, kDepth, 1), b(kColumns, kDepth, kDepth, 2), all(1, 37, 37, 3);
-      isa::GemmTile<T> tile{.m = 1,
-                            .n = kColumns,
-                            .k = kDepth,
-                            .reduce = 1,
-                            .a_offsets = nullptr,
-                            .b_offsets = nullptr,
-                            .a = a.data(),
-                            .a_row = kDepth,
-                            .a_col = 1,
-                            .b = b.data(),
-                            .ldb = kDepth,
-                            .c = all.data(),
-                            .ldc = kColumns,
-                            .alpha = 1,
-                            .beta = 0};
+      isa::GemmTile<T> tile = tile_of(a, b, all, T(0));
       const isa::FloatKernels<T>& kernels = isa::kernels<T>(*table);
       kernels.gemm_dot(tile);
       for (Int first = 0; first < kColumns; ++first) {
