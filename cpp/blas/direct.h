@@ -16,16 +16,18 @@ constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one el
 constexpr Int kSmallDepth = 128;  // never cut
 constexpr Int kLeastCols = 512;   // of a block
 
+// Descriptions of small products are inlined: in memory they would take as long as the products.
+
 /// A matrix times a vector that can be read as a row times a matrix: y = A x is y^T = x^T A^T.
 template <class T>
-bool is_column(const Gemm<T>& g) {
+[[gnu::always_inline]] inline bool is_column(const Gemm<T>& g) {
   return g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && g.b_sums == nullptr &&
          (g.ldb == 1 || g.trans_b || g.trans_a);
 }
 
 /// It as that, with another epilogue.
 template <class T>
-Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
+[[gnu::always_inline]] inline Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
   Gemm<T> row = g;
   row.m = 1;
   row.n = g.m;
@@ -44,7 +46,7 @@ Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
 
 /// All of a product as one tile, its operands where they are; g.reduce is 1.
 template <class T>
-isa::GemmTile<T> whole_tile(const Gemm<T>& g) {
+[[gnu::always_inline]] inline isa::GemmTile<T> whole_tile(const Gemm<T>& g) {
   return {.m = g.m,
           .n = g.n,
           .k = g.k,

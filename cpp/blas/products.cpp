@@ -45,9 +45,26 @@ class Scratch {
   std::size_t bytes_ = 0;
 };
 
+template <class T>
+CHAINRULE_HOT Gemm<T> gemm_of(const GemmCall<T>& call) {
+  return {.trans_a = call.trans_a,
+          .trans_b = call.trans_b,
+          .m = call.m,
+          .n = call.n,
+          .k = call.k,
+          .a = call.a,
+          .lda = call.lda,
+          .b = call.b,
+          .ldb = call.ldb,
+          .c = call.c,
+          .ldc = call.ldc,
+          .alpha = call.alpha,
+          .beta = call.beta};
+}
+
 /// One row of C, or a column that can be read as one. False: too long, or strided in another way.
 template <class T>
-bool run_vector(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
+CHAINRULE_HOT bool run_vector(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const isa::GemmTile<T> tile = whole_tile(g);
   // The second of two vectors without gaps is the row of a transposed matrix, too.
   const bool dots = g.trans_b || (g.n == 1 && g.ldb == 1);
@@ -58,7 +75,8 @@ bool run_vector(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
 
 /// A column times a row without gaps, in one pass over C, which it is bound by writing.
 template <class T>
-void run_outer(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
+CHAINRULE_COLD void run_outer(const GemmCall<T>& call, const isa::FloatKernels<T>& kernels) {
+  const Gemm<T> g = gemm_of(call);
   const Exec exec{.threads = g.m * g.n >= kOneThread ? threads() : 1};
   const Index grain = std::max<Index>(1, isa::kParallelAdditions / g.n);
   parallel_for(exec, g.m, grain, [&](Index begin, Index end) {
@@ -75,7 +93,7 @@ void run_outer(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
 }
 
 template <class T>
-void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernels<T>& kernels) {
+CHAINRULE_COLD void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernels<T>& kernels) {
   alignas(64) T b[kFewElements];
   kernels.transpose(tile.n, tile.k, tile.b, tile.ldb, b, tile.n);
   tile.b = b;
@@ -85,7 +103,8 @@ void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernels<T>& kernels) 
 
 /// False: not a product that a kernel takes as it is.
 template <class T>
-bool run_directly(const Gemm<T>& g) {
+bool run_directly(const GemmCall<T>& call) {
+  const Gemm<T> g = gemm_of(call);  // which nothing refers to, so it stays in registers
   if (g.m == 0 || g.n == 0) return true;
   if (g.k == 0 || g.alpha == 0) return false;
   const isa::FloatKernels<T>& kernels = isa::kernels<T>(isa::table());
@@ -93,7 +112,7 @@ bool run_directly(const Gemm<T>& g) {
   if (is_column(g)) return run_vector(as_row(g, {}), kernels);
   const bool by_rows = !g.trans_b || (g.k == 1 && g.ldb == 1);
   if (g.k == 1 && by_rows && g.n >= 64 && g.m * g.n > kFewElements) {
-    run_outer(g, kernels);
+    run_outer(call, kernels);
     return true;
   }
   if (g.k * g.n > kFewElements || g.m * g.n * g.k > kFewMultiplyAdds) return false;
@@ -107,28 +126,20 @@ bool run_directly(const Gemm<T>& g) {
   return true;
 }
 
-}  // namespace
-
 template <class T>
-void gemm(const GemmCall<T>& call) {
-  const Gemm<T> g{.trans_a = call.trans_a,
-                  .trans_b = call.trans_b,
-                  .m = call.m,
-                  .n = call.n,
-                  .k = call.k,
-                  .a = call.a,
-                  .lda = call.lda,
-                  .b = call.b,
-                  .ldb = call.ldb,
-                  .c = call.c,
-                  .ldc = call.ldc,
-                  .alpha = call.alpha,
-                  .beta = call.beta};
-  if (run_directly(g)) return;
+CHAINRULE_COLD void run_planned(const GemmCall<T>& call) {
+  const Gemm<T> g = gemm_of(call);
   const bool large =
       static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
   thread_local Scratch scratch;
   blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const GemmCall<T>& call) {
+  if (!run_directly(call)) run_planned(call);
 }
 template void gemm(const GemmCall<float>&);
 template void gemm(const GemmCall<double>&);
