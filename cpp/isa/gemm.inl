@@ -30,57 +30,57 @@ constexpr int kWidth =
     static_cast<int>(sizeof(typename VectorOf<T>::type)) / static_cast<int>(sizeof(T));
 
 template <class T>
-[[gnu::always_inline]] inline typename VectorOf<T>::type load(const T* p) {
+INLINE typename VectorOf<T>::type load(const T* p) {
   return *reinterpret_cast<const typename VectorOf<T>::type*>(p);
 }
 
 template <class T>
-[[gnu::always_inline]] inline void store(T* p, typename VectorOf<T>::type v) {
+INLINE void store(T* p, typename VectorOf<T>::type v) {
   *reinterpret_cast<typename VectorOf<T>::type*>(p) = v;
 }
 
 #if defined(__AVX512F__)
-[[gnu::always_inline]] inline VectorF32 load_part(const float* p, int count) {
+INLINE VectorF32 load_part(const float* p, int count) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << count) - 1), p);
 }
-[[gnu::always_inline]] inline VectorF64 load_part(const double* p, int count) {
+INLINE VectorF64 load_part(const double* p, int count) {
   return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1U << count) - 1), p);
 }
-[[gnu::always_inline]] inline void store_part(float* p, VectorF32 v, int count) {
+INLINE void store_part(float* p, VectorF32 v, int count) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1U << count) - 1), v);
 }
-[[gnu::always_inline]] inline void store_part(double* p, VectorF64 v, int count) {
+INLINE void store_part(double* p, VectorF64 v, int count) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1U << count) - 1), v);
 }
 #elif defined(__AVX2__)
-[[gnu::always_inline]] inline __m256i mask_of(int count, float) {
+INLINE __m256i mask_of(int count, float) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-[[gnu::always_inline]] inline __m256i mask_of(int count, double) {
+INLINE __m256i mask_of(int count, double) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
 }
-[[gnu::always_inline]] inline VectorF32 load_part(const float* p, int count) {
+INLINE VectorF32 load_part(const float* p, int count) {
   return _mm256_maskload_ps(p, mask_of(count, 0.0F));
 }
-[[gnu::always_inline]] inline VectorF64 load_part(const double* p, int count) {
+INLINE VectorF64 load_part(const double* p, int count) {
   return _mm256_maskload_pd(p, mask_of(count, 0.0));
 }
-[[gnu::always_inline]] inline void store_part(float* p, VectorF32 v, int count) {
+INLINE void store_part(float* p, VectorF32 v, int count) {
   _mm256_maskstore_ps(p, mask_of(count, 0.0F), v);
 }
-[[gnu::always_inline]] inline void store_part(double* p, VectorF64 v, int count) {
+INLINE void store_part(double* p, VectorF64 v, int count) {
   _mm256_maskstore_pd(p, mask_of(count, 0.0), v);
 }
 #else
 /// The first `count` elements at p, the rest 0.
 template <class T>
-[[gnu::always_inline]] inline typename VectorOf<T>::type load_part(const T* p, int count) {
+INLINE typename VectorOf<T>::type load_part(const T* p, int count) {
   T part[kWidth<T>] = {};
   for (int i = 0; i < count; ++i) part[i] = p[i];
   return load(part);
 }
 template <class T>
-[[gnu::always_inline]] inline void store_part(T* p, typename VectorOf<T>::type v, int count) {
+INLINE void store_part(T* p, typename VectorOf<T>::type v, int count) {
   T part[kWidth<T>];
   store(part, v);
   for (int i = 0; i < count; ++i) p[i] = part[i];
@@ -89,14 +89,12 @@ template <class T>
 
 /// `count` elements, a whole vector or less of one.
 template <class T>
-[[gnu::always_inline]] inline typename VectorOf<T>::type load_some(const T* p, std::int64_t count) {
+INLINE typename VectorOf<T>::type load_some(const T* p, std::int64_t count) {
   return count >= kWidth<T> ? load(p) : load_part(p, static_cast<int>(count));
 }
 
 template <class T>
-[[gnu::always_inline]] inline void store_some(T* p,
-                                              typename VectorOf<T>::type v,
-                                              std::int64_t count) {
+INLINE void store_some(T* p, typename VectorOf<T>::type v, std::int64_t count) {
   if (count >= kWidth<T>) {
     store(p, v);
   } else {
@@ -209,10 +207,7 @@ constexpr Tiles<T> kTiles = make_tiles<T>();
 /// Asks for the rows x columns of C at c: they come while the tile is computed. A store that waits
 /// for its line holds up those behind it.
 template <class T>
-[[gnu::always_inline]] inline void prefetch_result(const T* c,
-                                                   std::int64_t ldc,
-                                                   int rows,
-                                                   int columns) {
+INLINE void prefetch_result(const T* c, std::int64_t ldc, int rows, int columns) {
   constexpr int kLine = 64 / static_cast<int>(sizeof(T));
   for (int r = 0; r < rows; ++r, c += ldc) {
     for (int j = 0; j < columns; j += kLine) __builtin_prefetch(c + j, 1);

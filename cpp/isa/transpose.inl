@@ -19,16 +19,16 @@
 #define CHAINRULE_HIGH_F64 1, 3
 #endif
 
-[[gnu::always_inline]] inline VectorF32 low(VectorF32 a, VectorF32 b) {
+INLINE VectorF32 low(VectorF32 a, VectorF32 b) {
   return __builtin_shufflevector(a, b, CHAINRULE_LOW_F32);
 }
-[[gnu::always_inline]] inline VectorF32 high(VectorF32 a, VectorF32 b) {
+INLINE VectorF32 high(VectorF32 a, VectorF32 b) {
   return __builtin_shufflevector(a, b, CHAINRULE_HIGH_F32);
 }
-[[gnu::always_inline]] inline VectorF64 low(VectorF64 a, VectorF64 b) {
+INLINE VectorF64 low(VectorF64 a, VectorF64 b) {
   return __builtin_shufflevector(a, b, CHAINRULE_LOW_F64);
 }
-[[gnu::always_inline]] inline VectorF64 high(VectorF64 a, VectorF64 b) {
+INLINE VectorF64 high(VectorF64 a, VectorF64 b) {
   return __builtin_shufflevector(a, b, CHAINRULE_HIGH_F64);
 }
 
