@@ -53,23 +53,30 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
 #pragma GCC unroll 32
   for (int i = 0; i < kRows * kColumns; ++i) sum[i / kColumns][i % kColumns] = V{};
   std::int64_t p = 0;
-  const auto step = [&](auto get) __attribute__((always_inline)) {
+  for (; p + kWidth<T> <= k; p += kWidth<T>) {
     V left[kRows];
 #pragma GCC unroll 2
-    for (int i = 0; i < kRows; ++i) left[i] = get(a + i * lda + p);
+    for (int i = 0; i < kRows; ++i) left[i] = load(a + i * lda + p);
 #pragma GCC unroll 16
     for (int j = 0; j < kColumns; ++j) {
-      const V right = get(b + j * ldb + p);
+      const V right = load(b + j * ldb + p);
 #pragma GCC unroll 2
       for (int i = 0; i < kRows; ++i) sum[i][j] += left[i] * right;
     }
-  };
-  for (; p + kWidth<T> <= k; p += kWidth<T>) {
-    step([](const T* from) __attribute__((always_inline)) { return load(from); });
   }
   if (p < k) {
+    // All loads come first: where parts are loaded by branches, one between a product and its sum
+    // could keep these two from being fused, in some columns and not in others.
     const int rest = static_cast<int>(k - p);
-    step([=](const T* from) __attribute__((always_inline)) { return load_part(from, rest); });
+    V left[kRows], right[kColumns];
+#pragma GCC unroll 2
+    for (int i = 0; i < kRows; ++i) left[i] = load_part(a + i * lda + p, rest);
+#pragma GCC unroll 16
+    for (int j = 0; j < kColumns; ++j) right[j] = load_part(b + j * ldb + p, rest);
+#pragma GCC unroll 32
+    for (int n = 0; n < kRows * kColumns; ++n) {
+      sum[n / kColumns][n % kColumns] += left[n / kColumns] * right[n % kColumns];
+    }
   }
   // The last sums of both rows together, in groups that fill a vector if there are so many.
   constexpr int kAll = kRows * kColumns, kGroup = group_of<T>(kAll);

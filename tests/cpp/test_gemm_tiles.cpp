@@ -146,25 +146,38 @@ TEST("dot products and sums of rows in every length") {
   }
 }
 
-TEST("a dot product does not depend on those it is computed with") {
+/// Columns [first, first + n) of a product of one row, alone, against those of all columns.
+/// `step` is the distance of columns in b.
+template <class T>
+void check_some_columns(void (*run)(const isa::GemmTile<T>&),
+                        isa::GemmTile<T> tile,
+                        GuardedMatrix<T>& all,
+                        Int step) {
+  run(tile);
+  const T* b = tile.b;
+  for (Int first = 0; first < all.cols; ++first) {
+    for (const Int n : {1, 4, 9, 20}) {
+      if (first + n > all.cols) continue;
+      GuardedMatrix<T> some(1, n, n, 4);
+      tile.n = n;
+      tile.b = b + first * step;
+      tile.c = some.data();
+      run(tile);
+      for (Int j = 0; j < n; ++j) CHECK_EQ(some.at(0, j), all.at(0, first + j));
+    }
+  }
+}
+
+TEST("an element of a row does not depend on those it is computed with") {
   for (const isa::KernelTable* table : isa::available_tables()) {
     const auto check = [&]<class T>(T) {
-      constexpr Int kColumns = 37, kDepth = 83;
-      GuardedMatrix<T> a(1, kDepth, kDepth, 1), b(kColumns, kDepth, kDepth, 2), all(1, 37, 37, 3);
-      isa::GemmTile<T> tile = tile_of(a, b, all, T(0));
+      constexpr Int kColumns = 150, kDepth = 83;
       const isa::FloatKernels<T>& kernels = isa::kernels<T>(*table);
-      kernels.gemm_dot(tile);
-      for (Int first = 0; first < kColumns; ++first) {
-        for (const Int n : {1, 4, 9, 20}) {
-          if (first + n > kColumns) continue;
-          GuardedMatrix<T> some(1, n, n, 4);
-          tile.n = n;
-          tile.b = b.data() + first * kDepth;
-          tile.c = some.data();
-          kernels.gemm_dot(tile);
-          for (Int j = 0; j < n; ++j) CHECK_EQ(some.at(0, j), all.at(0, first + j));
-        }
-      }
+      GuardedMatrix<T> a(1, kDepth, kDepth, 1), all(1, kColumns, kColumns, 3);
+      GuardedMatrix<T> b(kDepth, kColumns, kColumns, 2), bt(kColumns, kDepth, kDepth, 2);
+      check_some_columns(kernels.gemm_dot, tile_of(a, bt, all, T(0)), all, kDepth);
+      check_some_columns(kernels.gemm_row, tile_of(a, b, all, T(0)), all, 1);
+      check_some_columns(kernels.gemm_tile, tile_of(a, b, all, T(0)), all, 1);
     };
     check(0.0F);
     check(0.0);
