@@ -1,6 +1,8 @@
 // Products of matrices and vectors against plain loops.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "blas_sample.h"
 #include "chainrule/blas.h"
@@ -109,6 +111,26 @@ TEST("blas: vectors") {
       CHECK_CLOSE(double(x.squaredNorm()), xx, tolerance(dtype_of<T>, k));
     }
   });
+}
+
+TEST("blas: outer products, small and shared by threads") {
+  for (const auto& [m, n] : {std::pair<Index, Index>{5, 7}, {70, 90}, {701, 600}}) {
+    Sample<float> x(m, 1, 0, 1), y(n, 1, 0, 2), c(m, n, 1, 3);
+    const blas::Threads guard(2);
+    MatrixMap<float> C = c.map();
+    C.noalias() += 2.0F * x.map() * y.map().transpose();
+    c.check([&](Index i, Index j) { return c.old(i, j) + 2 * x.old(i, 0) * y.old(j, 0); });
+  }
+}
+
+TEST("blas: a product with the factor 0 is not computed, whatever its size") {
+  for (const Index n : {1, 4, 90}) {
+    Sample<float> a(n, n, 0, 1), c(n, n, 0, 2);
+    a.at(0, 0) = std::numeric_limits<float>::quiet_NaN();
+    MatrixMap<float> C = c.map();
+    C.noalias() += 0.0F * a.map() * a.map();
+    c.check([&](Index i, Index j) { return c.old(i, j); });
+  }
 }
 
 TEST("blas: results do not depend on the number of threads") {

@@ -75,6 +75,8 @@ TEST("fusion: a chain without an output of the product's type is no epilogue") {
   CHECK_EQ(p.ops({p.y > p.other}), "matmul fused");
   const Value scaled = p.y * p.other;
   CHECK_EQ(p.ops({scaled > 0.0, scaled}), "fused_matmul");
+  const Value positive = p.y > 0.0;  // comes first, but the product has no room in it
+  CHECK_EQ(p.ops({positive, where(positive, p.y, p.other)}), "fused_matmul");
 }
 
 TEST("fusion: a chain of another shape is no epilogue") {

@@ -241,10 +241,10 @@ TEST("cross entropy agrees with its formula") {
   kernels::sparse_softmax_cross_entropy<float, std::int32_t>(
       Exec{}, loss.data(), nullptr, x.data(), labels.data(), rows, classes);
   CHECK(std::isnan(loss[3]) && std::isnan(loss[4]) && !std::isnan(loss[5]));
-  const float certain[] = {0, -kInf, kNan, 0}, one[] = {1, 0, 0, 1};
-  kernels::softmax_cross_entropy<float>(Exec{}, loss.data(), nullptr, certain, one, 2, 2);
+  const float certain[] = {0, -kInf, kNan, 0, kNan, 0}, one[] = {1, 0, 0, 1, 0, 0};
+  kernels::softmax_cross_entropy<float>(Exec{}, loss.data(), nullptr, certain, one, 3, 2);
   CHECK_EQ(loss[0], 0.0F);
-  CHECK(std::isnan(loss[1]));
+  CHECK(std::isnan(loss[1]) && std::isnan(loss[2]));
   const float nothing[] = {-kInf, -kInf, kInf, 1};
   kernels::logsumexp<float>(Exec{}, loss.data(), nothing, 2, 2, 1);
   CHECK_EQ(loss[0], -kInf);
