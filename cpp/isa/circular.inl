@@ -60,11 +60,16 @@ INLINE Circular reduce_circular(float x) {
   return {to_bits(shifted), r, low};
 }
 
+/// y with the sign that the sine has after n quarter turns.
+template <class T, class Int>
+INLINE T signed_by_quarters(T y, Int n) {
+  return from_bits(to_bits(y) ^ ((n << (8 * sizeof(Int) - 2)) & sign_bit(y)));
+}
+
 /// sin of n quarter turns and the angle r.
 template <class T, class Int>
 INLINE T sin_of_quarters(Int n, T r) {
-  const T y = (n & 1) != 0 ? cos_near(r) : sin_near(r);
-  return (n & 2) != 0 ? -y : y;
+  return signed_by_quarters((n & 1) != 0 ? cos_near(r) : sin_near(r), n);
 }
 
 INLINE float sin(float x) {

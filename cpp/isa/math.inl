@@ -199,34 +199,29 @@ INLINE T expm1(T x) {
 // --- log and log1p -------------------------------------------------------------------------------
 
 /// log(x) + c for a normal x and a small correction c: n log(2) + log(1 + f), 1 + f in [sqrt(1/2),
-/// sqrt(2)) (Cephes); `lift` is added to n.
-INLINE float log_normal(float x, float c, float lift) {
+/// sqrt(2)) (Cephes); `drop` is subtracted from n, which costs nothing if it is 0.
+INLINE float log_normal(float x, float c, float drop) {
   // Subtracting the bits of sqrt(1/2) puts the carry into the exponent at the right place.
   const std::int32_t bits = to_bits(x) - 0x3f3504f3;
-  const float n = static_cast<float>(bits >> 23) + lift;
+  const float n = static_cast<float>(bits >> 23) - drop;
   const float f = from_bits((bits & 0x007fffff) + 0x3f3504f3) - 1.0F;
   const float z = f * f;
-  float p = 7.0376836292e-2F;
-  p = p * f - 1.1514610310e-1F;
-  p = p * f + 1.1676998740e-1F;
-  p = p * f - 1.2420140846e-1F;
-  p = p * f + 1.4249322787e-1F;
-  p = p * f - 1.6668057665e-1F;
-  p = p * f + 2.0000714765e-1F;
-  p = p * f - 2.4999993993e-1F;
-  p = p * f + 3.3333331174e-1F;
+  float p = 7.0376836292e-2F * z + (1.1676998740e-1F - 1.1514610310e-1F * f);
+  p = p * z + (1.4249322787e-1F - 1.2420140846e-1F * f);
+  p = p * z + (2.0000714765e-1F - 1.6668057665e-1F * f);
+  p = p * z + (3.3333331174e-1F - 2.4999993993e-1F * f);
   const float y = (p * f * z + (c - n * 2.12194440e-4F)) - 0.5F * z;
   return (f + y) + n * 0.693359375F;
 }
 
 /// The same in double (fdlibm). Shifts are logical and integers become numbers by their bits,
 /// since AVX2 has no other instructions for 64 bits.
-INLINE double log_normal(double x, double c, double lift) {
+INLINE double log_normal(double x, double c, double drop) {
   constexpr std::uint64_t kHalfRoot = 0x3fe6a09e667f3bcd, kOne = 0x3ff0000000000000;
   constexpr std::uint64_t kFraction = 0x000fffffffffffff, kTwo52 = 0x4330000000000000;
   const std::uint64_t bits = static_cast<std::uint64_t>(to_bits(x)) + (kOne - kHalfRoot);
   const double biased = from_bits(static_cast<std::int64_t>(bits >> 52 | kTwo52));
-  const double n = (biased - (0x1p52 + 1023)) + lift;
+  const double n = (biased - (0x1p52 + 1023)) - drop;
   const double f = from_bits(static_cast<std::int64_t>((bits & kFraction) + kHalfRoot)) - 1.0;
   const double s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
   double p = 1.479819860511658591e-01;
@@ -248,7 +243,7 @@ INLINE T log_and(T x, T c) {
               kScale = sizeof(T) == 4 ? T(0x1p23) : T(0x1p52);
   const bool tiny = x < kSmallest;
   const T normal = tiny ? x * kScale : x;
-  T y = log_normal(normal, c, tiny ? -kLift : T(0));
+  T y = log_normal(normal, c, tiny ? kLift : T(0));
   y = x == kInfinity<T> ? x : y;
   y = x == T(0) ? -kInfinity<T> : y;
   return x >= T(0) ? y : kNan<T>;  // also of NaN
@@ -306,22 +301,28 @@ INLINE double tanh(double x) {
 }
 
 /// 1 / (1 + exp(-x)) = e / (1 + e), e = exp(x), for x < 0. There the rounding errors of e and 1 + e
-/// add up to more than 2 ULP, so the quotient is corrected for both.
+/// add up to more than 2 ULP, so the quotient is corrected for what 1 + e lost.
 template <class T>
 INLINE T logistic(T x) {
-  const auto [shifted, n, r, low] = reduce_exp(-fabs(x), kExpIsZero<T>, T(0));
-  const T t = r + exp_rest(r, low), p = T(1) + t;
-  const T e = scale_by_power(p, shifted), e_error = scale_by_power(t - (p - T(1)), shifted);
-  const T sum = T(1) + e, error = (e - (sum - T(1))) + e_error;
+  const T e = exp(-fabs(x)), sum = T(1) + e, lost = (T(1) - sum) + e;
   const T y = (x < T(0) ? e : T(1)) / sum;
-  return x < T(0) ? y + (e_error - y * error) * (T(1) - y) : y;
+  return y - y * lost * (x < T(0) ? T(1) - y : y);  // 1 / sum is 1 - y or y
 }
 
-/// max(x, 0) + log(1 + e), e = exp(-|x|), as log1p has it; but here 1 <= 1 + e <= 2.
-template <class T>
-INLINE T softplus_of(T x) {
-  const T e = exp(-fabs(x)), w = T(1) + e;
-  return (x < T(0) ? T(0) : x) + log_normal(w, (e - (w - T(1))) / w, T(0));  // NaN: through e
+/// max(x, 0) + log(1 + e), e = exp(-|x|); log(1 + e) = e + e^2 P(e).
+INLINE float softplus_of(float x) {
+  const float e = exp(-fabs(x)), z = e * e;
+  float p = -3.310628e-3F * z + (0.0201682653F * e - 0.057594087F);
+  p = p * z + (0.10673169F * e - 0.153508499F);
+  p = p * z + (0.196937457F * e - 0.249582469F);
+  p = p * e + 0.333304763F;
+  p = p * e - 0.499999315F;
+  return ((x < 0.0F ? 0.0F : x) + p * z) + e;  // NaN: through e
+}
+/// The same as log1p has it; but here 1 <= 1 + e <= 2.
+INLINE double softplus_of(double x) {
+  const double e = exp(-fabs(x)), w = 1.0 + e;
+  return (x < 0.0 ? 0.0 : x) + log_normal(w, (e - (w - 1.0)) / w, 0.0);
 }
 
 /// x + x P(x^2) for |x| < 0.93, then 1 - exp(-x Q(x)), which is 1 from 4 on.

@@ -17,7 +17,22 @@ INLINE Words product(Words a, Words b) {
 }
 #endif
 
-constexpr int kPhiloxSide = CHAINRULE_VECTOR_BYTES / 8;  // blocks side by side
+/// The upper words, in the place of the lower ones.
+INLINE Words upper(Words a) {
+  typedef std::uint32_t Halves __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), may_alias));
+  const auto h = reinterpret_cast<Halves>(a);
+#if CHAINRULE_VECTOR_BYTES == 64
+  return reinterpret_cast<Words>(
+      __builtin_shufflevector(h, h, 1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15, 15));
+#else
+  return reinterpret_cast<Words>(__builtin_shufflevector(h, h, 1, 1, 3, 3, 5, 5, 7, 7));
+#endif
+}
+
+// Vectors of blocks side by side: one alone would wait for its products, round after round.
+constexpr int kPhiloxVectors = CHAINRULE_VECTOR_BYTES / 16;
+constexpr int kPhiloxLanes = CHAINRULE_VECTOR_BYTES / 8;
+constexpr int kPhiloxSide = kPhiloxVectors * kPhiloxLanes;  // blocks
 
 /// base::philox_rounds() of kPhiloxSide blocks.
 INLINE void philox_side(std::uint64_t key,
@@ -25,32 +40,45 @@ INLINE void philox_side(std::uint64_t key,
                         std::uint32_t stream,
                         std::uint32_t step,
                         std::uint32_t* out) {
-  Words index;
-  for (int i = 0; i < kPhiloxSide; ++i) index[i] = static_cast<std::uint64_t>(i);
-  index += first;
-  Words c0 = index, c1 = index >> 32, c2 = Words{} + stream, c3 = Words{} + step;
-  auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-#pragma GCC unroll 10
+  Words c[kPhiloxVectors][4];
+  for (int v = 0; v < kPhiloxVectors; ++v) {
+    Words index;
+    for (int i = 0; i < kPhiloxLanes; ++i) index[i] = static_cast<std::uint64_t>(i);
+    index += first + static_cast<std::uint64_t>(v * kPhiloxLanes);
+    c[v][0] = index;
+    c[v][1] = index >> 32;
+    c[v][2] = Words{} + stream;
+    c[v][3] = Words{} + step;
+  }
+  Words key0 = Words{} + key, key1 = Words{} + (key >> 32);
   for (int round = 0; round < 10; ++round) {
-    const Words product0 = product(c0, Words{} + 0xD2511F53);
-    const Words product1 = product(c2, Words{} + 0xCD9E8D57);
-    c0 = (product1 >> 32) ^ c1 ^ (Words{} + key0);
-    c1 = product1;
-    c2 = (product0 >> 32) ^ c3 ^ (Words{} + key1);
-    c3 = product0;
+#pragma GCC unroll 4
+    for (int v = 0; v < kPhiloxVectors; ++v) {
+      Words(&w)[4] = c[v];
+      const Words product0 = product(w[0], Words{} + 0xD2511F53);
+      const Words product1 = product(w[2], Words{} + 0xCD9E8D57);
+      w[0] = upper(product1) ^ w[1] ^ key0;
+      w[1] = product1;
+      w[2] = upper(product0) ^ w[3] ^ key1;
+      w[3] = product0;
+    }
     key0 += 0x9E3779B9;
     key1 += 0xBB67AE85;
   }
-  constexpr std::uint64_t kWord = 0xffffffff;
-  const Words front = (c0 & kWord) | (c1 << 32), back = (c2 & kWord) | (c3 << 32);
+#pragma GCC unroll 4
+  for (int v = 0; v < kPhiloxVectors; ++v) {
+    constexpr std::uint64_t kWord = 0xffffffff;
+    const Words front = (c[v][0] & kWord) | (c[v][1] << 32);
+    const Words back = (c[v][2] & kWord) | (c[v][3] << 32);
 #if CHAINRULE_VECTOR_BYTES == 64
-  const Words halves[2] = {__builtin_shufflevector(front, back, 0, 8, 1, 9, 2, 10, 3, 11),
-                           __builtin_shufflevector(front, back, 4, 12, 5, 13, 6, 14, 7, 15)};
+    const Words halves[2] = {__builtin_shufflevector(front, back, 0, 8, 1, 9, 2, 10, 3, 11),
+                             __builtin_shufflevector(front, back, 4, 12, 5, 13, 6, 14, 7, 15)};
 #else
-  const Words halves[2] = {__builtin_shufflevector(front, back, 0, 4, 1, 5),
-                           __builtin_shufflevector(front, back, 2, 6, 3, 7)};
+    const Words halves[2] = {__builtin_shufflevector(front, back, 0, 4, 1, 5),
+                             __builtin_shufflevector(front, back, 2, 6, 3, 7)};
 #endif
-  __builtin_memcpy(out, halves, sizeof halves);
+    __builtin_memcpy(out + v * (kPhiloxLanes * 4), halves, sizeof halves);
+  }
 }
 #else
 constexpr int kPhiloxSide = 16;
@@ -121,8 +149,11 @@ INLINE void normal_pair(const std::uint32_t* words, T mean, T stddev, T* out) {
   const T quarters = T(4) * unit(words + kWordsOf<T>, T());
   const T shifted = quarters + kRound<T>;
   const T r = (quarters - (shifted - kRound<T>)) * T(1.5707963267948966);
-  out[0] = mean + radius * sin_of_quarters(to_bits(shifted) + 1, r);
-  out[1] = mean + radius * sin_of_quarters(to_bits(shifted), r);
+  const auto n = to_bits(shifted);
+  const T sine = sin_near(r), cosine = cos_near(r);
+  const bool odd = (n & 1) != 0;
+  out[0] = mean + radius * signed_by_quarters(odd ? sine : cosine, n + 1);
+  out[1] = mean + radius * signed_by_quarters(odd ? cosine : sine, n);
 }
 
 template <class T>

@@ -14,7 +14,7 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kWords = 1024;             // drawn at a time, a multiple of 4
+constexpr Int kWords = 2048;             // drawn at a time, a multiple of 4
 constexpr Int kParallelElements = 4096;  // worth a thread: some 5 us
 
 /// Random words that one element takes.
