@@ -24,8 +24,8 @@ inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 /// Length of the equal parts of n, none above `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
-/// What is copied before it is multiplied. It depends on how often each element is used, and on
-/// whether it can be read in place at all.
+/// What is copied before it is multiplied: B if its elements are used often enough, or lie in the
+/// wrong order; A only if all of its lines fall on one set of the caches.
 struct Packing {
   bool a, b;
 };
@@ -40,7 +40,7 @@ template <class T>
 Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const Int size = sizeof(T);
   const bool b = g.trans_b || (g.m > 4 * kernels.mr && !fits_l1(g));
-  const bool a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
+  const bool a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024 && g.lda * size % 4096 == 0;
   // Several products at once are read either all in place or as one packed product.
   return g.reduce > 1 && (a || b) ? Packing{true, true} : Packing{a, b};
 }

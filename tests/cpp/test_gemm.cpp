@@ -217,7 +217,9 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
                            {70, 257, 385},
                            {1100, 40, 20},
                            {60, 2100, 20},
-                           {70, 90, 1200}};
+                           {70, 90, 1200},
+                           {70, 300, 1021},   // rows of A begin 4096 bytes apart, and are packed
+                           {1021, 300, 20}};  // those of A^T
   for (const auto& s : shapes) {
     check_all_flags<float>(s[0], s[1], s[2]);
     check_all_flags<double>(s[0], s[1], s[2]);
@@ -228,6 +230,8 @@ TEST("gemm: a result larger than the second cache, in several groups of rows") {
   check_case<float>({false, false, 530, 515, 300, {.beta = 1}});
   check_case<float>({true, true, 530, 515, 300, {.epilogue = true}});
   check_case<float>({true, false, 1100, 270, 40, {.b_sums = true}});
+  check_case<float>({true, false, 2045, 270, 40, {.b_sums = true}});  // packed from here on
+  check_case<float>({false, true, 1100, 270, 1021, {.alpha = 0.5, .beta = 1}});
 }
 
 TEST("gemm: nothing is read with alpha = 0") {
