@@ -24,8 +24,7 @@ inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 /// Length of the equal parts of n, none above `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
-/// What is copied before it is multiplied: B if its elements are used often enough, or lie in the
-/// wrong order; A only if all of its lines fall on one set of the caches.
+/// What is copied before it is multiplied.
 struct Packing {
   bool a, b;
 };
@@ -36,11 +35,18 @@ bool fits_l1(const Gemm<T>& g) {
   return g.k * g.n * static_cast<Int>(sizeof(T)) <= 32 * 1024;
 }
 
+/// Operands are read where they are, unless a copy pays for itself: if B lies in the wrong order,
+/// rows lie so far apart that they fall on few sets of a cache, which hold few of them, or a panel
+/// of B passes through the L1 cache again and again.
 template <class T>
 Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
+  constexpr Int kUsedOften = 24;  // strips
   const Int size = sizeof(T);
-  const bool b = g.trans_b || (g.m > 4 * kernels.mr && !fits_l1(g));
-  const bool a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024 && g.lda * size % 4096 == 0;
+  const bool large_a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
+  const bool large_b = g.m > 4 * kernels.mr && !fits_l1(g);
+  const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > 32 * 1024;
+  const bool a = large_a && g.lda * size % 4096 == 0;  // a strip has few rows, a panel many
+  const bool b = g.trans_b || (large_b && (g.ldb * size % 1024 == 0 || passes));
   // Several products at once are read either all in place or as one packed product.
   return g.reduce > 1 && (a || b) ? Packing{true, true} : Packing{a, b};
 }

@@ -218,6 +218,7 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
                            {1100, 40, 20},
                            {60, 2100, 20},
                            {70, 90, 1200},
+                           {70, 255, 300},    // rows of B begin 1024 bytes apart, and are packed
                            {70, 300, 1021},   // rows of A begin 4096 bytes apart, and are packed
                            {1021, 300, 20}};  // those of A^T
   for (const auto& s : shapes) {
