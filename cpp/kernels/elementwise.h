@@ -81,9 +81,18 @@ class ElementwiseProgram {
     bool copy;  ///< from the register's buffer at the end of a block
   };
 
+  /// Where the block of a register begins that is read or written where it is.
+  struct Place {
+    int reg;
+    std::byte* data;
+    std::int64_t row_bytes, column_bytes;  ///< from row to row, from column to column
+    bool by_axes;                          ///< rows are not equally far apart
+  };
+
   int add_register(const Register& reg);
   void collapse_axes();
   void place_registers();
+  void list_places();
   [[nodiscard]] bool can_be_direct(const Output& output) const;
 
   Shape shape_;
@@ -98,6 +107,8 @@ class ElementwiseProgram {
   bool whole_rows_ = false;
   std::int64_t block_ = 0;  ///< elements of a block: a part of a row, or whole rows
   std::int64_t cost_ = 0;   ///< of one element, in cheap instructions
+  std::vector<Place> places_;
+  std::vector<int> repeated_;  ///< operands that are expanded into a buffer
   int buffers_ = 0;
   std::size_t buffer_bytes_ = 0;  ///< of one block of the widest type
 };
