@@ -137,12 +137,16 @@ class Block {
     const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
     if (worth < 2) return;
     // Panels that one task reads are packed by it: nobody waits for them.
-    if (packing_.b && row_tasks_ == 1 && panels_ >= worth * kTasksPerThread) {
-      col_tasks_ = worth * kTasksPerThread;
+    const Int wanted = worth * kTasksPerThread;
+    if (packing_.b && row_tasks_ == 1 && panels_ >= wanted) {
+      col_tasks_ = wanted;
       return;
     }
     if (row_tasks_ > 1) row_tasks_ = std::min(round_up(row_tasks_, worth), strips_);
-    while (row_tasks_ * col_tasks_ < worth * kTasksPerThread) {
+    // An epilogue is fastest on whole rows.
+    if (g_.epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted)
+      row_tasks_ = std::max(row_tasks_, wanted);
+    while (row_tasks_ * col_tasks_ < wanted) {
       // The longer side: what is read twice then is the shorter.
       const bool rows = strips_ * strip_ * col_tasks_ >= panels_ * kernels_.nr * row_tasks_;
       const bool rows_left = row_tasks_ < strips_, cols_left = col_tasks_ < panels_;
