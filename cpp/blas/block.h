@@ -136,8 +136,8 @@ class Block {
     col_tasks_ = 1;
     const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
     if (worth < 2) return;
-    // Panels that one task reads are packed by it: nobody waits for them.
     const Int wanted = worth * kTasksPerThread;
+    // Panels that one task reads are packed by it: nobody waits for them.
     if (packing_.b && row_tasks_ == 1 && panels_ >= wanted) {
       col_tasks_ = wanted;
       return;
@@ -267,8 +267,6 @@ class Block {
                           .n = n,
                           .k = packed ? slice_.length() : slice_.depth,
                           .reduce = packed ? 1 : slice_.count,
-                          .a_offsets = nullptr,
-                          .b_offsets = nullptr,
                           .a = nullptr,
                           .a_row = g_.trans_a ? 1 : g_.lda,
                           .a_col = g_.trans_a ? g_.lda : 1,

@@ -39,8 +39,8 @@ using ElementwiseFn =
 template <class T>
 struct GemmTile {
   std::int64_t m, n, k;  ///< of each of the `reduce` products
-  std::int64_t reduce;
-  const std::int64_t *a_offsets, *b_offsets;
+  std::int64_t reduce = 1;
+  const std::int64_t *a_offsets = nullptr, *b_offsets = nullptr;
   const T* a;
   std::int64_t a_row, a_col;
   const T* b;

@@ -11,8 +11,6 @@
 namespace chainrule::kernels {
 namespace {
 
-using Int = std::int64_t;
-
 constexpr Int kBlock = 1024;            // most elements of a block: a chain stays in L1
 constexpr Int kLoneBlock = 4 * kBlock;  // of one function, whose result nobody reads again
 constexpr Int kLongRow = kBlock / 4;    // a block stays within such a row
