@@ -206,7 +206,7 @@ void ElementwiseProgram::list_places() {
       places_.push_back({number,
                          const_cast<std::byte*>(reg.data),  // nothing writes to an operand
                          outer_rank_ == 1 ? reg.strides[0] * size : 0,
-                         reg.moves_inside ? size : 0,
+                         size,  // where it does not move, there is one element
                          outer_rank_ > 1});
     } else if (reg.instruction < 0) {
       repeated_.push_back(number);

@@ -61,7 +61,7 @@ struct Sample {
       for (Index j = 0; j < cols; ++j) {
         const double e = expected(i, j);
         const double error = std::abs(static_cast<double>(at(i, j)) - e) / (1 + std::abs(e));
-        if (!(error <= worst)) worst = error;
+        if (test::is_worse(error, worst)) worst = error;
       }
     }
     CHECK_CLOSE(worst, 0, tolerance(dtype_of<T>, length));

@@ -215,7 +215,7 @@ double gradient_error(const Build& build,
       const double h = kDifferenceStep;
       const double slope = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h);
       const double error = std::abs(slope - expected) / size;
-      if (!(error <= worst)) worst = error;
+      if (test::is_worse(error, worst)) worst = error;
       if (std::isnan(worst)) return worst;
     }
   }

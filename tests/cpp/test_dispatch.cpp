@@ -21,6 +21,7 @@
 #include "isa/table.h"
 #include "problem.h"
 #include "test.h"
+#include "tolerance.h"
 
 using namespace chainrule;
 
@@ -91,7 +92,7 @@ void check_numbers(const std::string& what,
   double worst = 0;
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const double error = std::abs(static_cast<double>(numbers[i]) - expected[i]);
-    if (!(error <= worst)) worst = error;
+    if (test::is_worse(error, worst)) worst = error;
   }
   if (!(worst <= kTrainedTolerance)) {
     test::report({__FILE__, __LINE__, "trained numbers"},

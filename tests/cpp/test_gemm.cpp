@@ -12,6 +12,7 @@
 #include "chainrule/tensor.h"
 #include "guarded_matrix.h"
 #include "test.h"
+#include "tolerance.h"
 
 namespace chainrule::test {
 namespace {
@@ -117,7 +118,7 @@ class Trial {
     double worst = 0;
     const auto see = [&](double got, double expected) {
       const double error = std::abs(got - expected);
-      if (!(error <= worst)) worst = error;
+      if (test::is_worse(error, worst)) worst = error;
     };
     for (Int i = 0; i < t_.m; ++i) {
       for (Int j = 0; j < t_.n; ++j) {

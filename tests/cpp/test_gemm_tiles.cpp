@@ -6,6 +6,7 @@
 #include "guarded_matrix.h"
 #include "isa/table.h"
 #include "test.h"
+#include "tolerance.h"
 
 namespace chainrule::test {
 namespace {
@@ -109,7 +110,7 @@ void check_few_rows(const isa::FloatKernels<T>& kernels, Int m, Int n, Int k, T 
         double sum = factor == 0 ? 0 : double(factor) * double(before.at(i, j));
         for (Int p = 0; p < k; ++p) sum += 0.5 * double(a.at(i, p)) * double(b.at(p, j));
         const double error = std::abs(double(c.at(i, j)) - sum);
-        if (!(error <= worst)) worst = error;
+        if (test::is_worse(error, worst)) worst = error;
       }
     }
     CHECK_CLOSE(worst, 0, tolerance<T>(k));

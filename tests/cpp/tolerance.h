@@ -21,6 +21,9 @@ inline double tolerance(DType dtype, std::int64_t length = 0) {
   return epsilon * static_cast<double>(8 + length);
 }
 
+/// Whether `error` takes the place of the worst one so far: it is larger, or NaN, which stays.
+inline bool is_worse(double error, double worst) { return worst == worst && !(error <= worst); }
+
 /// Step of the five-point difference quotient in float64. Its own error is h^4 f'''''/30 = 1e-17
 /// and rounding epsilon / h = 2e-12, relative to the terms it is made of.
 constexpr double kDifferenceStep = 1e-4;

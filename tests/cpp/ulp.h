@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "isa/table.h"
+#include "tolerance.h"
 
 namespace chainrule::test {
 
@@ -144,7 +145,7 @@ Worst worst_of(isa::ElementwiseFn fn, const UnaryFunction<H>& function) {
     fn(static_cast<std::int64_t>(x.size()), x.data(), nullptr, nullptr, y.data());
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double error = ulps<T, H>(y[i], function.exact(static_cast<H>(x[i])));
-      if (!(error <= worst.ulp)) worst = {error, static_cast<double>(x[i]), 0};
+      if (is_worse(error, worst.ulp)) worst = {error, static_cast<double>(x[i]), 0};
     }
   });
   return worst;
@@ -185,7 +186,7 @@ Worst worst_of_power(isa::ElementwiseFn fn) {
   Worst worst;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double error = ulps<T, H>(y[i], std::pow(static_cast<H>(a[i]), static_cast<H>(b[i])));
-    if (!(error <= worst.ulp)) {
+    if (is_worse(error, worst.ulp)) {
       worst = {error, static_cast<double>(a[i]), static_cast<double>(b[i])};
     }
   }

@@ -82,7 +82,7 @@ void compare(const std::string& name, const F& statement) {
         for (Index j = 0; j < a.cols(); ++j) {
           const auto e = static_cast<double>(b(i, j));
           const double error = std::abs(static_cast<double>(a(i, j)) - e) / (1 + std::abs(e));
-          if (!(error <= worst)) worst = error;
+          if (test::is_worse(error, worst)) worst = error;
         }
       }
     };
