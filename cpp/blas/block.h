@@ -24,6 +24,13 @@ inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 /// Length of the equal parts of n, none above `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
+/// Stores past the caches come before all that follow, as others do by themselves.
+inline void order_stores() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 /// What is copied before it is multiplied.
 struct Packing {
   bool a, b;
@@ -35,18 +42,27 @@ bool fits_l1(const Gemm<T>& g) {
   return g.k * g.n * static_cast<Int>(sizeof(T)) <= 32 * 1024;
 }
 
+/// Whether a matrix comes from memory: it leaves the last cache no room for the three others of its
+/// size that an optimizer keeps.
+template <class T>
+bool is_beyond_caches(Int rows, Int cols) {
+  return rows * cols * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l3 / 4;
+}
+
 /// Operands are read where they are, unless a copy pays for itself: if B lies in the wrong order,
-/// rows lie so far apart that they fall on few sets of a cache, which hold few of them, or a panel
-/// of B passes through the L1 cache again and again.
+/// rows lie so far apart that they fall on few sets of a cache, which hold few of them, a panel of
+/// B passes through the L1 cache again and again, or B comes from memory: a copy waits for many of
+/// its lines at a time.
 template <class T>
 Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   constexpr Int kUsedOften = 24;  // strips
   const Int size = sizeof(T);
   const bool large_a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
+  const bool distant_b = is_beyond_caches<T>(g.k, g.n);
   const bool large_b = g.m > 4 * kernels.mr && !fits_l1(g);
   const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > 32 * 1024;
   const bool a = large_a && g.lda * size % 4096 == 0;  // a strip has few rows, a panel many
-  const bool b = g.trans_b || (large_b && (g.ldb * size % 1024 == 0 || passes));
+  const bool b = g.trans_b || distant_b || (large_b && (g.ldb * size % 1024 == 0 || passes));
   // Several products at once are read either all in place or as one packed product.
   return g.reduce > 1 && (a || b) ? Packing{true, true} : Packing{a, b};
 }
@@ -219,9 +235,7 @@ class Block {
         kernels_.transpose(cols, slice_.depth, in, g_.ldb, out, nr);
         continue;
       }
-      for (Int p = 0; p < slice_.depth; ++p) {
-        std::memcpy(out + p * nr, in + p * g_.ldb, static_cast<std::size_t>(cols) * sizeof(T));
-      }
+      kernels_.copy_rows(slice_.depth, cols, in, g_.ldb, out, nr);
     }
   }
 
@@ -236,76 +250,78 @@ class Block {
     }
     // Some columns at a time, so that the epilogue finds them in cache.
     const Int most = std::max<Int>(1, kEpilogueColumns / kernels_.nr);
+    // Panels of one call: packed ones lie apart; of others as many as stay in L2 while strips of A
+    // pass them.
+    const Int panel_bytes = std::max<Int>(1, b_panel_size()) * static_cast<Int>(sizeof(T));
+    const Int in_l2 = std::max<Int>(1, isa::cache_sizes().l2 / 4 / panel_bytes);
+    const Int step = packing_.b ? 1 : strip_end - strip == 1 ? most : in_l2;
     for (Int panel = panels_ * col_task / col_tasks_; panel < panel_end; panel += most) {
       const Int end = std::min(panel + most, panel_end);
       const Int j = panel * kernels_.nr, n = std::min(cols_, end * kernels_.nr) - j;
-      if (packing_.b) {
-        for (Int each = panel; each < end; ++each) {
-          if (late.b) pack_b(each);
-          multiply_rows(strip,
-                        strip_end,
-                        each * kernels_.nr,
-                        panel_cols(each),
-                        packed_b_ + each * b_panel_size(),
-                        kernels_.nr,
-                        row_task == 0);
-        }
-      } else {
-        multiply_rows(strip, strip_end, j, n, b_at(slice_.first, j), g_.ldb, row_task == 0);
+      for (Int each = panel; each < end; each += step) {
+        if (late.b) pack_b(each);
+        multiply_rows(strip, strip_end, each, std::min(each + step, end));
       }
       if (slice_.ends && g_.epilogue) g_.epilogue(i0_ + i, j0_ + j, m, n);
     }
+    if (place_of_c() == isa::CPlace::beyond) order_stores();
   }
 
-  /// Strips of rows by n columns of B, which begin at b.
-  void multiply_rows(
-      Int strip, Int strip_end, Int j, Int n, const T* b, Int ldb, bool first_rows) const {
-    constexpr Int kFarDepth = 256;  // of a tile that takes longer than C from afar
-    const Int c_bytes = g_.m * g_.n * static_cast<Int>(sizeof(T));
+  /// Strips of rows by panels of columns.
+  void multiply_rows(Int strip_begin, Int strip_end, Int panel, Int panel_end) const {
+    const Int j = panel * kernels_.nr;
     const bool packed = packing_.a && packing_.b;
-    isa::GemmTile<T> tile{.m = 0,
-                          .n = n,
-                          .k = packed ? slice_.length() : slice_.depth,
-                          .reduce = packed ? 1 : slice_.count,
-                          .a = nullptr,
-                          .a_row = g_.trans_a ? 1 : g_.lda,
-                          .a_col = g_.trans_a ? g_.lda : 1,
-                          .b = b,
-                          .ldb = ldb,
-                          .c = nullptr,
-                          .ldc = g_.ldc,
-                          .alpha = g_.alpha,
-                          .beta = slice_.begins ? g_.beta : T(1),
-                          .far_c = slice_.length() >= kFarDepth && c_bytes > isa::cache_sizes().l2};
+    isa::GemmTile<T> tile{
+        .m = 0,
+        .n = std::min(cols_, panel_end * kernels_.nr) - j,
+        .k = packed ? slice_.length() : slice_.depth,
+        .reduce = packed ? 1 : slice_.count,
+        .a = nullptr,
+        .a_row = g_.trans_a ? 1 : g_.lda,
+        .a_col = g_.trans_a ? g_.lda : 1,
+        .b = packing_.b ? packed_b_ + panel * b_panel_size() : b_at(slice_.first, j),
+        .ldb = packing_.b ? kernels_.nr : g_.ldb,
+        .c = nullptr,
+        .ldc = g_.ldc,
+        .alpha = g_.alpha,
+        .beta = slice_.begins ? g_.beta : T(1),
+        .c_place = place_of_c()};
     if (tile.reduce > 1) {  // in place: b_at() is that of the first product
       tile.a_offsets = g_.a_offsets + slice_.first;
       tile.b_offsets = g_.b_offsets + slice_.first;
       tile.b -= tile.b_offsets[0];
     }
-    const auto run = [&](Int i, Int m, const T* a) {
-      tile.m = m;
-      tile.a = tile.reduce > 1 ? a - tile.a_offsets[0] : a;
+    // Strips of one call: rows of C that go to memory are written one after the other.
+    const bool one = packing_.a || tile.c_place == isa::CPlace::beyond;
+    const Int step = one ? 1 : strip_end - strip_begin;
+    for (Int strip = strip_begin; strip < strip_end; strip += step) {
+      const Int i = strip * strip_;
+      tile.m = std::min(rows_, (strip + step) * strip_) - i;
+      tile.a = a_at(slice_.first, i);
+      if (packing_.a) {
+        tile.a = packed_a_ + strip * a_strip_size();
+        tile.a_row = g_.trans_a ? 1 : a_line();
+        tile.a_col = g_.trans_a ? tile.m : 1;
+      }
+      if (tile.reduce > 1) tile.a -= tile.a_offsets[0];
       tile.c = g_.c + (i0_ + i) * g_.ldc + j0_ + j;
       kernels_.gemm_tile(tile);
-    };
-    if (!packing_.a) {
-      const Int i = strip * strip_;
-      run(i, std::min(rows_, strip_end * strip_) - i, a_at(slice_.first, i));
-    } else {
-      for (Int each = strip; each < strip_end; ++each) {
-        const Int m = strip_rows(each);
-        tile.a_row = g_.trans_a ? 1 : a_line();
-        tile.a_col = g_.trans_a ? m : 1;
-        run(each * strip_, m, packed_a_ + each * a_strip_size());
-      }
     }
-    if (first_rows && i0_ == 0 && g_.b_sums != nullptr) {
+    if (strip_begin == 0 && i0_ == 0 && g_.b_sums != nullptr) {
       T* sums = g_.b_sums + j0_ + j;
       for (Int r = 0; r < tile.reduce; ++r) {
         const T* rows = tile.b + (tile.b_offsets ? tile.b_offsets[r] : 0);
-        kernels_.column_sums(tile.k, n, rows, ldb, slice_.begins && r == 0, sums);
+        kernels_.column_sums(tile.k, tile.n, rows, tile.ldb, slice_.begins && r == 0, sums);
       }
     }
+  }
+
+  [[nodiscard]] isa::CPlace place_of_c() const {
+    constexpr Int kFarDepth = 256;  // of a tile that takes longer than C from afar
+    const bool once = slice_.begins && slice_.ends && g_.beta == 0 && !g_.epilogue;
+    if (once && is_beyond_caches<T>(g_.m, g_.n)) return isa::CPlace::beyond;
+    const bool far = g_.m * g_.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2;
+    return far && slice_.length() >= kFarDepth ? isa::CPlace::far : isa::CPlace::near;
   }
 
   const Gemm<T>& g_;

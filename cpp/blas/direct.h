@@ -95,7 +95,9 @@ bool run_small(const Exec& exec,
                T* transposed) {
   const bool alone = exec.threads == 1 || g.m * g.n * g.k < 2 * kParallelWork;
   const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
-  if (packing.a || !in_place || g.reduce != 1 || g.k > kSmallDepth || !alone) return false;
+  if (packing.a || !in_place || g.reduce != 1 || g.k > kSmallDepth || !alone ||
+      is_beyond_caches<T>(g.m, g.n))
+    return false;
   isa::GemmTile<T> tile = whole_tile(g);
   if (g.alpha == 0) tile.k = 0;
   if (packing.b && tile.k > 0) {

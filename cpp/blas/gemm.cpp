@@ -35,11 +35,13 @@ template <class T>
 BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   const isa::CacheSizes& cache = isa::cache_sizes();
   const Int size = sizeof(T);
-  // A strip of B (depth x nr) comes from L2 while strips of A pass it, in the order in which it
-  // lies: the deeper, the less often C is read and written, and threads wait for each other.
+  // A panel of B (depth x nr) comes from L2 while strips of A pass it, in the order in which it
+  // lies: the deeper, the less often C is read and written, and threads wait for each other. But A
+  // of a batch of kRows stays in L2, too: then a thread packs the panels of B that it multiplies.
   // Packed A and B are within the last cache.
-  const Int strip = kernels.nr * size;
-  const Int depth = std::clamp<Int>(cache.l2 / 8 / strip / 16 * 16, kSmallDepth, 1024);
+  constexpr Int kRows = 128;
+  const Int depth =
+      std::clamp<Int>(cache.l2 / 2 / ((kRows + kernels.mr) * size) / 16 * 16, 256, 1024);
   const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), kLeastCols, 2048);
   const Int rows = std::clamp<Int>(cache.l3 / 8 / (depth * size), 256, 1024);
   return {rows, round_up(cols, kernels.nr), depth};

@@ -1,4 +1,27 @@
-// Copies that look at what they copy. Part of isa/kernels.inl.
+// Copies: of rows, and of elements that are looked at. Part of isa/kernels.inl.
+
+template <class T>
+void copy_rows(std::int64_t rows,
+               std::int64_t cols,
+               const T* src,
+               std::int64_t lds,
+               T* dst,
+               std::int64_t ldd) {
+  typedef typename VectorOf<T>::type V;
+  if (cols == 2 * kWidth<T>) {  // a panel: in few instructions, so that many reads are under way
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < rows; ++i, src += lds, dst += ldd) {
+      const V first = load(src), second = load(src + kWidth<T>);
+      store(dst, first);
+      store(dst + kWidth<T>, second);
+    }
+    return;
+  }
+  for (std::int64_t i = 0; i < rows; ++i, src += lds, dst += ldd) {
+    for (std::int64_t j = 0; j < cols; j += kWidth<T>)
+      store_some(dst + j, load_some(src + j, cols - j), cols - j);
+  }
+}
 
 template <class T>
 struct FloatBits;

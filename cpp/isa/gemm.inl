@@ -102,28 +102,36 @@ INLINE void store_some(T* p, typename VectorOf<T>::type v, std::int64_t count) {
   }
 }
 
+/// Writes a whole vector past the caches, if it lies within one line.
 template <class T>
-using TileFn = void (*)(const GemmTile<T>& t, const T* a, const T* b, T* c, int last);
-
-/// c = alpha * sums + beta * c, rows x columns; sums are `line` apart.
-template <class T>
-void combine(
-    const GemmTile<T>& t, int rows, std::int64_t columns, const T* sums, std::int64_t line, T* c) {
-  for (int r = 0; r < rows; ++r, sums += line, c += t.ldc) {
-    for (std::int64_t j = 0; j < columns; j += kWidth<T>) {
-      const std::int64_t count = columns - j;
-      typename VectorOf<T>::type v = t.alpha * load_some(sums + j, count);
-      if (t.beta != 0) v += t.beta * load_some(c + j, count);
-      store_some(c + j, v, count);
-    }
+INLINE void store_past_caches(T* p, typename VectorOf<T>::type v) {
+#if defined(__AVX2__)
+  if (reinterpret_cast<std::uintptr_t>(p) % sizeof v == 0) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __builtin_bit_cast(__m512i, v));
+#else
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), __builtin_bit_cast(__m256i, v));
+#endif
+    return;
   }
+#endif
+  store(p, v);
 }
 
-/// Rows x Vectors of C, from row a of the A_i and column b of the B_i on. `last` is the number of
-/// columns in the last vector (kPart) or all of them. With kColumns, A is read by columns: a_row
-/// = 1.
+template <class T>
+using TileFn =
+    void (*)(const GemmTile<T>& t, const T* a, const T* b, T* sums, std::int64_t line, int last);
+
+/// sums = sum_i A_i B_i for Rows x Vectors, from row a of the A_i and column b of the B_i on.
+/// `last` is the number of columns in the last vector (kPart) or all of them. With kColumns, A is
+/// read by columns: a_row = 1.
 template <class T, int kRows, int kVectors, bool kColumns, bool kPart>
-void tile(const GemmTile<T>& t, const T* first_a, const T* first_b, T* c, int last) {
+void tile(const GemmTile<T>& t,
+          const T* first_a,
+          const T* first_b,
+          T* sums,
+          std::int64_t line,
+          int last) {
   typedef typename VectorOf<T>::type V;
   constexpr int kWhole = kPart ? kVectors - 1 : kVectors;  // vectors without a mask
   const std::int64_t k = t.k, a_step = kColumns ? t.a_col : t.a_row, ldb = t.ldb;
@@ -146,18 +154,12 @@ void tile(const GemmTile<T>& t, const T* first_a, const T* first_b, T* c, int la
       b += ldb;
     }
   }
-  const bool plain = t.alpha == 1 && t.beta == 0;
-  T sums[kRows * kVectors * kWidth<T>];  // used if not plain
-  T* out = plain ? c : sums;
-  const std::int64_t line = plain ? t.ldc : kVectors * kWidth<T>;
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r, out += line) {
+  for (int r = 0; r < kRows; ++r, sums += line) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kWhole; ++j) store(out + j * kWidth<T>, sum[r][j]);
-    if constexpr (kPart) store_part(out + kWhole * kWidth<T>, sum[r][kWhole], last);
+    for (int j = 0; j < kWhole; ++j) store(sums + j * kWidth<T>, sum[r][j]);
+    if constexpr (kPart) store_part(sums + kWhole * kWidth<T>, sum[r][kWhole], last);
   }
-  if (!plain)
-    combine(t, kRows, kWhole * kWidth<T> + (kPart ? last : 0), sums, kVectors * kWidth<T>, c);
 }
 
 /// The most rows of a tile: with two vectors each they fill the registers.
@@ -204,6 +206,35 @@ constexpr Tiles<T> make_tiles() {
 template <class T>
 constexpr Tiles<T> kTiles = make_tiles<T>();
 
+/// Rows x columns of C = alpha * sums + beta * C, the sums in rows of `width` by `run`. Not
+/// inlined: the sums would make the stack of the loops around it large.
+template <class T>
+[[gnu::noinline]] void run_and_combine(TileFn<T> run,
+                                       const GemmTile<T>& t,
+                                       const T* a,
+                                       const T* b,
+                                       T* c,
+                                       int rows,
+                                       int columns,
+                                       int width,
+                                       int last) {
+  T memory[2 * kMaxRows * kWidth<T>];
+  run(t, a, b, memory, width, last);
+  const T* sums = memory;
+  for (int r = 0; r < rows; ++r, sums += width, c += t.ldc) {
+    for (int j = 0; j < columns; j += kWidth<T>) {
+      const int count = columns - j;
+      typename VectorOf<T>::type v = t.alpha * load_some(sums + j, count);
+      if (t.beta != 0) v += t.beta * load_some(c + j, count);
+      if (t.c_place == CPlace::beyond && count >= kWidth<T>) {
+        store_past_caches(c + j, v);
+      } else {
+        store_some(c + j, v, count);
+      }
+    }
+  }
+}
+
 /// Asks for the rows x columns of C at c: they come while the tile is computed. A store that waits
 /// for its line holds up those behind it.
 template <class T>
@@ -216,25 +247,31 @@ INLINE void prefetch_result(const T* c, std::int64_t ldc, int rows, int columns)
 
 template <class T>
 void gemm_tile(const GemmTile<T>& t) {
-  const bool columns = t.a_row == 1;
   // Rows are shared out evenly: 16 rows are 8 + 8, not 14 + 2.
   const auto m = static_cast<int>(t.m), n = static_cast<int>(t.n);
   const int strips = (m + kMaxRows - 1) / kMaxRows;
   int widest = kMaxSteps - 1;
   while (!fits((m + strips - 1) / strips, widest)) --widest;
+  const bool plain = t.alpha == 1 && t.beta == 0 && t.c_place != CPlace::beyond;
   for (int j = 0; j < n;) {
     const int vectors = (n - j + kWidth<T> - 1) / kWidth<T>;
     int step = widest;
     while ((1 << step) > vectors) --step;
     const int width = (1 << step) * kWidth<T>;
-    const bool part = j + width > n;
-    const int last = part ? n - j - width + kWidth<T> : kWidth<T>;
+    const int cols = n - j < width ? n - j : width;
+    const bool part = cols < width, columns = t.a_row == 1;
+    const int last = cols - width + kWidth<T>;
     for (int s = 0, i = 0; s < strips; ++s) {
       const int rows = (m - i + strips - s - 1) / (strips - s);
       const TileFn<T> run = kTiles<T>.at[rows - 1][step][columns][part];
+      const T *a = t.a + i * t.a_row, *b = t.b + j;
       T* c = t.c + i * t.ldc + j;
-      if (t.far_c) prefetch_result(c, t.ldc, rows, n - j < width ? n - j : width);
-      run(t, t.a + i * t.a_row, t.b + j, c, last);
+      if (t.c_place == CPlace::far) prefetch_result(c, t.ldc, rows, cols);
+      if (plain) {
+        run(t, a, b, c, t.ldc, last);
+      } else {
+        run_and_combine(run, t, a, b, c, rows, cols, width, last);
+      }
       i += rows;
     }
     j += width;

@@ -49,6 +49,7 @@ FloatKernels<T> float_kernels() {
           .gemm_dot = gemm_dot<T>,
           .gemm_row = gemm_row<T>,
           .column_sums = column_sums<T>,
+          .copy_rows = copy_rows<T>,
           .transpose = transpose<T>,
           .sum = sum<T>,
           .moments = moments<T>,

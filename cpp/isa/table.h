@@ -31,6 +31,13 @@ enum Elementwise : int {
 using ElementwiseFn =
     void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* out);
 
+/// Where C is found, or goes: a hint, which changes no value.
+enum class CPlace : std::uint8_t {
+  near,   ///< in the first two caches
+  far,    ///< farther away: its lines are asked for in time
+  beyond  ///< in no cache, and with beta = 0 nobody needs it there soon: written past them
+};
+
 /// C (m x n) = alpha * sum_i A_i B_i + beta * C: what every matrix product is made of.
 ///
 /// Element (r, p) of A_i is a[a_offsets[i] + r * a_row + p * a_col], one of the two strides being
@@ -48,7 +55,7 @@ struct GemmTile {
   T* c;
   std::int64_t ldc;
   T alpha, beta;
-  bool far_c = false;  ///< C is not expected in the first two caches
+  CPlace c_place = CPlace::near;
 };
 
 /// One step of Adam: m += (g - m) * first, v += (g^2 - v) * second, p -= m alpha / (sqrt(v) +
@@ -82,6 +89,13 @@ struct FloatKernels {
   /// sums[j] = (first ? 0 : sums[j]) + sum over p of b[p * ldb + j]; B is k x n.
   void (*column_sums)(
       std::int64_t k, std::int64_t n, const T* b, std::int64_t ldb, bool first, T* sums);
+  /// dst (rows x cols, rows ldd apart) = src (rows lds apart).
+  void (*copy_rows)(std::int64_t rows,
+                    std::int64_t cols,
+                    const T* src,
+                    std::int64_t lds,
+                    T* dst,
+                    std::int64_t ldd);
   /// dst (cols x rows, rows ldd apart) = src^T, src (rows x cols, rows lds apart).
   void (*transpose)(std::int64_t rows,
                     std::int64_t cols,

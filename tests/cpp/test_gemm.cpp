@@ -11,6 +11,7 @@
 #include "blas/gemm.h"
 #include "chainrule/tensor.h"
 #include "guarded_matrix.h"
+#include "isa/caches.h"
 #include "test.h"
 #include "tolerance.h"
 
@@ -234,6 +235,15 @@ TEST("gemm: a result larger than the second cache, in several groups of rows") {
   check_case<float>({true, false, 1100, 270, 40, {.b_sums = true}});
   check_case<float>({true, false, 2045, 270, 40, {.b_sums = true}});  // packed from here on
   check_case<float>({false, true, 1100, 270, 1021, {.alpha = 0.5, .beta = 1}});
+}
+
+TEST("gemm: operands and results that the last cache has no room for") {
+  constexpr Int kWidth = 1101;
+  const Int lines = isa::cache_sizes().l3 / 4 / static_cast<Int>(sizeof(float)) / kWidth + 1;
+  for (const Int m : {2, 9, 33}) check_case<float>({false, false, m, kWidth, lines, {}});
+  check_case<float>({false, false, 9, kWidth, lines, {.epilogue = true, .b_sums = true}});
+  for (const Form& form : {Form{}, Form{.alpha = 0.5}, Form{.beta = 1}, Form{.epilogue = true}})
+    check_case<float>({true, false, lines, kWidth, 3, form});
 }
 
 TEST("gemm: nothing is read with alpha = 0") {

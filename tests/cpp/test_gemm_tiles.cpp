@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "guarded_matrix.h"
 #include "isa/table.h"
@@ -50,7 +51,7 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             tile.c = rows.data();
             kernels.gemm_tile(tile);
             tile.c = columns.data();
-            tile.far_c = true;
+            tile.c_place = isa::CPlace::far;
             tile.a = at.data();
             tile.a_row = 1;
             tile.a_col = at.line;
@@ -81,6 +82,62 @@ TEST("gemm tiles of every instruction set agree with the reference") {
             }
             CHECK(rows.guards_hold() && columns.guards_hold() && dots.guards_hold());
           }
+        }
+      }
+    };
+    check(0.0F);
+    check(0.0);
+  }
+}
+
+TEST("where a tile finds C, or puts it, changes no value") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const auto check = [&]<class T>(T) {
+      const isa::FloatKernels<T>& kernels = isa::kernels<T>(*table);
+      for (const Int m : {1, kernels.mr, 2 * kernels.mr + 5}) {
+        for (const Int n : {1, kernels.nr, 4 * kernels.nr + 3}) {
+          GuardedMatrix<T> a(m, 5, 6, 1), b(5, n, n, 2);
+          const GuardedMatrix<T> start(m, n, n | 1, 3);  // some vectors of C are aligned
+          for (const auto& [alpha, beta] : {std::pair{1, 0}, {2, 0}, {1, 1}, {-1, 2}}) {
+            GuardedMatrix<T> near = start, far = start, beyond = start;
+            const auto run = [&](GuardedMatrix<T>& c, isa::CPlace place) {
+              isa::GemmTile<T> tile = tile_of(a, b, c, T(beta));
+              tile.alpha = T(alpha);
+              tile.c_place = place;
+              kernels.gemm_tile(tile);
+              CHECK(c.guards_hold());
+            };
+            run(near, isa::CPlace::near);
+            run(far, isa::CPlace::far);
+            run(beyond, isa::CPlace::beyond);
+            for (Int i = 0; i < m; ++i) {
+              for (Int j = 0; j < n; ++j) {
+                CHECK_EQ(far.at(i, j), near.at(i, j));
+                CHECK_EQ(beyond.at(i, j), near.at(i, j));
+              }
+            }
+          }
+        }
+      }
+    };
+    check(0.0F);
+    check(0.0);
+  }
+}
+
+TEST("rows are copied") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const auto check = [&]<class T>(T) {
+      const isa::FloatKernels<T>& kernels = isa::kernels<T>(*table);
+      for (Int columns = 0; columns <= 70; ++columns) {
+        for (const Int rows : {0, 1, 7}) {
+          GuardedMatrix<T> from(rows, columns, columns + 3, 1);
+          GuardedMatrix<T> to(rows, columns, columns + 2, 2);
+          kernels.copy_rows(rows, columns, from.data(), from.line, to.data(), to.line);
+          for (Int i = 0; i < rows; ++i) {
+            for (Int j = 0; j < columns; ++j) CHECK_EQ(to.at(i, j), from.at(i, j));
+          }
+          CHECK(to.guards_hold());
         }
       }
     };
