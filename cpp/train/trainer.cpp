@@ -4,6 +4,7 @@
 #include <cstring>
 #include <set>
 
+#include "nn/elements.h"
 #include "train/data.h"
 #include "train/predictor.h"
 
@@ -13,6 +14,17 @@ namespace {
 std::int64_t round_to_line(std::int64_t elements) {
   constexpr std::int64_t line = kAlignment / sizeof(float);
   return (elements + line - 1) / line * line;
+}
+
+/// Index of the array of `arrays` that is the same memory, read in the same way; their number if
+/// there is none.
+std::size_t place_of(const ArrayView& array, const std::vector<ArrayView>& arrays) {
+  const auto same = [&](const ArrayView& each) {
+    return each.data == array.data && each.dtype == array.dtype && each.shape == array.shape &&
+           sample_stride(each) == sample_stride(array);
+  };
+  return static_cast<std::size_t>(std::find_if(arrays.begin(), arrays.end(), same) -
+                                  arrays.begin());
 }
 
 bool is_accuracy(const std::string& name) { return name == "accuracy" || name == "acc"; }
@@ -191,6 +203,8 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
       append_sample_shape(key_, array);
     }
   }
+  for (const ArrayView& array : data.y)
+    key_.push_back(static_cast<std::int64_t>(place_of(array, data.x)));
   if (auto found = programs_.find(key_)) return found;
   const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
   return programs_.add(key, make_step(mode, data, batch, weighted));
@@ -199,19 +213,24 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
   Graph graph;
   std::vector<Value> inputs, x, y;
+  std::vector<std::size_t> arrays;
+  const auto input = [&](const TensorType& type, const std::string& name, std::size_t array) {
+    arrays.push_back(array);
+    return inputs.emplace_back(graph.input(type, name));
+  };
   for (std::size_t i = 0; i < data.x.size(); ++i) {
-    x.push_back(graph.input(batch_type(model_.inputs()[i].type, data.x[i], batch),
-                            model_.input_names()[i]));
+    x.push_back(
+        input(batch_type(model_.inputs()[i].type, data.x[i], batch), model_.input_names()[i], i));
   }
   for (std::size_t k = 0; k < data.y.size(); ++k) {
-    y.push_back(
-        graph.input({data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)}, "y"));
+    const TensorType type{data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)};
+    const std::size_t same = place_of(data.y[k], data.x);
+    const bool is_input = same < x.size() && x[same].type() == type;
+    y.push_back(is_input ? x[same] : input(type, "y", x.size() + k));
   }
   const Value weight =
-      weighted ? graph.input({Shape{batch}, DType::float32}, "sample_weight") : Value();
-  inputs = x;
-  inputs.insert(inputs.end(), y.begin(), y.end());
-  if (weighted) inputs.push_back(weight);
+      weighted ? input({Shape{batch}, DType::float32}, "sample_weight", x.size() + y.size())
+               : Value();
 
   const Value state = graph.read(model_.random_state());
   CallContext context{
@@ -232,7 +251,7 @@ StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, 
   }
   ProgramOptions options;
   if (options_.raise_nonfinite) options.check = total;
-  return {Program(graph, inputs, {total}, options), x.size(), y.size(), weighted};
+  return {Program(graph, inputs, {total}, options), std::move(arrays)};
 }
 
 Value Trainer::add_losses(Graph& graph,

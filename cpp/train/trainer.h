@@ -39,11 +39,12 @@ struct Epoch {
   RunObserver* observer = nullptr;
 };
 
-/// A step for one batch size: inputs are x..., y..., and the sample weights if there are any.
+/// A step for one batch size.
 struct StepProgram {
   Program program;
-  std::size_t x_count, y_count;
-  bool weighted;
+  /// Which array each input takes, of x..., y..., and the sample weights if there are any. A target
+  /// that is an array of x, as of an autoencoder, is no input of its own.
+  std::vector<std::size_t> arrays;
   [[nodiscard]] bool is_current() const { return program.is_current(); }
 };
 
