@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -76,7 +77,7 @@ def positive(text: str) -> int:
     return number
 
 
-def main(arguments: list[str] | None = None) -> int:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chainrule", description="Trains neural networks on the CPU."
     )
@@ -91,26 +92,40 @@ def main(arguments: list[str] | None = None) -> int:
     )
     demo_parser.add_argument("--output", type=Path, metavar="PATH", help="where to save the model")
     commands.add_parser("info", help="version, instruction set, threads, build")
+    return parser
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.cmake_dir:
+        if not cmake_dir().is_dir():
+            raise RuntimeError(
+                f"the CMake package is not in this installation. Looked for: {cmake_dir()}"
+            )
+        print(cmake_dir())
+        return 0
+    if options.command == "demo":
+        return demo(options.epochs, options.output)
+    if options.command == "info":
+        return info()
+    parser.print_help()
+    return 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = make_parser()
     options = parser.parse_args(arguments)
     try:
-        if options.cmake_dir:
-            if not cmake_dir().is_dir():
-                raise RuntimeError(
-                    f"the CMake package is not in this installation. Looked for: {cmake_dir()}"
-                )
-            print(cmake_dir())
-            return 0
-        if options.command == "demo":
-            return demo(options.epochs, options.output)
-        if options.command == "info":
-            return info()
+        status = run(parser, options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 1
     except (RuntimeError, ValueError) as error:
         print(f"chainrule: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    parser.print_help()
-    return 2
 
 
 if __name__ == "__main__":

@@ -47,6 +47,14 @@ def test_info():
     assert re.search(r"^threads +\d+$", out, re.MULTILINE)
 
 
+def test_a_reader_that_goes_away_is_no_error_of_ours():
+    command = [sys.executable, "-m", "chainrule", "info"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # long before anything is written
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_version():
     assert run("--version").stdout == f"chainrule {chainrule.__version__}\n"
 
