@@ -67,7 +67,7 @@ GRID = {
     f"mlp{width}x{batch}": Workload(
         f"mlp{width}x{batch}", f"width {width}, batch {batch}", (width, width, 10), batch, goal=1
     )
-    for width in (8, 32, 128, 512, 2048)
+    for width in (8, 32, 128, 512, 1000, 2048)
     for batch in (1, 16, 128, 1024)
 }
 WORKLOADS = DENSE | GRID
