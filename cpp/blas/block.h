@@ -24,7 +24,8 @@ inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 /// Length of the equal parts of n, none above `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
-/// Stores past the caches come before all that follow, as others do by themselves.
+/// Puts this thread's stores past the caches before all of its later stores, above all the one that
+/// says that its task is done. Others have that order by themselves.
 inline void order_stores() {
 #if defined(__x86_64__)
   __builtin_ia32_sfence();
@@ -46,7 +47,8 @@ bool fits_l1(const Gemm<T>& g) {
 /// size that an optimizer keeps.
 template <class T>
 bool is_beyond_caches(Int rows, Int cols) {
-  return rows * cols * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l3 / 4;
+  const isa::CacheSizes& cache = isa::cache_sizes();
+  return rows * cols * static_cast<Int>(sizeof(T)) > std::max(cache.l3 / 4, cache.l2);
 }
 
 /// Operands are read where they are, unless a copy pays for itself: if B lies in the wrong order,
@@ -244,25 +246,29 @@ class Block {
     const Int strip = strips_ * row_task / row_tasks_;
     const Int strip_end = strips_ * (row_task + 1) / row_tasks_;
     const Int panel_end = panels_ * (col_task + 1) / col_tasks_;
-    const Int i = strip * strip_, m = std::min(rows_, strip_end * strip_) - i;
     if (late.a) {
       for (Int each = strip; each < strip_end; ++each) pack_a(each);
     }
     // Some columns at a time, so that the epilogue finds them in cache.
     const Int most = std::max<Int>(1, kEpilogueColumns / kernels_.nr);
     // Panels of one call: packed ones lie apart; of others as many as stay in L2 while strips of A
-    // pass them.
+    // pass them, or all if one strip does.
     const Int panel_bytes = std::max<Int>(1, b_panel_size()) * static_cast<Int>(sizeof(T));
     const Int in_l2 = std::max<Int>(1, isa::cache_sizes().l2 / 4 / panel_bytes);
     const Int step = packing_.b ? 1 : strip_end - strip == 1 ? most : in_l2;
     for (Int panel = panels_ * col_task / col_tasks_; panel < panel_end; panel += most) {
       const Int end = std::min(panel + most, panel_end);
-      const Int j = panel * kernels_.nr, n = std::min(cols_, end * kernels_.nr) - j;
-      for (Int each = panel; each < end; each += step) {
-        if (late.b) pack_b(each);
-        multiply_rows(strip, strip_end, each, std::min(each + step, end));
+      for (Int first = panel; first < end; first += step) {
+        if (late.b) pack_b(first);
+        multiply_rows(strip, strip_end, first, std::min(first + step, end));
       }
-      if (slice_.ends && g_.epilogue) g_.epilogue(i0_ + i, j0_ + j, m, n);
+      if (slice_.ends && g_.epilogue) {
+        const Int i = strip * strip_, j = panel * kernels_.nr;
+        g_.epilogue(i0_ + i,
+                    j0_ + j,
+                    std::min(rows_, strip_end * strip_) - i,
+                    std::min(cols_, end * kernels_.nr) - j);
+      }
     }
     if (place_of_c() == isa::CPlace::beyond) order_stores();
   }
@@ -291,7 +297,7 @@ class Block {
       tile.b_offsets = g_.b_offsets + slice_.first;
       tile.b -= tile.b_offsets[0];
     }
-    // Strips of one call: rows of C that go to memory are written one after the other.
+    // Strips of one call: with several panels, rows of C that go to memory are written as they lie.
     const bool one = packing_.a || tile.c_place == isa::CPlace::beyond;
     const Int step = one ? 1 : strip_end - strip_begin;
     for (Int strip = strip_begin; strip < strip_end; strip += step) {
@@ -318,9 +324,12 @@ class Block {
 
   [[nodiscard]] isa::CPlace place_of_c() const {
     constexpr Int kFarDepth = 256;  // of a tile that takes longer than C from afar
+    const Int size = sizeof(T);
     const bool once = slice_.begins && slice_.ends && g_.beta == 0 && !g_.epilogue;
-    if (once && is_beyond_caches<T>(g_.m, g_.n)) return isa::CPlace::beyond;
-    const bool far = g_.m * g_.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2;
+    // Every other row begins on a line, at least.
+    const bool can = kernels_.writes_past_caches && g_.ldc * size % 32 == 0;
+    if (once && can && is_beyond_caches<T>(g_.m, g_.n)) return isa::CPlace::beyond;
+    const bool far = g_.m * g_.n * size > isa::cache_sizes().l2;
     return far && slice_.length() >= kFarDepth ? isa::CPlace::far : isa::CPlace::near;
   }
 

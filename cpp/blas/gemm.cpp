@@ -39,20 +39,31 @@ BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   // lies: the deeper, the less often C is read and written, and threads wait for each other. But A
   // of a batch of kRows stays in L2, too: then a thread packs the panels of B that it multiplies.
   // Packed A and B are within the last cache.
-  constexpr Int kRows = 128;
-  const Int depth =
-      std::clamp<Int>(cache.l2 / 2 / ((kRows + kernels.mr) * size) / 16 * 16, 256, 1024);
+  constexpr Int kRows = 128, kLeastDepth = 256, kMostDepth = 1024;
+  static_assert(kLeastDepth >= kSmallDepth);  // threads or not, a small product is summed alike
+  const Int depth = std::clamp<Int>(
+      cache.l2 / 2 / ((kRows + kernels.mr) * size) / 16 * 16, kLeastDepth, kMostDepth);
   const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), kLeastCols, 2048);
   const Int rows = std::clamp<Int>(cache.l3 / 8 / (depth * size), 256, 1024);
   return {rows, round_up(cols, kernels.nr), depth};
 }
 
+/// Elements of packed A and B.
+struct PackedSizes {
+  Int a, b;
+};
+
 template <class T>
-Int packed_a_size(const Gemm<T>& g, const BlockSizes& most, Int mr) {
+PackedSizes packed_sizes(const Gemm<T>& g,
+                         const isa::FloatKernels<T>& kernels,
+                         Packing packing,
+                         const BlockSizes& most) {
   const Int length = std::min(g.k * std::max<Int>(1, g.reduce), most.depth);
   // Even strips: at most mr - 1 rows more than m.
-  return round_up((std::min(g.m, most.rows) + mr) * packed_line(length),
-                  kAlign / static_cast<Int>(sizeof(T)));
+  const Int a = round_up((std::min(g.m, most.rows) + kernels.mr) * packed_line(length),
+                         kAlign / static_cast<Int>(sizeof(T)));
+  const Int b = round_up(std::min(g.n, most.cols), kernels.nr) * length;
+  return {packing.a ? a : 0, packing.b ? b : 0};
 }
 
 template <class T>
@@ -65,7 +76,7 @@ void multiply(const Exec& exec, const Gemm<T>& g, void* scratch) {
   if (run_small(exec, g, kernels, packing, static_cast<T*>(scratch))) return;
   const BlockSizes most = block_sizes(kernels);
   T* packed_a = static_cast<T*>(scratch);
-  T* packed_b = packed_a + packed_a_size(g, most, kernels.mr);
+  T* packed_b = packed_a + packed_sizes(g, kernels, packing, most).a;
   const Int most_rows = packing.a ? most.rows : g.m;
   const Int most_cols = packing.b ? most.cols : g.n;
   for (Int j = 0; j < g.n; j += most_cols) {
@@ -92,11 +103,8 @@ template <class T>
 std::size_t scratch_bytes(const Gemm<T>& g) {
   const isa::FloatKernels<T>& kernels = table_kernels<T>();
   const BlockSizes most = block_sizes(kernels);
-  const Packing packing = packing_for(g, kernels);
-  const Int a = packed_a_size(g, most, kernels.mr);
-  const Int length = std::min(g.k * std::max<Int>(1, g.reduce), most.depth);
-  const Int b = packing.b ? round_up(std::min(g.n, most.cols), kernels.nr) * length : 0;
-  const Int elements = std::max(a + b, narrow_scratch(g, narrow_kind(g, kernels)));
+  const PackedSizes packed = packed_sizes(g, kernels, packing_for(g, kernels), most);
+  const Int elements = std::max(packed.a + packed.b, narrow_scratch(g, narrow_kind(g, kernels)));
   return static_cast<std::size_t>(round_up(elements * static_cast<Int>(sizeof(T)), kAlign));
 }
 

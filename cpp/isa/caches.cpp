@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <utility>
 
 namespace chainrule::isa {
 namespace {
@@ -23,16 +24,22 @@ CacheSizes read_sizes() {
     (level == 1 ? found.l1 : level == 2 ? found.l2 : found.l3) = bytes;
   }
   if (found.l1 <= 0) found.l1 = std::int64_t{32} << 10;
-  if (found.l2 <= 0) found.l2 = std::int64_t{512} << 10;
+  if (found.l2 <= 0) return {found.l1, std::int64_t{512} << 10, std::int64_t{16} << 20};
   found.l3 = std::max(found.l3, found.l2);
   return found;
 }
 
-}  // namespace
-
-const CacheSizes& cache_sizes() {
-  static const CacheSizes sizes = read_sizes();
+CacheSizes& sizes_in_use() {
+  static CacheSizes sizes = read_sizes();
   return sizes;
 }
+
+}  // namespace
+
+const CacheSizes& cache_sizes() { return sizes_in_use(); }
+
+UseCaches::UseCaches(const CacheSizes& sizes) : saved_(std::exchange(sizes_in_use(), sizes)) {}
+
+UseCaches::~UseCaches() { sizes_in_use() = saved_; }
 
 }  // namespace chainrule::isa

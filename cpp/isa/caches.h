@@ -14,4 +14,17 @@ struct CacheSizes {
 /// Of this machine, found once; typical sizes where the system does not tell.
 const CacheSizes& cache_sizes();
 
+/// Makes cache_sizes() give others while it lives: for tests. No other thread may run kernels
+/// meanwhile, nor a program that was compiled before.
+class UseCaches {
+ public:
+  explicit UseCaches(const CacheSizes& sizes);
+  ~UseCaches();
+  UseCaches(const UseCaches&) = delete;
+  UseCaches& operator=(const UseCaches&) = delete;
+
+ private:
+  CacheSizes saved_;
+};
+
 }  // namespace chainrule::isa

@@ -102,21 +102,24 @@ INLINE void store_some(T* p, typename VectorOf<T>::type v, std::int64_t count) {
   }
 }
 
-/// Writes a whole vector past the caches, if it lies within one line.
+#if defined(__AVX2__)
+constexpr bool kWritesPastCaches = true;
+/// Writes a vector past the caches, to an address that is a multiple of its size.
 template <class T>
 INLINE void store_past_caches(T* p, typename VectorOf<T>::type v) {
-#if defined(__AVX2__)
-  if (reinterpret_cast<std::uintptr_t>(p) % sizeof v == 0) {
 #if defined(__AVX512F__)
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __builtin_bit_cast(__m512i, v));
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __builtin_bit_cast(__m512i, v));
 #else
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), __builtin_bit_cast(__m256i, v));
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), __builtin_bit_cast(__m256i, v));
 #endif
-    return;
-  }
-#endif
+}
+#else
+constexpr bool kWritesPastCaches = false;
+template <class T>
+INLINE void store_past_caches(T* p, typename VectorOf<T>::type v) {
   store(p, v);
 }
+#endif
 
 template <class T>
 using TileFn =
@@ -169,7 +172,7 @@ constexpr int kMaxSteps = 4;  // tiles are 1, 2, 4 or 8 vectors wide
 /// Rows and 2^step vectors of accumulators fit the registers.
 constexpr bool fits(int rows, int step) { return step <= 1 || (rows << step) <= 2 * kMaxRows; }
 
-/// tile<...> by [rows - 1][step][columns][part].
+/// tile<...> by [rows - 1][step][by_columns][part].
 template <class T>
 struct Tiles {
   TileFn<T> at[kMaxRows][kMaxSteps][2][2];
@@ -218,15 +221,18 @@ template <class T>
                                        int columns,
                                        int width,
                                        int last) {
-  T memory[2 * kMaxRows * kWidth<T>];
+  constexpr std::uintptr_t kLine = 64;
+  alignas(kLine) T memory[2 * kMaxRows * kWidth<T>];
   run(t, a, b, memory, width, last);
   const T* sums = memory;
   for (int r = 0; r < rows; ++r, sums += width, c += t.ldc) {
+    const bool past =
+        t.c_place == CPlace::beyond && reinterpret_cast<std::uintptr_t>(c) % kLine == 0;
     for (int j = 0; j < columns; j += kWidth<T>) {
       const int count = columns - j;
       typename VectorOf<T>::type v = t.alpha * load_some(sums + j, count);
       if (t.beta != 0) v += t.beta * load_some(c + j, count);
-      if (t.c_place == CPlace::beyond && count >= kWidth<T>) {
+      if (past && count >= kWidth<T>) {
         store_past_caches(c + j, v);
       } else {
         store_some(c + j, v, count);
@@ -253,17 +259,18 @@ void gemm_tile(const GemmTile<T>& t) {
   int widest = kMaxSteps - 1;
   while (!fits((m + strips - 1) / strips, widest)) --widest;
   const bool plain = t.alpha == 1 && t.beta == 0 && t.c_place != CPlace::beyond;
+  const bool by_columns = t.a_row == 1;
   for (int j = 0; j < n;) {
     const int vectors = (n - j + kWidth<T> - 1) / kWidth<T>;
     int step = widest;
     while ((1 << step) > vectors) --step;
     const int width = (1 << step) * kWidth<T>;
     const int cols = n - j < width ? n - j : width;
-    const bool part = cols < width, columns = t.a_row == 1;
+    const bool part = cols < width;
     const int last = cols - width + kWidth<T>;
     for (int s = 0, i = 0; s < strips; ++s) {
       const int rows = (m - i + strips - s - 1) / (strips - s);
-      const TileFn<T> run = kTiles<T>.at[rows - 1][step][columns][part];
+      const TileFn<T> run = kTiles<T>.at[rows - 1][step][by_columns][part];
       const T *a = t.a + i * t.a_row, *b = t.b + j;
       T* c = t.c + i * t.ldc + j;
       if (t.c_place == CPlace::far) prefetch_result(c, t.ldc, rows, cols);

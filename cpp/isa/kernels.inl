@@ -45,6 +45,7 @@ template <class T>
 FloatKernels<T> float_kernels() {
   return {.mr = kMaxRows,
           .nr = 2 * kWidth<T>,
+          .writes_past_caches = kWritesPastCaches,
           .gemm_tile = gemm_tile<T>,
           .gemm_dot = gemm_dot<T>,
           .gemm_row = gemm_row<T>,

@@ -31,11 +31,12 @@ enum Elementwise : int {
 using ElementwiseFn =
     void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* out);
 
-/// Where C is found, or goes: a hint, which changes no value.
+/// Where a tile finds C, or puts it. It changes no value.
 enum class CPlace : std::uint8_t {
   near,   ///< in the first two caches
   far,    ///< farther away: its lines are asked for in time
-  beyond  ///< in no cache, and with beta = 0 nobody needs it there soon: written past them
+  beyond  ///< in no cache: rows that begin on a cache line are written past them. Other threads see
+          ///< C only after blas::order_stores().
 };
 
 /// C (m x n) = alpha * sum_i A_i B_i + beta * C: what every matrix product is made of.
@@ -79,6 +80,7 @@ struct FloatKernels {
   /// The tile in registers: at most mr x nr at a time. What is computed for an element of C does
   /// not depend on the tile it is in.
   int mr, nr;
+  bool writes_past_caches;  ///< if told to (CPlace::beyond)
   void (*gemm_tile)(const GemmTile<T>&);
   /// The same with op(B) = B^T for few rows, as dot products of contiguous rows: row j of B is at
   /// b + j * ldb. Takes one product, a_col = 1.

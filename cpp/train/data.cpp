@@ -87,6 +87,15 @@ Data rows(const Data& data, std::int64_t begin, std::int64_t end) {
   return result;
 }
 
+std::size_t find_array(const ArrayView& array, std::span<const ArrayView> arrays) {
+  const auto same = [&](const ArrayView& each) {
+    return each.data == array.data && each.dtype == array.dtype && each.shape == array.shape &&
+           sample_stride(each) == sample_stride(array);
+  };
+  return static_cast<std::size_t>(std::find_if(arrays.begin(), arrays.end(), same) -
+                                  arrays.begin());
+}
+
 bool gather_samples(const Exec& exec,
                     const ArrayView& source,
                     const kernels::Batch& which,

@@ -17,6 +17,10 @@ ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end);
 /// Samples [begin, end) of every array.
 Data rows(const Data& data, std::int64_t begin, std::int64_t end);
 
+/// Index of the first of `arrays` that is the same memory, read in the same way; their number if
+/// none is.
+std::size_t find_array(const ArrayView& array, std::span<const ArrayView> arrays);
+
 /// Copies samples into `batch` (count, ...), converting to its dtype as C++ does. Samples have
 /// equal sizes in both (checked when the fit began). Returns whether the batch is finite.
 bool gather_samples(const Exec& exec,

@@ -48,7 +48,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   const bool weighted = !epoch.weights.empty();
   const bool training = epoch.mode == Mode::train;
-  std::vector<ArrayView> arrays = epoch.data.x;  // in the order of StepProgram::arrays
+  std::vector<ArrayView> arrays = epoch.data.x;  // that StepProgram::sources counts
   arrays.insert(arrays.end(), epoch.data.y.begin(), epoch.data.y.end());
   if (weighted) arrays.push_back({epoch.weights.data(), Shape{count}, DType::float32, -1});
   const Exec exec{default_threads()};
@@ -69,9 +69,9 @@ void Trainer::run_epoch(const Epoch& epoch) {
     const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
     const kernels::Batch batch{samples, first, n, count - first - n};
     bool finite = true;
-    for (std::size_t i = 0; i < step_program->arrays.size(); ++i) {
+    for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
       const Tensor& input = program.input(static_cast<int>(i));
-      finite = gather_samples(exec, arrays[step_program->arrays[i]], batch, input) && finite;
+      finite = gather_samples(exec, arrays[step_program->sources[i]], batch, input) && finite;
     }
     // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
     if ((options_.raise_nonfinite && !finite) || !program.run(exec.threads))

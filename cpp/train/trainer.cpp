@@ -4,7 +4,6 @@
 #include <cstring>
 #include <set>
 
-#include "nn/elements.h"
 #include "train/data.h"
 #include "train/predictor.h"
 
@@ -14,17 +13,6 @@ namespace {
 std::int64_t round_to_line(std::int64_t elements) {
   constexpr std::int64_t line = kAlignment / sizeof(float);
   return (elements + line - 1) / line * line;
-}
-
-/// Index of the array of `arrays` that is the same memory, read in the same way; their number if
-/// there is none.
-std::size_t place_of(const ArrayView& array, const std::vector<ArrayView>& arrays) {
-  const auto same = [&](const ArrayView& each) {
-    return each.data == array.data && each.dtype == array.dtype && each.shape == array.shape &&
-           sample_stride(each) == sample_stride(array);
-  };
-  return static_cast<std::size_t>(std::find_if(arrays.begin(), arrays.end(), same) -
-                                  arrays.begin());
 }
 
 bool is_accuracy(const std::string& name) { return name == "accuracy" || name == "acc"; }
@@ -203,8 +191,9 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
       append_sample_shape(key_, array);
     }
   }
+  // A program whose target is an input reads no other one.
   for (const ArrayView& array : data.y)
-    key_.push_back(static_cast<std::int64_t>(place_of(array, data.x)));
+    key_.push_back(static_cast<std::int64_t>(find_array(array, data.x)));
   if (auto found = programs_.find(key_)) return found;
   const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
   return programs_.add(key, make_step(mode, data, batch, weighted));
@@ -213,9 +202,9 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
   Graph graph;
   std::vector<Value> inputs, x, y;
-  std::vector<std::size_t> arrays;
-  const auto input = [&](const TensorType& type, const std::string& name, std::size_t array) {
-    arrays.push_back(array);
+  std::vector<std::size_t> sources;
+  const auto input = [&](const TensorType& type, const std::string& name, std::size_t source) {
+    sources.push_back(source);
     return inputs.emplace_back(graph.input(type, name));
   };
   for (std::size_t i = 0; i < data.x.size(); ++i) {
@@ -224,7 +213,7 @@ StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, 
   }
   for (std::size_t k = 0; k < data.y.size(); ++k) {
     const TensorType type{data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)};
-    const std::size_t same = place_of(data.y[k], data.x);
+    const std::size_t same = find_array(data.y[k], data.x);
     const bool is_input = same < x.size() && x[same].type() == type;
     y.push_back(is_input ? x[same] : input(type, "y", x.size() + k));
   }
@@ -251,7 +240,7 @@ StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, 
   }
   ProgramOptions options;
   if (options_.raise_nonfinite) options.check = total;
-  return {Program(graph, inputs, {total}, options), std::move(arrays)};
+  return {Program(graph, inputs, {total}, options), std::move(sources)};
 }
 
 Value Trainer::add_losses(Graph& graph,

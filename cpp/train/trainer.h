@@ -44,7 +44,7 @@ struct StepProgram {
   Program program;
   /// Which array each input takes, of x..., y..., and the sample weights if there are any. A target
   /// that is an array of x, as of an autoencoder, is no input of its own.
-  std::vector<std::size_t> arrays;
+  std::vector<std::size_t> sources;
   [[nodiscard]] bool is_current() const { return program.is_current(); }
 };
 

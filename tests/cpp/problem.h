@@ -1,6 +1,9 @@
 // Data that small models are trained on.
 #pragma once
 
+#include <cstring>
+#include <vector>
+
 #include "chainrule/model.h"
 #include "chainrule/random.h"
 
@@ -26,5 +29,15 @@ struct Problem {
   [[nodiscard]] Data regression() const { return {.x = {view_of(x)}, .y = {view_of(y)}}; }
   [[nodiscard]] Data classification() const { return {.x = {view_of(x)}, .y = {view_of(labels)}}; }
 };
+
+/// Whether all weights are the same bit for bit.
+inline bool same_weights(const Model& a, const Model& b) {
+  const std::vector<Tensor> left = a.get_weights();
+  const std::vector<Tensor> right = b.get_weights();
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    if (std::memcmp(left[i].raw(), right[i].raw(), left[i].bytes()) != 0) return false;
+  }
+  return left.size() == right.size();
+}
 
 }  // namespace chainrule::test

@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <utility>
 
 #include "allocations.h"
 #include "chainrule/model.h"
@@ -12,6 +11,7 @@
 
 using namespace chainrule;
 using test::Problem;
+using test::same_weights;
 
 namespace {
 
@@ -26,15 +26,6 @@ std::shared_ptr<Sequential> classifier() {
                   .loss = {losses::SparseCategoricalCrossentropy(true)},
                   .metrics = {{"accuracy"}}});
   return model;
-}
-
-bool same_weights(const Model& a, const Model& b) {
-  const std::vector<Tensor> left = a.get_weights();
-  const std::vector<Tensor> right = b.get_weights();
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    if (std::memcmp(left[i].raw(), right[i].raw(), left[i].bytes()) != 0) return false;
-  }
-  return left.size() == right.size();
 }
 
 /// Sets CHAINRULE_NUM_THREADS while it lives.
@@ -85,30 +76,6 @@ TEST("fit learns a linear map, evaluate and predict agree with it") {
   REQUIRE(prediction.shape() == problem.y.shape());
   for (std::size_t i = 0; i < 203; ++i)
     CHECK_CLOSE(prediction.data<float>()[i], problem.y.data<float>()[i], 1e-3);
-}
-
-TEST("targets that are the inputs train as equal ones elsewhere do, and only they") {
-  const Problem problem;
-  const Tensor copy = problem.x.clone();
-  Tensor others = problem.x.clone();
-  for (float& value : others.data<float>()) value = 0.5F - value;
-  const auto trained = [&](const Tensor& first, const Tensor& then) {
-    set_random_seed(5);
-    auto model = std::make_shared<Sequential>(std::vector<LayerPtr>{
-        layers::Input({7}), layers::Dense(3, {.activation = "tanh"}), layers::Dense(7)});
-    model->compile({.optimizer = optimizers::Adam(), .loss = {"mse"}, .metrics = {{"mae"}}});
-    const std::vector<ArrayView> x = {view_of(problem.x)};
-    model->fit({.x = x, .y = {view_of(first)}},
-               {.batch_size = 32, .epochs = 2, .validation_split = 0.2});
-    model->fit({.x = x, .y = {view_of(first)}}, {.batch_size = 203, .epochs = 1});
-    model->train_on_batch({.x = x, .y = {view_of(then)}});
-    return std::pair(model, model->evaluate({.x = x, .y = {view_of(then)}}));
-  };
-  const auto [same, same_logs] = trained(problem.x, others);
-  const auto [equal, equal_logs] = trained(copy, others);
-  CHECK(same_weights(*same, *equal));
-  CHECK(same_logs == equal_logs);
-  CHECK(!same_weights(*same, *trained(problem.x, copy).first));
 }
 
 TEST("weights after training do not depend on the number of threads") {
