@@ -102,16 +102,12 @@ INLINE void store_some(T* p, typename VectorOf<T>::type v, std::int64_t count) {
   }
 }
 
-#if defined(__AVX2__)
-constexpr bool kWritesPastCaches = true;
+#if defined(__AVX512F__)
+constexpr bool kWritesPastCaches = true;  // a line at a time: halves of lines are slower than not
 /// Writes a vector past the caches, to an address that is a multiple of its size.
 template <class T>
 INLINE void store_past_caches(T* p, typename VectorOf<T>::type v) {
-#if defined(__AVX512F__)
   _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __builtin_bit_cast(__m512i, v));
-#else
-  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), __builtin_bit_cast(__m256i, v));
-#endif
 }
 #else
 constexpr bool kWritesPastCaches = false;
