@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #include "blas/gemm.h"
 #include "isa/caches.h"
@@ -23,14 +22,6 @@ inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 
 /// Length of the equal parts of n, none above `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
-
-/// Puts this thread's stores past the caches before all of its later stores, above all the one that
-/// says that its task is done. Others have that order by themselves.
-inline void order_stores() {
-#if defined(__x86_64__)
-  __builtin_ia32_sfence();
-#endif
-}
 
 /// What is copied before it is multiplied.
 struct Packing {
@@ -219,10 +210,7 @@ class Block {
     T* out = packed_a_ + strip * a_strip_size();
     for (Int i = 0; i < slice_.count; ++i) {
       const T* in = a_at(slice_.first + i, strip * strip_);
-      for (Int line = 0; line < lines; ++line) {
-        std::memcpy(
-            out + line * step, in + line * g_.lda, static_cast<std::size_t>(length) * sizeof(T));
-      }
+      kernels_.copy_rows(lines, length, in, g_.lda, out, step);
       out += g_.trans_a ? depth * rows : depth;
     }
   }
@@ -270,7 +258,7 @@ class Block {
                     std::min(cols_, end * kernels_.nr) - j);
       }
     }
-    if (place_of_c() == isa::CPlace::beyond) order_stores();
+    if (place_of_c() == isa::CPlace::beyond) isa::order_stores();
   }
 
   /// Strips of rows by panels of columns.

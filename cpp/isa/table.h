@@ -36,8 +36,16 @@ enum class CPlace : std::uint8_t {
   near,   ///< in the first two caches
   far,    ///< farther away: its lines are asked for in time
   beyond  ///< in no cache: rows that begin on a cache line are written past them. Other threads see
-          ///< C only after blas::order_stores().
+          ///< C only after order_stores().
 };
+
+/// Puts this thread's stores past the caches before all of its later stores, above all the one that
+/// says that its task is done. Others have that order by themselves.
+inline void order_stores() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
 
 /// C (m x n) = alpha * sum_i A_i B_i + beta * C: what every matrix product is made of.
 ///
