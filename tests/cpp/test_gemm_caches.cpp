@@ -1,12 +1,15 @@
 // Matrix products on caches too small for them: copies of B from afar, results written past the
 // caches, blocks of all kinds with small matrices.
+#include <cstdint>
 #include <cstring>
 
+#include "blas/block.h"
 #include "blas/gemm.h"
 #include "chainrule/tensor.h"
 #include "gemm_trial.h"
 #include "guarded_matrix.h"
 #include "isa/caches.h"
+#include "isa/table.h"
 #include "test.h"
 
 namespace chainrule::test {
@@ -14,6 +17,20 @@ namespace {
 
 /// Caches so small that matrices of tests are beyond them.
 const isa::CacheSizes kTinyCaches{.l1 = 1024, .l2 = 2048, .l3 = 4096};
+
+TEST("gemm: B is copied if it comes from memory, also for few rows") {
+  const isa::FloatKernels<float>& kernels = isa::kernels<float>(isa::table());
+  const blas::Gemm<float> gemm{.m = 2, .n = 41, .k = 30, .lda = 30, .ldb = 41, .ldc = 41};
+  const std::int64_t l3 = isa::cache_sizes().l3;
+  CHECK(!blas::packing_for(gemm, kernels).b);
+  {
+    const isa::UseCaches tiny(kTinyCaches);
+    CHECK_EQ(isa::cache_sizes().l3, kTinyCaches.l3);
+    CHECK(blas::packing_for(gemm, kernels).b);
+    CHECK(!blas::packing_for(gemm, kernels).a);
+  }
+  CHECK_EQ(isa::cache_sizes().l3, l3);
+}
 
 TEST("gemm: operands and results that the last cache has no room for") {
   const isa::UseCaches tiny(kTinyCaches);
