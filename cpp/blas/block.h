@@ -146,15 +146,16 @@ class Block {
     const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
     if (worth < 2) return;
     const Int wanted = worth * kTasksPerThread;
+    // An epilogue is fastest on whole rows.
+    const bool whole_rows =
+        g_.epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted;
     // Panels that one task reads are packed by it: nobody waits for them.
-    if (packing_.b && row_tasks_ == 1 && panels_ >= wanted) {
+    if (packing_.b && row_tasks_ == 1 && panels_ >= wanted && !(whole_rows && fits_l1(g_))) {
       col_tasks_ = wanted;
       return;
     }
     if (row_tasks_ > 1) row_tasks_ = std::min(round_up(row_tasks_, worth), strips_);
-    // An epilogue is fastest on whole rows.
-    if (g_.epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted)
-      row_tasks_ = std::max(row_tasks_, wanted);
+    if (whole_rows) row_tasks_ = std::max(row_tasks_, wanted);
     while (row_tasks_ * col_tasks_ < wanted) {
       // The longer side: what is read twice then is the shorter.
       const bool rows = strips_ * strip_ * col_tasks_ >= panels_ * kernels_.nr * row_tasks_;

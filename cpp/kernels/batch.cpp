@@ -13,9 +13,12 @@ namespace {
 
 /// Bytes that are worth another thread.
 constexpr std::int64_t kGrainBytes = 1 << 16;
-/// How far ahead of the copying samples are prefetched, in bytes: the time that memory takes, and
-/// little enough to stay in a core's own cache, until the next batch if that is not large.
+/// How far ahead of the copying samples are prefetched, in bytes. By a thread that copies all of a
+/// batch: little enough to stay in its core's own cache, until the next batch if that is not large.
 constexpr std::int64_t kAheadBytes = 1 << 17;
+/// By one of several threads, which know only the samples of their own part: what memory delivers
+/// in the time that it takes to answer.
+constexpr std::int64_t kAheadInPart = 1 << 13;
 /// Of a long sample only the beginning is prefetched; the processor sees by itself how it goes on.
 constexpr std::int64_t kPrefetchBytes = 1 << 12;
 
@@ -83,8 +86,9 @@ bool gather_batch(
       finite.store(false, std::memory_order_relaxed);
   };
   const auto rows = [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t ahead = std::clamp<std::int64_t>(kAheadBytes / source_bytes, 1, batch.count);
     const bool whole = begin == 0 && end == batch.count;
+    const std::int64_t ahead = std::clamp<std::int64_t>(
+        (whole ? kAheadBytes : kAheadInPart) / source_bytes, 1, batch.count);
     const std::int64_t known = batch.order == nullptr ? 0 : whole ? end + batch.following : end;
     bool good = true;
     for (std::int64_t i = begin; i < end; ++i) {

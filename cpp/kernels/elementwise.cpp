@@ -266,17 +266,13 @@ void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
 }
 
 void run_elementwise_block(const ElementwiseProgram& program, Int i, Int j, Int rows, Int columns) {
-  const Int width = program.shape_[1];
+  const Int width = program.shape_[1], first = i * width;
   ElementwiseRun run(program);
-  if (program.row_ == width && columns < width) {
-    for (Int row = i; row < i + rows; ++row) run.range(row, j, columns);
-    return;
+  if (columns < width) {
+    run.rectangle(i, rows, j, columns);
+  } else {
+    run.range(first / program.row_, first % program.row_, rows * width);
   }
-  const auto range = [&](Int first, Int n) {
-    run.range(first / program.row_, first % program.row_, n);
-  };
-  if (columns == width) return range(i * width, rows * width);
-  for (Int row = i; row < i + rows; ++row) range(row * width + j, columns);
 }
 
 }  // namespace chainrule::kernels

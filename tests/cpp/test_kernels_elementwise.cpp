@@ -14,24 +14,70 @@ namespace {
 
 using namespace test;  // NOLINT(google-build-using-namespace)
 
-/// relu(a * b + c) and a * b > c for operands of any shapes that broadcast to `shape`.
+/// relu(a * b + c) and a * b > c of operands of any shapes that broadcast to `shape`.
+struct Chain {
+  Shape shape, sa, sb, sc;
+  std::vector<float> a = numbers<float>(sa.size(), 1), b = numbers<float>(sb.size(), 2),
+                     c = numbers<float>(sc.size(), 3);
+
+  /// It as a program over these outputs.
+  kernels::ElementwiseProgram program(float* result, std::uint8_t* flags) const {
+    kernels::ElementwiseProgram made(shape);
+    const int ra = made.operand(a.data(), DType::float32, sa);
+    const int rb = made.operand(b.data(), DType::float32, sb);
+    const int rc = made.operand(c.data(), DType::float32, sc);
+    const int product = made.apply(isa::multiply_code, DType::float32, ra, rb);
+    const int sum = made.apply(isa::add_code, DType::float32, product, rc);
+    made.output(made.apply(isa::relu_code, DType::float32, sum), result);
+    made.output(made.apply(isa::greater_code, DType::float32, product, rc), flags);
+    made.prepare();
+    return made;
+  }
+};
+
+/// A matrix by every other rectangle of some cuts; what lies between them stays as it was.
+void check_rectangles(const Chain& chain,
+                      const std::vector<float>& out,
+                      const std::vector<std::uint8_t>& flags) {
+  constexpr float kUntouched = -7;  // no result of relu
+  const Int m = chain.shape[0], n = chain.shape[1];
+  std::vector<float> result(out.size(), kUntouched);
+  std::vector<std::uint8_t> flag(out.size(), 9);
+  const auto program = chain.program(result.data(), flag.data());
+  const std::vector<Int> rows = {0, m / 3, m / 2, m}, cols = {0, n / 5, n / 4, n - n / 4, n};
+  for (std::size_t r = 0; r + 1 < rows.size(); ++r) {
+    for (std::size_t k = r % 2; k + 1 < cols.size(); k += 2) {
+      const Int height = rows[r + 1] - rows[r], width = cols[k + 1] - cols[k];
+      if (height > 0 && width > 0) run_elementwise_block(program, rows[r], cols[k], height, width);
+    }
+  }
+  bool good = true;
+  for (std::size_t r = 0; r + 1 < rows.size(); ++r) {
+    for (std::size_t k = 0; k + 1 < cols.size(); ++k) {
+      for (Int i = rows[r]; i < rows[r + 1]; ++i) {
+        for (Int j = cols[k]; j < cols[k + 1]; ++j) {
+          const auto at = static_cast<std::size_t>(i * n + j);
+          const bool written = r % 2 == k % 2;
+          good &= result[at] == (written ? out[at] : kUntouched);
+          good &= flag[at] == (written ? flags[at] : 9);
+        }
+      }
+    }
+  }
+  if (!good)
+    test::report({__FILE__, __LINE__, "rectangles"},
+                 chain.shape.str() + " from " + chain.sa.str() + ", " + chain.sb.str() + ", " +
+                     chain.sc.str() + " is wrong");
+}
+
 void check_chain(const Shape& shape, const Shape& sa, const Shape& sb, const Shape& sc) {
-  const auto a = numbers<float>(sa.size(), 1), b = numbers<float>(sb.size(), 2),
-             c = numbers<float>(sc.size(), 3);
+  const Chain chain{shape, sa, sb, sc};
   std::vector<std::uint8_t> flags[2];
   int turn = 0;
   const auto out = run_both<float>(shape.size(), [&](const Exec& exec, float* result) {
     std::vector<std::uint8_t>& flag = flags[turn++];
     flag.assign(static_cast<std::size_t>(shape.size()), 0xff);
-    kernels::ElementwiseProgram program(shape);
-    const int ra = program.operand(a.data(), DType::float32, sa);
-    const int rb = program.operand(b.data(), DType::float32, sb);
-    const int rc = program.operand(c.data(), DType::float32, sc);
-    const int product = program.apply(isa::multiply_code, DType::float32, ra, rb);
-    const int sum = program.apply(isa::add_code, DType::float32, product, rc);
-    program.output(program.apply(isa::relu_code, DType::float32, sum), result);
-    program.output(program.apply(isa::greater_code, DType::float32, product, rc), flag.data());
-    program.prepare();
+    const auto program = chain.program(result, flag.data());
     run_elementwise(exec, program);
     run_elementwise(exec, program);  // a program keeps no state
   });
@@ -46,7 +92,8 @@ void check_chain(const Shape& shape, const Shape& sa, const Shape& sb, const Sha
   };
   bool good = true;
   for (Int i = 0; i < shape.size(); ++i) {
-    const float product = a[index(sa, i)] * b[index(sb, i)], added = c[index(sc, i)];
+    const float product = chain.a[index(sa, i)] * chain.b[index(sb, i)];
+    const float added = chain.c[index(sc, i)];
     const float expected = std::max(product + added, 0.0F);
     good &= out[static_cast<std::size_t>(i)] == expected;
     good &= flags[0][static_cast<std::size_t>(i)] == (product > added ? 1 : 0);
@@ -56,6 +103,7 @@ void check_chain(const Shape& shape, const Shape& sa, const Shape& sb, const Sha
         {__FILE__, __LINE__, "chain"},
         shape.str() + " from " + sa.str() + ", " + sb.str() + ", " + sc.str() + " is wrong");
   }
+  if (shape.rank() == 2) check_rectangles(chain, out, flags[0]);
 }
 
 TEST("element-wise chains with every kind of broadcasting") {
@@ -65,7 +113,7 @@ TEST("element-wise chains with every kind of broadcasting") {
   for (const Int n : {1, 7, 255, 256, 1023, 1024, 1025, 5000, 100000})
     check_chain({n}, {n}, {1}, {});
   for (const Int rows : {1, 2, 33, 500}) {
-    for (const Int cols : {1, 2, 10, 64, 255, 256, 257, 1500}) {
+    for (const Int cols : {1, 2, 10, 64, 255, 256, 257, 1500, 9000}) {
       check_chain({rows, cols}, {rows, cols}, {cols}, {rows, 1});
       check_chain({rows, cols}, {1, cols}, {rows, 1}, {});
       check_chain({rows, cols}, {rows, cols}, {rows, cols}, {1, 1});
