@@ -1,6 +1,8 @@
-// What automatic threads cost or gain: training steps of width-width-width-10 models with one
-// thread and with as many as the cost model thinks worth it, in turn. One line of CSV for each
-// size: width,batch,one_us,auto_us,ratio: medians of the rounds, and of the ratio in each round.
+// What automatic threads cost or gain: training steps of width-width-width-10 models with fixed
+// numbers of threads, 1, 2, 4, ..., and with as many as the engine chooses, in turn. One line of
+// CSV for each size: width,batch,one_us,best_us,auto_us,ratio: medians of the rounds with one
+// thread, with the best fixed number, and automatic; and of the ratio of the last two in each
+// round.
 //
 //   bench_threads [ROUNDS [SECONDS [WIDTH BATCH]]]
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "chainrule/chainrule.h"
@@ -58,16 +61,26 @@ void bench(std::int64_t width, std::int64_t batch, int rounds, double seconds) {
     } while (Clock::now() < end);
     return median(times);
   };
-  std::vector<double> one, automatic, ratio;
-  for (int i = 0; i < rounds; ++i) {
-    one.push_back(step_us("1"));
+  std::vector<std::vector<double>> fixed;  // by number of threads, by round
+  std::vector<double> automatic, ratio;
+  for (int round = 0; round < rounds; ++round) {
+    std::size_t number = 0;
+    for (unsigned threads = 1; threads <= std::thread::hardware_concurrency(); threads *= 2) {
+      if (round == 0) fixed.emplace_back();
+      fixed[number++].push_back(step_us(std::to_string(threads).c_str()));
+    }
     automatic.push_back(step_us(nullptr));
-    ratio.push_back(automatic.back() / one.back());
   }
-  std::printf("%lld,%lld,%.2f,%.2f,%.3f\n",
+  const std::vector<double>& best =
+      *std::min_element(fixed.begin(), fixed.end(), [](const auto& a, const auto& b) {
+        return median(a) < median(b);
+      });
+  for (std::size_t i = 0; i < automatic.size(); ++i) ratio.push_back(automatic[i] / best[i]);
+  std::printf("%lld,%lld,%.2f,%.2f,%.2f,%.3f\n",
               static_cast<long long>(width),
               static_cast<long long>(batch),
-              median(one),
+              median(fixed[0]),
+              median(best),
               median(automatic),
               median(ratio));
   std::fflush(stdout);
@@ -80,7 +93,7 @@ int main(int argc, char** argv) {
   const double seconds = argc > 2 ? std::atof(argv[2]) : 0.02;
   const int only_width = argc > 4 ? std::atoi(argv[3]) : 0;
   const int only_batch = argc > 4 ? std::atoi(argv[4]) : 0;
-  std::puts("width,batch,one_us,auto_us,ratio");
+  std::puts("width,batch,one_us,best_us,auto_us,ratio");
   for (const std::int64_t width : {8, 16, 32, 64, 128, 256, 512, 1024}) {
     for (const std::int64_t batch : {1, 2, 8, 32, 128, 512}) {
       if (only_width != 0 && (width != only_width || batch != only_batch)) continue;

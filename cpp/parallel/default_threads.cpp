@@ -67,24 +67,32 @@ int cpu_quota(const std::string& root) {
   return smallest;
 }
 
-int default_threads() {
-  if (const char* text = std::getenv("CHAINRULE_NUM_THREADS")) {
-    const std::string_view given(text);
-    int threads = 0;
-    const auto [end, error] = std::from_chars(given.begin(), given.end(), threads);
-    if (error != std::errc() || end != given.end() || threads < 1 || threads > kMaxThreads) {
-      invalid("CHAINRULE_NUM_THREADS",
-              "the number of threads must be an integer from 1 to " + std::to_string(kMaxThreads),
-              {{"CHAINRULE_NUM_THREADS", "'" + std::string(given) + "'"}});
-    }
-    return threads;
+int fixed_threads() {
+  const char* text = std::getenv("CHAINRULE_NUM_THREADS");
+  if (text == nullptr) return 0;
+  const std::string_view given(text);
+  int threads = 0;
+  const auto [end, error] = std::from_chars(given.begin(), given.end(), threads);
+  if (error != std::errc() || end != given.end() || threads < 1 || threads > kMaxThreads) {
+    invalid("CHAINRULE_NUM_THREADS",
+            "the number of threads must be an integer from 1 to " + std::to_string(kMaxThreads),
+            {{"CHAINRULE_NUM_THREADS", "'" + std::string(given) + "'"}});
   }
+  return threads;
+}
+
+int granted_threads() {
   static const int granted = [] {  // asking the system takes longer than a small training step
     const int affinity = affinity_threads();
     const int quota = cpu_quota();
     return std::min(quota > 0 ? std::min(affinity, quota) : affinity, kMaxThreads);
   }();
   return granted;
+}
+
+int default_threads() {
+  const int fixed = fixed_threads();
+  return fixed > 0 ? fixed : granted_threads();
 }
 
 }  // namespace chainrule

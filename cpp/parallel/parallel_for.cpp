@@ -28,6 +28,7 @@ constexpr int kChunksPerThread = 4;  // evens out chunks of unequal cost
 constexpr int kSpins = 4000;         // some 20 us: longer than the gap between two kernels
 
 thread_local bool inside_parallel_for = false;
+thread_local std::int64_t calls_worth_sharing = 0;
 
 void pause() {
 #if defined(__x86_64__)
@@ -60,7 +61,7 @@ class Pool {
       {
         std::lock_guard lock(mutex_);
       }  // a worker between its check and its sleep is past both now
-      wake_.notify_all();
+      for (int i = 1; i < threads; ++i) wake_.notify_one();
     }
     take_chunks(0);
     gate_.fetch_and(kInsideMask, std::memory_order_relaxed);
@@ -191,6 +192,7 @@ void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn 
   const int threads = static_cast<int>(std::min<std::int64_t>({exec.threads, kMaxThreads, grains}));
   const FlushDenormals flush;
   if (threads < 2 || inside_parallel_for) return fn(0, n);
+  ++calls_worth_sharing;
   Pool& shared = pool();
   if (!shared.try_acquire()) return fn(0, n);
   const std::int64_t pieces = static_cast<std::int64_t>(threads) * kChunksPerThread;
@@ -200,5 +202,7 @@ void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn 
   inside_parallel_for = false;
   shared.release();
 }
+
+std::int64_t shared_calls() { return calls_worth_sharing; }
 
 }  // namespace chainrule

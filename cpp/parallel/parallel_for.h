@@ -35,9 +35,18 @@ constexpr int kMaxThreads = 256;
 /// while another thread has the workers. Denormals are zero inside fn.
 void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn fn);
 
-/// Threads a program uses unless told otherwise: CHAINRULE_NUM_THREADS as it is now, else the
-/// smaller of the affinity mask and the container's CPU quota, as they were at the first call.
-/// Throws InvalidArgument when CHAINRULE_NUM_THREADS is not an integer from 1 to kMaxThreads.
+/// How many calls of parallel_for on this thread were worth more than one thread so far.
+std::int64_t shared_calls();
+
+/// The number of threads that the user fixes: CHAINRULE_NUM_THREADS as it is now; 0 if it is not
+/// set. Throws InvalidArgument when it is not an integer from 1 to kMaxThreads.
+int fixed_threads();
+
+/// The threads that the system grants: the smaller of the affinity mask and the container's CPU
+/// quota, as they were at the first call.
+int granted_threads();
+
+/// The fixed number, else the granted one.
 int default_threads();
 
 /// CPUs that control groups grant this process, rounded up: the smallest quota of its group and of

@@ -8,6 +8,7 @@
 #include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 #include "runtime/plan.h"
+#include "runtime/thread_choice.h"
 #include "transform/passes.h"
 
 namespace chainrule {
@@ -17,12 +18,15 @@ struct Program::State {
   std::size_t first_update = 0;  // steps from here on may write variables
   std::shared_ptr<Buffer> arena;
   std::vector<Tensor> inputs, outputs;
-  Tensor check;  // not defined: no check
-  int threads = 0;
+  Tensor check;     // not defined: no check
+  int threads = 0;  // fixed; 0: by choice
+  ThreadChoice choice;
   std::vector<Tensor> constants;  // keep alive what instructions point to
   std::vector<VariablePtr> variables;
   std::vector<Tensor> variable_memory;
   std::vector<std::string> listing;
+
+  bool walk(const Exec& exec) const;
 };
 
 namespace {
@@ -168,18 +172,39 @@ const Tensor& Program::output(int i) const {
   return state_->outputs.at(static_cast<std::size_t>(i));
 }
 
-bool Program::run(int threads) {
-  State& state = *state_;
-  if (threads <= 0) threads = state.threads > 0 ? state.threads : default_threads();
-  const Exec exec{threads};
+/// All instructions; those from first_update on only if the checked value is finite.
+bool Program::State::walk(const Exec& exec) const {
   const FlushDenormals flush;
-  const Step* step = state.steps.data();
-  const Step* const update = step + state.first_update;
-  const Step* const end = step + state.steps.size();
+  const Step* step = steps.data();
+  const Step* const update = step + first_update;
+  const Step* const end = step + steps.size();
   for (; step != update; ++step) (*step)(exec);
-  if (state.check.defined() && !finite(state.check)) return false;
+  if (check.defined() && !finite(check)) return false;
   for (; step != end; ++step) (*step)(exec);
   return true;
+}
+
+int Program::choose_threads(int most) {
+  State& state = *state_;
+  if (state.threads > 0) return state.threads;
+  if (most <= 0) {
+    if (const int fixed = fixed_threads(); fixed > 0) return fixed;
+    most = granted_threads();
+  }
+  return state.choice.next(most);
+}
+
+bool Program::run(int threads) {
+  State& state = *state_;
+  if (threads <= 0) threads = choose_threads();
+  if (!state.choice.is_timed(threads)) return state.walk(Exec{threads});
+  using Clock = std::chrono::steady_clock;
+  const std::int64_t shared = shared_calls();
+  const Clock::time_point begin = Clock::now();
+  const bool good = state.walk(Exec{threads});
+  state.choice.record(std::chrono::duration<double>(Clock::now() - begin).count(),
+                      shared_calls() != shared);
+  return good;
 }
 
 std::vector<double> Program::profile(int runs, int threads) {

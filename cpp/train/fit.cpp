@@ -51,7 +51,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
   std::vector<ArrayView> arrays = epoch.data.x;  // that StepProgram::sources counts
   arrays.insert(arrays.end(), epoch.data.y.begin(), epoch.data.y.end());
   if (weighted) arrays.push_back({epoch.weights.data(), Shape{count}, DType::float32, -1});
-  const Exec exec{default_threads()};
+  const int fixed = fixed_threads();
   Ticker ticker(epoch.observer, training ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
@@ -68,13 +68,15 @@ void Trainer::run_epoch(const Epoch& epoch) {
     Program& program = step_program->program;
     const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
     const kernels::Batch batch{samples, first, n, count - first - n};
+    const int threads = fixed > 0 ? fixed : program.choose_threads(granted_threads());
     bool finite = true;
     for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
       const Tensor& input = program.input(static_cast<int>(i));
-      finite = gather_samples(exec, arrays[step_program->sources[i]], batch, input) && finite;
+      finite =
+          gather_samples(Exec{threads}, arrays[step_program->sources[i]], batch, input) && finite;
     }
     // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
-    if ((options_.raise_nonfinite && !finite) || !program.run(exec.threads))
+    if ((options_.raise_nonfinite && !finite) || !program.run(threads))
       report_nonfinite(epoch, first, n);
     ticker.end_batch(index, current_logs);
     if (training && model_.stop_training) break;

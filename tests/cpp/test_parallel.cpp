@@ -179,7 +179,7 @@ TEST("denormals are zero inside, and only there") {
   CHECK(half() != 0.0F);
 }
 
-TEST("default_threads follows CHAINRULE_NUM_THREADS and checks it") {
+TEST("default_threads follows CHAINRULE_NUM_THREADS and checks it; else the system") {
   {
     const Environment three("CHAINRULE_NUM_THREADS", "3");
     CHECK_EQ(default_threads(), 3);

@@ -18,7 +18,7 @@ struct ProgramOptions {
   bool simplify = true;      ///< see transform/passes.h
   bool fuse = true;          ///< element-wise chains in one pass
   bool reuse_memory = true;  ///< values share memory once dead, element-wise ops run in place
-  int threads = 0;           ///< upper bound of every run; 0: default_threads()
+  int threads = 0;           ///< of every run, at most; 0: see Program::choose_threads()
   /// A floating scalar that run() tests before anything is written to a variable; none: no test.
   Value check = {};
 };
@@ -44,10 +44,15 @@ class Program {
   /// one.
   [[nodiscard]] const Tensor& output(int i) const;
 
-  /// Runs every instruction on at most `threads` threads (0: ProgramOptions::threads, else
-  /// default_threads()). Returns false, and leaves every variable as it was, when the checked value
-  /// is NaN or infinite.
+  /// Runs every instruction on at most `threads` threads (0: choose_threads()). Returns false, and
+  /// leaves every variable as it was, when the checked value is NaN or infinite.
   bool run(int threads = 0);
+  /// ProgramOptions::threads if that is set, else the number of threads, at most `most`, that has
+  /// proved fastest for this program: every now and then some runs are timed with half or twice as
+  /// many. `most` = 0: CHAINRULE_NUM_THREADS if that is set, else at most those that the system
+  /// grants. For who shares other work of a step, as filling the inputs, before run() with this
+  /// number.
+  int choose_threads(int most = 0);
 
   /// Whether the variables still have the memory that the program was compiled for.
   [[nodiscard]] bool is_current() const;

@@ -1,0 +1,132 @@
+// The number of threads that a program chooses, on machines that are functions.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "chainrule/ops.h"
+#include "chainrule/program.h"
+#include "runtime/thread_choice.h"
+#include "test.h"
+
+namespace chainrule {
+namespace {
+
+/// Seconds of a run with so many threads.
+using Machine = std::function<double(int threads)>;
+
+/// Runs of one program until its time is over.
+struct Runs {
+  std::map<int, std::int64_t> counts;  // by number of threads
+  double seconds = 0;
+  int last = 0;
+
+  Runs(ThreadChoice& choice,
+       int most,
+       double until,
+       const Machine& machine,
+       bool has_shared_work = true) {
+    while (seconds < until) {
+      last = choice.next(most);
+      const double took = machine(last);
+      ++counts[last];
+      seconds += took;
+      if (choice.is_timed(last)) choice.record(took, has_shared_work && last > 1);
+    }
+  }
+};
+
+TEST("thread choice: what is faster stays, and trials cost little") {
+  const Machine pays = [](int threads) { return threads == 2 ? 4e-4 : 7e-4; };
+  ThreadChoice choice;
+  CHECK_EQ(choice.next(2), 2);
+  const Runs two(choice, 2, 20, pays);
+  CHECK_EQ(two.last, 2);
+  CHECK(two.counts.at(1) >= 2 && two.counts.at(1) * (7e-4 - 4e-4) < 0.003 * two.seconds);
+
+  const Machine does_not = [](int threads) { return threads == 2 ? 9e-5 : 4e-5; };
+  ThreadChoice other;
+  const Runs one(other, 2, 20, does_not);
+  CHECK_EQ(one.last, 1);
+  CHECK(one.counts.at(2) >= 2 && one.counts.at(2) * (9e-5 - 4e-5) < 0.003 * one.seconds);
+}
+
+TEST("thread choice: follows a machine that changes, back and forth") {
+  double second_core = 1;  // how much slower it makes things
+  const Machine machine = [&](int threads) { return threads == 2 ? 5e-5 * second_core : 8e-5; };
+  ThreadChoice choice;
+  for (int turn = 0; turn < 3; ++turn) {
+    second_core = 1;
+    CHECK_EQ(Runs(choice, 2, 2, machine).last, 2);
+    second_core = 3;
+    CHECK_EQ(Runs(choice, 2, 2, machine).last, 1);
+  }
+}
+
+TEST("thread choice: a disturbed run changes nothing") {
+  // Each of the first hundred runs in turn takes very long, with either number.
+  for (std::int64_t disturbed = 0; disturbed < 100; ++disturbed) {
+    for (const int faster : {1, 2}) {
+      std::int64_t run = 0;
+      const Machine machine = [&](int threads) {
+        return run++ == disturbed ? 0.03 : threads == faster ? 1e-4 : 1.6e-4;
+      };
+      ThreadChoice choice;
+      const Runs runs(choice, 2, 1, machine);
+      CHECK_EQ(runs.last, faster);
+      CHECK(runs.counts.at(3 - faster) < 100);
+    }
+  }
+}
+
+TEST("thread choice: the best of many, by halves and doubles") {
+  for (const int best : {1, 3, 6, 12}) {
+    const Machine machine = [&](int threads) {
+      return threads <= best ? 1e-4 * best / threads : 1e-4 * threads / best;
+    };
+    ThreadChoice choice;
+    CHECK_EQ(Runs(choice, 12, 2, machine).last, best);
+  }
+}
+
+TEST("thread choice: nothing is tried where nothing can be gained") {
+  const auto tried = [](int most, double seconds, bool has_shared_work) {
+    ThreadChoice choice;
+    const Runs runs(choice, most, 100 * seconds, [&](int) { return seconds; }, has_shared_work);
+    return runs.counts.size() > 1;
+  };
+  CHECK(tried(2, 1e-4, true));
+  CHECK(!tried(2, 1e-4, false));  // no kernel has work for two
+  CHECK(!tried(2, 0.02, true));   // a long run
+  CHECK(!tried(1, 1e-4, true));
+
+  // Another upper bound begins anew.
+  ThreadChoice choice;
+  const Machine slow_together = [](int threads) { return threads * 1e-4; };
+  CHECK_EQ(Runs(choice, 2, 0.04, slow_together).last, 1);
+  CHECK_EQ(choice.next(4), 4);
+  CHECK_EQ(choice.next(1), 1);
+}
+
+TEST("programs time themselves, unless their number of threads is fixed") {
+  Graph graph;
+  const Value x = graph.input({Shape{300000}, DType::float32}, "x");
+  const Value y = x + 1.0;
+  ProgramOptions options;
+  options.threads = 2;
+  Program fixed(graph, {x}, {y}, options);
+  Program free(graph, {x}, {y});
+  std::map<int, int> chosen;
+  for (int i = 0; i < 100; ++i) {
+    CHECK_EQ(fixed.choose_threads(1), 2);
+    CHECK(fixed.run());
+    const int threads = free.choose_threads(2);
+    ++chosen[threads];
+    CHECK(free.run(threads));
+    CHECK(free.run(3));  // of no trial
+  }
+  CHECK(chosen.size() == 2 && chosen.contains(1) && chosen.contains(2));
+}
+
+}  // namespace
+}  // namespace chainrule
