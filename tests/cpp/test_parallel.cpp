@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "environment.h"
 #include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 #include "temporary_directory.h"
@@ -26,6 +27,7 @@ namespace chainrule {
 namespace {
 
 using Int = std::int64_t;
+using test::Environment;
 
 /// Sum over i of i + 1, each index counted by the range that has it.
 Int sum_of_indices(int threads, Int n, Int grain) {
@@ -37,32 +39,6 @@ Int sum_of_indices(int threads, Int n, Int grain) {
   });
   return sum;
 }
-
-/// Sets an environment variable while it lives.
-class Environment {
- public:
-  Environment(const char* name, const char* value) : name_(name) {
-    if (const char* old = std::getenv(name)) {
-      had_ = true;
-      old_ = old;
-    }
-    setenv(name, value, 1);
-  }
-  ~Environment() {
-    if (had_) {
-      setenv(name_, old_.c_str(), 1);
-    } else {
-      unsetenv(name_);
-    }
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-
- private:
-  const char* name_;
-  bool had_ = false;
-  std::string old_;
-};
 
 TEST("parallel_for covers every index once, in ranges of whole grains") {
   for (const int threads : {0, 1, 2, 3, 8, 100000}) {

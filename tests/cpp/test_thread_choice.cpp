@@ -6,6 +6,7 @@
 
 #include "chainrule/ops.h"
 #include "chainrule/program.h"
+#include "environment.h"
 #include "runtime/thread_choice.h"
 #include "test.h"
 
@@ -20,6 +21,7 @@ struct Runs {
   std::map<int, std::int64_t> counts;  // by number of threads
   double seconds = 0;
   int last = 0;
+  bool timed = false;  // any of them
 
   Runs(ThreadChoice& choice,
        int most,
@@ -31,7 +33,9 @@ struct Runs {
       const double took = machine(last);
       ++counts[last];
       seconds += took;
-      if (choice.is_timed(last)) choice.record(took, has_shared_work && last > 1);
+      if (!choice.is_timed(last)) continue;
+      timed = true;
+      choice.record(took, has_shared_work && last > 1);
     }
   }
 };
@@ -43,6 +47,12 @@ TEST("thread choice: what is faster stays, and trials cost little") {
   const Runs two(choice, 2, 20, pays);
   CHECK_EQ(two.last, 2);
   CHECK(two.counts.at(1) >= 2 && two.counts.at(1) * (7e-4 - 4e-4) < 0.003 * two.seconds);
+
+  const Machine hardly_pays = [](int threads) { return threads == 2 ? 1e-4 : 1.1e-4; };
+  ThreadChoice third;
+  const Runs near(third, 2, 20, hardly_pays);
+  CHECK_EQ(near.last, 2);
+  CHECK(near.counts.at(1) * (1.1e-4 - 1e-4) < 0.003 * near.seconds);
 
   const Machine does_not = [](int threads) { return threads == 2 ? 9e-5 : 4e-5; };
   ThreadChoice other;
@@ -63,6 +73,17 @@ TEST("thread choice: follows a machine that changes, back and forth") {
   }
 }
 
+TEST("thread choice: the first run with another number does not count") {
+  int before = 0;
+  const Machine moves_memory = [&](int threads) {
+    const double extra = threads != before ? 1e-4 : 0;
+    before = threads;
+    return extra + (threads == 2 ? 1.5e-4 : 1e-4);
+  };
+  ThreadChoice choice;
+  CHECK_EQ(Runs(choice, 2, 1, moves_memory).last, 1);
+}
+
 TEST("thread choice: a disturbed run changes nothing") {
   // Each of the first hundred runs in turn takes very long, with either number.
   for (std::int64_t disturbed = 0; disturbed < 100; ++disturbed) {
@@ -81,11 +102,16 @@ TEST("thread choice: a disturbed run changes nothing") {
 
 TEST("thread choice: the best of many, by halves and doubles") {
   for (const int best : {1, 3, 6, 12}) {
+    int now = best;
     const Machine machine = [&](int threads) {
-      return threads <= best ? 1e-4 * best / threads : 1e-4 * threads / best;
+      return threads <= now ? 1e-4 * now / threads : 1e-4 * threads / now;
     };
     ThreadChoice choice;
-    CHECK_EQ(Runs(choice, 12, 2, machine).last, best);
+    CHECK_EQ(Runs(choice, 12, 0.045, machine).last, best);  // no pause on the way down
+    now = 12;
+    CHECK_EQ(Runs(choice, 12, 10, machine).last, 12);
+    now = best;
+    CHECK_EQ(Runs(choice, 12, 10, machine).last, best);
   }
 }
 
@@ -93,6 +119,7 @@ TEST("thread choice: nothing is tried where nothing can be gained") {
   const auto tried = [](int most, double seconds, bool has_shared_work) {
     ThreadChoice choice;
     const Runs runs(choice, most, 100 * seconds, [&](int) { return seconds; }, has_shared_work);
+    CHECK_EQ(runs.timed, most > 1);
     return runs.counts.size() > 1;
   };
   CHECK(tried(2, 1e-4, true));
@@ -116,6 +143,9 @@ TEST("programs time themselves, unless their number of threads is fixed") {
   options.threads = 2;
   Program fixed(graph, {x}, {y}, options);
   Program free(graph, {x}, {y});
+  Graph little;
+  const Value few = little.input({Shape{10}, DType::float32}, "x");
+  Program alone(little, {few}, {few + 1.0});
   std::map<int, int> chosen;
   for (int i = 0; i < 100; ++i) {
     CHECK_EQ(fixed.choose_threads(1), 2);
@@ -123,9 +153,14 @@ TEST("programs time themselves, unless their number of threads is fixed") {
     const int threads = free.choose_threads(2);
     ++chosen[threads];
     CHECK(free.run(threads));
-    CHECK(free.run(3));  // of no trial
+    CHECK(free.run(3));                    // of no trial
+    CHECK_EQ(alone.choose_threads(2), 2);  // has no work for two
+    CHECK(alone.run(2));
   }
   CHECK(chosen.size() == 2 && chosen.contains(1) && chosen.contains(2));
+
+  const test::Environment three("CHAINRULE_NUM_THREADS", "3");
+  CHECK_EQ(free.choose_threads(), 3);
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // Models end to end: fit, evaluate, predict, their checks, and what must not depend on threads.
 
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include "allocations.h"
 #include "chainrule/model.h"
+#include "environment.h"
 #include "problem.h"
 #include "test.h"
 
@@ -27,15 +27,6 @@ std::shared_ptr<Sequential> classifier() {
                   .metrics = {{"accuracy"}}});
   return model;
 }
-
-/// Sets CHAINRULE_NUM_THREADS while it lives.
-class Threads {
- public:
-  explicit Threads(const char* count) { setenv("CHAINRULE_NUM_THREADS", count, 1); }
-  ~Threads() { unsetenv("CHAINRULE_NUM_THREADS"); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-};
 
 class CountingObserver final : public RunObserver {
  public:
@@ -82,7 +73,7 @@ TEST("weights after training do not depend on the number of threads") {
   const Problem problem;
   std::vector<std::shared_ptr<Sequential>> models;
   for (const char* threads : {"1", "2", "3"}) {
-    const Threads scope(threads);
+    const test::Environment fixed("CHAINRULE_NUM_THREADS", threads);
     models.push_back(classifier());
     models.back()->fit(problem.classification(), {.batch_size = 16, .epochs = 3});
   }
