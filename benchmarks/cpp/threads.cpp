@@ -1,7 +1,7 @@
 // What automatic threads cost or gain: training steps of width-width-width-10 models with fixed
-// numbers of threads, 1, 2, 4, ..., and with as many as the engine chooses, in turn. One line of
-// CSV for each size: width,batch,one_us,best_us,auto_us,ratio: medians of the rounds with one
-// thread, with the best fixed number, and automatic; and of the ratio of the last two in each
+// numbers of threads, 1, 2, 4, ... and all, and with as many as the engine chooses, in turn. One
+// line of CSV for each size: width,batch,one_us,best_us,auto_us,ratio: medians of the rounds with
+// one thread, with the best fixed number, and automatic; and of the ratio of the last two in each
 // round.
 //
 //   bench_threads [ROUNDS [SECONDS [WIDTH BATCH]]]
@@ -51,21 +51,26 @@ void bench(std::int64_t width, std::int64_t batch, int rounds, double seconds) {
       setenv("CHAINRULE_NUM_THREADS", threads, 1);
     }
     model.fit(data, options);  // moves the data to where they are used
-    std::vector<double> times;
-    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+    // The mean of a turn: what trials of the automatic choice cost is part of it.
+    const auto begin = Clock::now();
+    const auto end = begin + std::chrono::duration<double>(seconds);
+    Clock::time_point now;
+    std::int64_t steps = 0;
     do {
-      const auto begin = Clock::now();
       model.fit(data, options);
-      times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count() /
-                      kSteps);
-    } while (Clock::now() < end);
-    return median(times);
+      steps += kSteps;
+      now = Clock::now();
+    } while (now < end);
+    return std::chrono::duration<double, std::micro>(now - begin).count() /
+           static_cast<double>(steps);
   };
   std::vector<std::vector<double>> fixed;  // by number of threads, by round
   std::vector<double> automatic, ratio;
+  const unsigned all = std::max(1U, std::thread::hardware_concurrency());
   for (int round = 0; round < rounds; ++round) {
     std::size_t number = 0;
-    for (unsigned threads = 1; threads <= std::thread::hardware_concurrency(); threads *= 2) {
+    for (unsigned threads = 1, last = 0; threads > last;
+         last = threads, threads = std::min(2 * threads, all)) {
       if (round == 0) fixed.emplace_back();
       fixed[number++].push_back(step_us(std::to_string(threads).c_str()));
     }

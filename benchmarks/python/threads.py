@@ -32,9 +32,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=5, help="processes of each program")
     parser.add_argument(
-        "--rounds", type=int, default=3, help="turns of one and more threads in a process"
+        "--rounds", type=int, default=3, help="turns of every number of threads in a process"
     )
-    parser.add_argument("--seconds", type=float, default=0.02, help="measuring time of a turn")
+    parser.add_argument("--seconds", type=float, default=0.1, help="measuring time of a turn")
     parser.add_argument("--out", type=Path, default=FOLDER / "threads.csv")
     options = parser.parse_args(arguments)
     if min(options.runs, options.rounds) < 1 or options.seconds <= 0:
@@ -87,7 +87,7 @@ def threads_page(rows: Sequence[dict[str, object]], options: argparse.Namespace)
         "",
         "Microseconds of a training step (Adam) of a model width-width-width-10 with as many "
         "threads as the engine chooses, and how many times faster that is than one thread; the "
-        "best fixed number (1, 2, 4, ...) is measured in turn: medians over "
+        "best fixed number (1, 2, 4, ... and all) is measured in turn: medians over "
         f"{options.runs} processes. The goal is at most {THREADS_GOAL} times the time with the "
         f"best fixed number. The largest such ratio is {float(str(worst['ratio'])):.2f}, at width "
         f"{worst['width']} and batch {worst['batch']}.",

@@ -149,7 +149,8 @@ class Block {
     // An epilogue is fastest on whole rows.
     const bool whole_rows =
         g_.epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted;
-    // Panels that one task reads are packed by it: nobody waits for them.
+    // Panels that one task reads are packed by it: nobody waits for them. A small B is packed
+    // first, in no time, and the epilogue gets whole rows.
     if (packing_.b && row_tasks_ == 1 && panels_ >= wanted && !(whole_rows && fits_l1(g_))) {
       col_tasks_ = wanted;
       return;

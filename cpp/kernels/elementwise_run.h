@@ -52,7 +52,8 @@ class ElementwiseRun {
     run_functions(row * program_.row_ + column, n);
   }
 
-  /// Of a matrix: columns [j, j + columns) of the rows [i, i + rows). Faster than row by row.
+  /// Of a matrix: columns [j, j + columns) of the rows [i, i + rows), rows > 0. Faster than row by
+  /// row.
   void rectangle(Int i, Int rows, Int j, Int columns) {
     const Int width = program_.shape_[1];
     const bool one_axis = program_.row_ != width;  // the matrix is one row of the iteration
@@ -65,10 +66,8 @@ class ElementwiseRun {
         if (++row == i + rows) break;
         for (const auto& place : program_.places_)
           at_[place.reg] += one_axis ? width * place.column_bytes : place.row_bytes;
-        for (const int reg : program_.repeated_) {
-          if (program_.registers_[static_cast<std::size_t>(reg)].moves_across)
-            expand(reg, row, column, n);
-        }
+        for (const int reg : program_.repeated_)
+          expand(reg, one_axis ? 0 : row, one_axis ? row * width + column : column, n);
       }
     }
   }

@@ -2,10 +2,11 @@
 //
 // A job is a range, cut into one share for each thread, and the shares into chunks. A thread takes
 // the chunks of its own share first, so that it finds in its caches what it left there in the job
-// before, and then those that are left in others'. The caller opens a gate with a number of places;
-// a worker that wakes up in time takes one. When the range is used up the caller closes the gate
-// and waits only for the workers inside, so a worker that comes late costs nothing. A second caller
-// finds the pool busy and works alone: two models trained by two threads never wait for each other.
+// before, and then those that are left in others'. Share 0 is the caller's, share i worker i's:
+// a job for few threads leaves the other workers alone. The caller opens a gate; a worker that
+// wakes up in time goes in. When the range is used up the caller closes the gate and waits only for
+// the workers inside, so a worker that comes late costs nothing. A second caller finds the pool
+// busy and works alone: two models trained by two threads never wait for each other.
 #include "parallel/parallel_for.h"
 
 #include <pthread.h>
@@ -56,12 +57,15 @@ class Pool {
       shares_[i].end = std::min(n, chunks * (i + 1) / threads * chunk);
     }
     gate_.store(static_cast<std::uint32_t>(threads - 1) << kPlacesShift, std::memory_order_release);
-    epoch_.fetch_add(1);
-    if (sleepers_.load() > 0) {
+    epoch_.store((epoch_.load(std::memory_order_relaxed) & ~kThreadsMask) + kNextEpoch +
+                 static_cast<std::uint64_t>(threads));
+    for (int i = 1; i < threads; ++i) {
+      Bed& bed = beds_[i];
+      if (!bed.taken.load()) continue;
       {
         std::lock_guard lock(mutex_);
       }  // a worker between its check and its sleep is past both now
-      for (int i = 1; i < threads; ++i) wake_.notify_one();
+      bed.wake.notify_one();
     }
     take_chunks(0);
     gate_.fetch_and(kInsideMask, std::memory_order_relaxed);
@@ -78,6 +82,9 @@ class Pool {
   // gate_: free places in the upper half, workers inside in the lower half.
   static constexpr int kPlacesShift = 16;
   static constexpr std::uint32_t kInsideMask = 0xffff;
+
+  // epoch_: threads of the latest job in the lower bits, the number of jobs above them.
+  static constexpr std::uint64_t kThreadsMask = 0xffff, kNextEpoch = kThreadsMask + 1;
 
   /// Runs chunks of share `first`, then of the others.
   void take_chunks(int first) {
@@ -106,27 +113,33 @@ class Pool {
   void work(int number) {
     inside_parallel_for = true;
     const FlushDenormals flush;
-    std::uint32_t seen = 0;  // a worker made during a job joins that job
+    std::uint64_t seen = 0;  // a worker made during a job joins that job
     for (;;) {
-      seen = wait_for_job(seen);
+      seen = wait_for_job(number, seen);
       if (enter()) {
-        take_chunks(number % threads_);
+        take_chunks(number % threads_);  // the gate may be that of a later, smaller job
         gate_.fetch_sub(1, std::memory_order_release);
       }
     }
   }
 
-  std::uint32_t wait_for_job(std::uint32_t seen) {
+  /// Waits for a job after epoch `seen` that worker `number` has a share of; returns its epoch.
+  std::uint64_t wait_for_job(int number, std::uint64_t seen) {
+    std::uint64_t epoch = seen;
+    const auto is_called = [&] {
+      epoch = epoch_.load();
+      return epoch != seen && static_cast<std::uint64_t>(number) < (epoch & kThreadsMask);
+    };
     for (int spins = 0; spins < kSpins; ++spins) {
-      const std::uint32_t epoch = epoch_.load();
-      if (epoch != seen) return epoch;
+      if (is_called()) return epoch;
       pause();
     }
+    Bed& bed = beds_[number];
     std::unique_lock lock(mutex_);
-    sleepers_.fetch_add(1);
-    wake_.wait(lock, [&] { return epoch_.load() != seen; });
-    sleepers_.fetch_sub(1);
-    return epoch_.load();
+    bed.taken.store(true);
+    bed.wake.wait(lock, is_called);
+    bed.taken.store(false);
+    return epoch;
   }
 
   void ensure_workers(int wanted) {
@@ -158,10 +171,14 @@ class Pool {
   };
   std::array<Share, kMaxThreads> shares_;
   alignas(64) std::atomic<std::uint32_t> gate_{0};
-  alignas(64) std::atomic<std::uint32_t> epoch_{0};
-  std::atomic<int> sleepers_{0};
+  alignas(64) std::atomic<std::uint64_t> epoch_{0};
+  /// Where a worker sleeps.
+  struct Bed {
+    std::atomic<bool> taken{false};
+    std::condition_variable wake;
+  };
+  std::array<Bed, kMaxThreads> beds_;  // by worker; 0, the caller, never sleeps
   std::mutex mutex_;
-  std::condition_variable wake_;
 };
 
 // The pool of this process. Never destroyed, since its threads run until the process ends; a child

@@ -202,8 +202,10 @@ bool Program::run(int threads) {
   const std::int64_t shared = shared_calls();
   const Clock::time_point begin = Clock::now();
   const bool good = state.walk(Exec{threads});
-  state.choice.record(std::chrono::duration<double>(Clock::now() - begin).count(),
-                      shared_calls() != shared);
+  if (good) {  // else it was no whole run
+    state.choice.record(std::chrono::duration<double>(Clock::now() - begin).count(),
+                        shared_calls() != shared);
+  }
   return good;
 }
 

@@ -1,22 +1,24 @@
 #include "runtime/thread_choice.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 namespace chainrule {
 namespace {
 
 constexpr std::int64_t kFirstRuns = 2;  // which start threads and touch memory
-// Runs come in pairs with one number of threads, of which the second counts: the first brings
-// memory to the cores that work on it.
+// Runs come in pairs with one number of threads, of which the second counts: if a program runs
+// twice in a row, the first run has brought memory to the cores that work on it.
 constexpr int kPair = 2, kRound = 2 * kPair;
-constexpr int kLeastRounds = 2, kMostRounds = 4;  // a disturbed run is looked at twice
-constexpr double kClear = 1.25;          // a ratio that needs no more than the least rounds
-constexpr double kLeastPause = 0.05;     // seconds between trials
-constexpr double kShare = 1e-3;          // of the time may be lost in trials
-constexpr double kLong = 0.01;           // seconds: waiting for memory is nothing beside such a run
-constexpr std::int64_t kLongPause = 64;  // runs, as it may have been a disturbance
+constexpr double kLeastPause = 0.05;  // seconds between trials
+constexpr double kShare = 1e-3;       // of the time may be lost in trials
+constexpr double kLong = 0.01;        // seconds of a run of which few can be lost
+constexpr double kTick = 1e-7;        // seconds that a clock can tell apart
+
+/// The middle one: a disturbed run does not matter, nor one that was lucky.
+double middle(std::array<double, 3> values) {
+  std::sort(values.begin(), values.end());
+  return values[1];
+}
 
 }  // namespace
 
@@ -27,41 +29,41 @@ void ThreadChoice::start(int most) {
 }
 
 int ThreadChoice::trial() {
-  if (trial_runs_ == 0) {
+  if (runs_ == 0) {
     fewer_ = threads_ == 1 ? false : threads_ == most_ || fewer_;
     rival_ = fewer_ ? threads_ / 2 : std::min(2 * threads_, most_);
-    seconds_.fill(std::numeric_limits<double>::infinity());
+    spent_ = 0;
   }
-  timed_ = trial_runs_ % kRound < kPair ? threads_ : rival_;
+  timed_ = runs_ % kRound < kPair ? threads_ : rival_;
   return timed_;
 }
 
 void ThreadChoice::record(double seconds, bool shared) {
   timed_ = 0;
-  const bool of_rival = trial_runs_ % kRound >= kPair;
-  if (trial_runs_ % kPair == 1) seconds_[of_rival] = std::min(seconds_[of_rival], seconds);
-  if (!of_rival && threads_ > 1 && (!shared || seconds > kLong)) {
-    trial_runs_ = 0;
-    wait_ = shared ? kLongPause : kForever;
+  const int round = runs_ / kRound;
+  const bool of_rival = runs_ % kRound >= kPair;
+  if (!of_rival && threads_ > 1 && !shared) {
+    wait_ = kForever;
     return;
   }
-  ++trial_runs_;
-  if (trial_runs_ % kRound != 0 || trial_runs_ < kRound * kLeastRounds) return;
-  const auto [own, other] = seconds_;
-  const bool clear = std::max(own, other) > kClear * std::min(own, other);
-  if (clear || trial_runs_ == kRound * kMostRounds) finish_trial();
+  if (runs_ % kPair == 1) counted_[of_rival ? 1 : 0][static_cast<std::size_t>(round)] = seconds;
+  ++runs_;
+  spent_ += seconds;
+  const double own = counted_[0][static_cast<std::size_t>(round)];
+  if (of_rival && own > kLong && seconds > own) return finish_trial(own, seconds);
+  if (runs_ == kRound * kRounds) finish_trial(middle(counted_[0]), middle(counted_[1]));
 }
 
-void ThreadChoice::finish_trial() {
-  const auto [own, other] = seconds_;
-  const double least = std::min(own, other);
-  const double lost = std::abs(own - other) * trial_runs_ / 2;
-  trial_runs_ = 0;
+void ThreadChoice::finish_trial(double own, double other) {
+  const double least = std::max(std::min(own, other), kTick);
+  // A run with half or twice the threads takes three times as long at most, unless disturbed.
+  const double lost = std::min(spent_, 2 * runs_ * least) - runs_ * least;
   double pause = std::max(kLeastPause, lost / kShare);
+  runs_ = 0;
   if (other < own) {
     threads_ = rival_;
     const bool further = fewer_ ? threads_ > 1 : threads_ < most_;
-    pause = further ? 0 : kLeastPause;
+    if (further) pause = 0;
   } else {
     fewer_ = !fewer_;
   }

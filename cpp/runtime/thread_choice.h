@@ -2,8 +2,9 @@
 //
 // Kernels know what is worth another thread as far as arithmetic goes. What they cannot know is how
 // long a core waits for memory that another one wrote: that differs several times between cores of
-// one chip and of two, and changes when a virtual machine moves. So a program compares the number
-// that it uses with half or twice of it from time to time. Its results are the same with any.
+// one chip and of two, and changes when a virtual machine moves. Nor do they know that others use
+// the processors. So a program compares the number that it uses with half or twice of it from time
+// to time. Its results are the same with any.
 #pragma once
 
 #include <array>
@@ -14,7 +15,7 @@ namespace chainrule {
 /// Chooses for the runs of one program. Not for use by two threads.
 class ThreadChoice {
  public:
-  /// The number for the next run, from 1 to `most`.
+  /// The number for the next run, from 1 to `most`. Another `most` than before begins anew.
   int next(int most) {
     if (most != most_) start(most);
     if (wait_ == 0) return trial();
@@ -30,19 +31,23 @@ class ThreadChoice {
 
  private:
   static constexpr std::int64_t kForever = INT64_MAX;
+  static constexpr int kRounds = 3;  // of a trial
 
   void start(int most);
   /// The next run is one of a trial.
   int trial();
-  void finish_trial();
+  void finish_trial(double own, double other);
 
   int most_ = 0;
   int threads_ = 1, rival_ = 1;
-  bool fewer_ = true;                // than threads_: the next rival
-  std::int64_t wait_ = 0;            // runs until the next trial
-  int timed_ = 0;                    // number of the next run, if it is one of a trial
-  int trial_runs_ = 0;               // so far
-  std::array<double, 2> seconds_{};  // the least: with threads_, with rival_
+  bool fewer_ = true;      // than threads_: the next rival
+  std::int64_t wait_ = 0;  // runs until the next trial
+  int timed_ = 0;          // threads of the next run if that is to be recorded, else 0
+  // The trial so far: runs, all their seconds, and those that count, by round, of threads_ and
+  // rival_.
+  int runs_ = 0;
+  double spent_ = 0;
+  std::array<std::array<double, kRounds>, 2> counted_{};
 };
 
 }  // namespace chainrule

@@ -147,6 +147,22 @@ TEST("element-wise chains: strides, types, in place, many registers") {
   }
   CHECK(good);
 
+  // Every other element of a matrix, whose rows become one; a rectangle of it.
+  const auto wide = numbers<float>(2 * m * n, 2);
+  std::vector<float> part(static_cast<std::size_t>(m * n), 0);
+  kernels::ElementwiseProgram apart(Shape{m, n});
+  const int w =
+      apart.operand(wide.data(), DType::float32, std::array<Int, Shape::kMaxRank>{2 * n, 2});
+  apart.output(apart.apply(isa::negative_code, DType::float32, w), part.data());
+  apart.prepare();
+  run_elementwise_block(apart, 3, 7, 5, 40);
+  for (Int i = 0; i < m * n; ++i) {
+    const bool inside = i / n >= 3 && i / n < 8 && i % n >= 7 && i % n < 47;
+    good &= part[static_cast<std::size_t>(i)] ==
+            (inside ? -wide[static_cast<std::size_t>(2 * i)] : 0.0F);
+  }
+  CHECK(good);
+
   // In place: y = where(x > 0, x, -x) * 2 over x itself, and x as it was to a second output, which
   // has to be saved although the first output takes its memory.
   std::vector<float> place = x, saved(x.size());

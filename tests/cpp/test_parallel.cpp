@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -82,6 +84,23 @@ TEST("parallel_for uses other threads, and one alone below two grains") {
     CHECK_EQ(end, 19);
   });
   CHECK_EQ(calls, 1);
+}
+
+TEST("a job for few threads is done by the same ones after a job for many") {
+  parallel_for(Exec{.threads = 8}, 8, 1, [](Int, Int) {});
+  const std::thread::id self = std::this_thread::get_id();
+  std::set<std::thread::id> others;
+  for (int job = 0; job < 50; ++job) {
+    std::atomic<int> begun{0};
+    std::mutex mutex;
+    parallel_for(Exec{.threads = 2}, 2, 1, [&](Int, Int) {
+      ++begun;  // each range waits for the other: two threads share them
+      while (begun < 2) std::this_thread::yield();
+      const std::lock_guard lock(mutex);
+      if (std::this_thread::get_id() != self) others.insert(std::this_thread::get_id());
+    });
+  }
+  CHECK_EQ(others.size(), std::size_t{1});
 }
 
 TEST("nested calls run inline") {

@@ -194,6 +194,11 @@ TEST("program: a step does not allocate") {
     for (int step = 0; step < 10; ++step) program.run();
     CHECK_EQ(allocations() - before, 0);
   }
+  Program choosing(t.g, {t.x, t.labels}, {t.loss});
+  choosing.run(2);
+  const std::int64_t chosen = allocations();
+  for (int step = 0; step < 40; ++step) choosing.run(choosing.choose_threads(2));
+  CHECK_EQ(allocations() - chosen, 0);
   const std::int64_t before = allocations();
   ::operator delete(::operator new(1));
   CHECK(allocations() > before);  // the counter counts

@@ -50,8 +50,8 @@ class Program {
   /// ProgramOptions::threads if that is set, else the number of threads, at most `most`, that has
   /// proved fastest for this program: every now and then some runs are timed with half or twice as
   /// many. `most` = 0: CHAINRULE_NUM_THREADS if that is set, else at most those that the system
-  /// grants. For who shares other work of a step, as filling the inputs, before run() with this
-  /// number.
+  /// grants. Call it before run(), with always the same `most`, if other work of a step, such as
+  /// filling the inputs, is to be done by the same number of threads.
   int choose_threads(int most = 0);
 
   /// Whether the variables still have the memory that the program was compiled for.
@@ -60,9 +60,9 @@ class Program {
   [[nodiscard]] int instruction_count() const;
   /// One line per instruction: op, output types, scope. For people and tests.
   [[nodiscard]] std::string listing() const;
-  /// Runs the program `runs` times as run() does and returns the median seconds of each
-  /// instruction, in the order of listing(); reading the clock adds some 20 ns to each. Stops at a
-  /// run whose checked value is not finite.
+  /// Runs the program `runs` times as run() does, but with 0 always on default_threads(), and
+  /// returns the median seconds of each instruction, in the order of listing(); reading the clock
+  /// adds some 20 ns to each. Stops at a run whose checked value is not finite.
   [[nodiscard]] std::vector<double> profile(int runs, int threads = 0);
 
  private:
