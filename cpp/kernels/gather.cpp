@@ -53,9 +53,10 @@ template <class T, class I>
 void scatter_add_rows(
     const Exec& exec, T* out, const T* updates, const I* indices, Int count, Int rows, Int width) {
   // A thread owns a range of rows of `out` and looks at all indices; so each row is summed in the
-  // order of the indices. One range for each thread keeps the looking cheap.
+  // order of the indices. One range for each thread, and what is left of the rows, keep the looking
+  // cheap.
   const Int threads = std::clamp<Int>(exec.threads, 1, kMaxThreads);
-  const Int share = std::max<Int>(1, (rows + threads - 1) / threads);
+  const Int share = std::max<Int>(1, rows / threads);
   const bool small = count * width < kParallelWork && rows * width < kParallelWork;
   const Int grain = small ? std::max<Int>(rows, 1) : share;
   parallel_for(exec, rows, grain, [&](Int begin, Int end) {

@@ -101,7 +101,7 @@ TEST("broadcast, slice, insert, fill") {
 }
 
 TEST("gather, scatter_add and one_hot") {
-  constexpr Int rows = 300, count = 5000, width = 17;
+  constexpr Int rows = 301, count = 5000, width = 17;
   const auto x = numbers<float>(rows * width, 1), updates = numbers<float>(count * width, 2);
   std::vector<Int> indices(count);
   Random random(3);
