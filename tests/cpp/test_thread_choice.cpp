@@ -145,6 +145,8 @@ TEST("thread choice: a clock that stands still") {
     CHECK(threads >= 1 && threads <= 4);
     if (choice.is_timed(threads)) choice.record(0, threads > 1);
   }
+  // It goes on some time.
+  CHECK_EQ(Runs(choice, 4, 200, [](int threads) { return threads * 1e-4; }).last, 1);
 }
 
 TEST("thread choice: the best of many, by halves and doubles") {
