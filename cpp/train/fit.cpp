@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "kernels/random.h"
-#include "parallel/parallel_for.h"
 #include "train/data.h"
 #include "train/predictor.h"
+#include "train/step_threads.h"
 #include "train/ticker.h"
 #include "train/trainer.h"
 
@@ -51,7 +51,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
   std::vector<ArrayView> arrays = epoch.data.x;  // that StepProgram::sources counts
   arrays.insert(arrays.end(), epoch.data.y.begin(), epoch.data.y.end());
   if (weighted) arrays.push_back({epoch.weights.data(), Shape{count}, DType::float32, -1});
-  const int fixed = fixed_threads();
+  const StepThreads threads;
   Ticker ticker(epoch.observer, training ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
@@ -68,15 +68,14 @@ void Trainer::run_epoch(const Epoch& epoch) {
     Program& program = step_program->program;
     const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
     const kernels::Batch batch{samples, first, n, count - first - n};
-    const int threads = fixed > 0 ? fixed : program.choose_threads(granted_threads());
+    const Exec exec = threads.next(program);
     bool finite = true;
     for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
       const Tensor& input = program.input(static_cast<int>(i));
-      finite =
-          gather_samples(Exec{threads}, arrays[step_program->sources[i]], batch, input) && finite;
+      finite = gather_samples(exec, arrays[step_program->sources[i]], batch, input) && finite;
     }
     // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
-    if ((options_.raise_nonfinite && !finite) || !program.run(threads))
+    if ((options_.raise_nonfinite && !finite) || !program.run(exec.threads))
       report_nonfinite(epoch, first, n);
     ticker.end_batch(index, current_logs);
     if (training && model_.stop_training) break;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "parallel/parallel_for.h"
 #include "train/data.h"
+#include "train/step_threads.h"
 #include "train/ticker.h"
 
 namespace chainrule {
@@ -64,10 +64,10 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
     check(x);
     program = compile(count, x);
   }
-  const int threads = program->choose_threads();
+  const Exec exec = StepThreads().next(*program);
   for (std::size_t i = 0; i < x.size(); ++i)
-    gather_samples(Exec{threads}, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
-  program->run(threads);
+    gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
+  program->run(exec.threads);
   return program;
 }
 
@@ -79,7 +79,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     invalid("predict", "batch_size must be positive", {{"batch_size", std::to_string(batch_size)}});
   }
   check(x);
-  const int fixed = fixed_threads();
+  const StepThreads threads;
   batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   Ticker ticker(observer, Progress::Phase::predict, steps);
@@ -90,10 +90,10 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     ticker.begin_batch(step);  // first: its observer may use the model, and so the programs
     std::shared_ptr<Program> batch = find(n, x);
     if (batch == nullptr) batch = compile(n, x);
-    const int threads = fixed > 0 ? fixed : batch->choose_threads(granted_threads());
+    const Exec exec = threads.next(*batch);
     for (std::size_t i = 0; i < x.size(); ++i)
-      gather_samples(Exec{threads}, x[i], {nullptr, first, n}, batch->input(static_cast<int>(i)));
-    batch->run(threads);
+      gather_samples(exec, x[i], {nullptr, first, n}, batch->input(static_cast<int>(i)));
+    batch->run(exec.threads);
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
       const Tensor& output = batch->output(static_cast<int>(k));
       if (step == 0) results.emplace_back(output.shape().with(0, count), output.dtype());

@@ -10,6 +10,7 @@
 #include "kernels/copy.h"
 #include "kernels/gather.h"
 #include "kernels/random.h"
+#include "parallel/parallel_for.h"
 
 namespace chainrule {
 namespace {
@@ -111,10 +112,12 @@ TEST("gather, scatter_add and one_hot") {
   const auto gathered = run_both<float>(count * width, [&](const Exec& exec, float* out) {
     kernels::gather_rows<float, Int>(exec, out, x.data(), indices.data(), count, rows, width);
   });
+  const std::int64_t shared = shared_calls();
   const auto scattered = run_both<float>(rows * width, [&](const Exec& exec, float* out) {
     kernels::scatter_add_rows<float, Int>(
         exec, out, updates.data(), indices.data(), count, rows, width);
   });
+  CHECK_EQ(shared_calls() - shared, 1);  // odd as the number of rows is
   std::vector<float> expected(x.size());
   bool good = true;
   for (Int i = 0; i < count; ++i) {

@@ -177,10 +177,25 @@ TEST("thread choice: nothing is tried where nothing can be gained") {
 
   // Another upper bound begins anew.
   ThreadChoice choice;
+  CHECK(!choice.is_timed(1) && !choice.is_timed(2));  // nothing chosen yet
   const Machine slow_together = [](int threads) { return threads * 1e-4; };
   CHECK_EQ(Runs(choice, 2, 0.04, slow_together).last, 1);
   CHECK_EQ(choice.next(4), 4);
   CHECK_EQ(choice.next(1), 1);
+}
+
+TEST("thread choice: only runs of a trial are timed, and only with its number") {
+  ThreadChoice choice;
+  bool rival_seen = false;
+  for (int run = 0; run < 200 && !rival_seen; ++run) {
+    const int threads = choice.next(2);
+    CHECK(!choice.is_timed(3 - threads) && !choice.is_timed(3));
+    if (!choice.is_timed(threads)) continue;
+    choice.record(1e-4, true);
+    CHECK(!choice.is_timed(threads));
+    rival_seen = threads == 1;
+  }
+  CHECK(rival_seen);
 }
 
 TEST("programs time themselves, unless their number of threads is fixed") {
