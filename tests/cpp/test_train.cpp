@@ -6,6 +6,7 @@
 #include "allocations.h"
 #include "chainrule/model.h"
 #include "environment.h"
+#include "parallel/parallel_for.h"
 #include "problem.h"
 #include "test.h"
 
@@ -71,14 +72,31 @@ TEST("fit learns a linear map, evaluate and predict agree with it") {
 
 TEST("weights after training do not depend on the number of threads") {
   const Problem problem;
-  std::vector<std::shared_ptr<Sequential>> models;
-  for (const char* threads : {"1", "2", "3"}) {
+  const auto trained = [&](const char* threads) {
     const test::Environment fixed("CHAINRULE_NUM_THREADS", threads);
-    models.push_back(classifier());
-    models.back()->fit(problem.classification(), {.batch_size = 16, .epochs = 3});
-  }
-  CHECK(same_weights(*models[0], *models[1]));
-  CHECK(same_weights(*models[0], *models[2]));
+    set_random_seed(11);
+    auto model = std::make_shared<Sequential>(  // wide enough for several threads
+        std::vector<LayerPtr>{layers::Input({7}),
+                              layers::Dense(500, {.activation = "tanh"}),
+                              layers::Dropout(0.25),
+                              layers::Dense(270, {.activation = "relu"}),
+                              layers::Dense(3)});
+    model->compile(
+        {.optimizer = optimizers::Adam(), .loss = {losses::SparseCategoricalCrossentropy(true)}});
+    const std::int64_t before = shared_calls();
+    model->fit(problem.classification(), {.batch_size = 100, .epochs = 3});
+    const std::int64_t after = shared_calls();
+    CHECK_EQ(after > before, threads[0] != '1');
+    model->predict({view_of(problem.x)}, 100);
+    const std::int64_t predicted = shared_calls();
+    CHECK_EQ(predicted > after, threads[0] != '1');
+    model->predict_on_batch({view_of(problem.x)});
+    CHECK_EQ(shared_calls() > predicted, threads[0] != '1');
+    return model;
+  };
+  const auto one = trained("1");
+  CHECK(same_weights(*one, *trained("2")));
+  CHECK(same_weights(*one, *trained("3")));
 }
 
 TEST("the seed decides, and another seed gives other weights") {
