@@ -200,12 +200,19 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
 }
 
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
-  Graph graph;
-  std::vector<Value> inputs, x, y;
-  std::vector<std::size_t> sources;
+  StepGraph step = step_graph(mode, data, batch, weighted);
+  ProgramOptions options;
+  if (options_.raise_nonfinite) options.check = step.loss;
+  return {Program(*step.graph, step.inputs, {step.loss}, options), std::move(step.sources)};
+}
+
+StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
+  StepGraph step;
+  Graph& graph = *step.graph;
+  std::vector<Value> x, y;
   const auto input = [&](const TensorType& type, const std::string& name, std::size_t source) {
-    sources.push_back(source);
-    return inputs.emplace_back(graph.input(type, name));
+    step.sources.push_back(source);
+    return step.inputs.emplace_back(graph.input(type, name));
   };
   for (std::size_t i = 0; i < data.x.size(); ++i) {
     x.push_back(
@@ -225,22 +232,21 @@ StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, 
   CallContext context{
       .graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
   const std::vector<Value> predictions = model_.call(context, x);
-  const Value total = add_losses(graph, y, predictions, weight, context);
+  step.loss = add_losses(graph, y, predictions, weight, context);
 
   if (mode == Mode::train) {
     const FlatParameters& flat = parameters();
     std::vector<Value> weights;
     for (const VariablePtr& variable : flat.variables) weights.push_back(graph.read(variable));
     if (!weights.empty()) {
-      options_.optimizer->apply(graph, flat.flat, gradients(total, weights), flat.offsets);
+      step.gradients = gradients(step.loss, weights);
+      options_.optimizer->apply(graph, flat.flat, step.gradients, flat.offsets);
     }
     // The next step draws other random numbers.
     graph.assign(model_.random_state(),
                  state + graph.constant(Tensor::of<std::int64_t>({2}, {0, 1})));
   }
-  ProgramOptions options;
-  if (options_.raise_nonfinite) options.check = total;
-  return {Program(graph, inputs, {total}, options), std::move(sources)};
+  return step;
 }
 
 Value Trainer::add_losses(Graph& graph,

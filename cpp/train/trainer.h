@@ -28,6 +28,15 @@ struct FlatParameters {
 
 enum class Mode : std::uint8_t { train, test };
 
+/// What a step computes, before any pass: made to be compiled, or to be read by tests.
+struct StepGraph {
+  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
+  std::vector<Value> inputs;
+  std::vector<std::size_t> sources;  ///< see StepProgram
+  Value loss;                        ///< scalar, all outputs together
+  std::vector<Value> gradients;      ///< of the loss by the trainable weights; none in Mode::test
+};
+
 /// One pass over checked data.
 struct Epoch {
   Mode mode;
@@ -63,6 +72,8 @@ class Trainer {
   /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and
   /// loading.
   const FlatParameters& parameters();
+  /// The step for batches of `batch` such samples. Data have been checked: by fit() or another run.
+  StepGraph step_graph(Mode mode, const Data& data, std::int64_t batch, bool weighted);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
 
