@@ -30,20 +30,17 @@ class OwnGemm : public peers::Gemm {
   explicit OwnGemm(int threads) : exec_{threads} {}
   void run(
       bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
-    const blas::Gemm<float> gemm{.trans_a = ta,
-                                 .trans_b = tb,
-                                 .m = m,
-                                 .n = n,
-                                 .k = k,
-                                 .a = a,
-                                 .lda = ta ? m : k,
-                                 .b = b,
-                                 .ldb = tb ? k : n,
-                                 .c = c,
-                                 .ldc = n};
-    const std::size_t bytes = blas::gemm_scratch_bytes(gemm);
+    const blas::GemmPlan<float> plan({.trans_a = ta,
+                                      .trans_b = tb,
+                                      .m = m,
+                                      .n = n,
+                                      .k = k,
+                                      .lda = ta ? m : k,
+                                      .ldb = tb ? k : n,
+                                      .ldc = n});
+    const std::size_t bytes = plan.scratch_bytes();
     if (scratch_->bytes() < bytes) scratch_ = std::make_unique<Buffer>(bytes);
-    blas::gemm(exec_, gemm, scratch_->data());
+    plan.run(exec_, {.a = a, .b = b, .c = c}, scratch_->data());
   }
 
  private:

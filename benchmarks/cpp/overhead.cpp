@@ -77,16 +77,9 @@ int main(int argc, char** argv) {
       seconds,
       [](Value x) { return matmul(x, x); },
       [](float* y, const float* x) {
-        const blas::Gemm<float> gemm{.m = kSize,
-                                     .n = kSize,
-                                     .k = kSize,
-                                     .a = x,
-                                     .lda = kSize,
-                                     .b = x,
-                                     .ldb = kSize,
-                                     .c = y,
-                                     .ldc = kSize};
-        return [=] { blas::gemm(Exec{1}, gemm, nullptr); };
+        const blas::GemmPlan<float> plan(
+            {.m = kSize, .n = kSize, .k = kSize, .lda = kSize, .ldb = kSize, .ldc = kSize});
+        return [=] { plan.run(Exec{1}, {.a = x, .b = x, .c = y}, nullptr); };
       });
   return 0;
 }

@@ -23,11 +23,6 @@ inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 /// Length of the equal parts of n, none above `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
-/// What is copied before it is multiplied.
-struct Packing {
-  bool a, b;
-};
-
 /// Whether all of op(B) stays in the L1 cache.
 template <class T>
 bool fits_l1(const Gemm<T>& g) {
@@ -91,6 +86,7 @@ template <class T>
 class Block {
  public:
   Block(const Gemm<T>& g,
+        const GemmData<T>& data,
         const isa::FloatKernels<T>& kernels,
         Packing packing,
         const Slice& slice,
@@ -101,6 +97,7 @@ class Block {
         T* packed_a,
         T* packed_b)
       : g_(g),
+        data_(data),
         kernels_(kernels),
         packing_(packing),
         slice_(slice),
@@ -148,7 +145,7 @@ class Block {
     const Int wanted = worth * kTasksPerThread;
     // An epilogue is fastest on whole rows.
     const bool whole_rows =
-        g_.epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted;
+        g_.has_epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted;
     // Panels that one task reads are packed by it: nobody waits for them. A small B is packed
     // first, in no time, and the epilogue gets whole rows.
     if (packing_.b && row_tasks_ == 1 && panels_ >= wanted && !(whole_rows && fits_l1(g_))) {
@@ -179,12 +176,12 @@ class Block {
 
   /// Where op(A_i) and op(B_i) of the slice begin in row i and column j of the block.
   [[nodiscard]] const T* a_at(Int product, Int i) const {
-    const T* a = g_.a + (g_.a_offsets ? g_.a_offsets[product] : 0);
+    const T* a = data_.a + (data_.a_offsets ? data_.a_offsets[product] : 0);
     i += i0_;
     return g_.trans_a ? a + slice_.p * g_.lda + i : a + i * g_.lda + slice_.p;
   }
   [[nodiscard]] const T* b_at(Int product, Int j) const {
-    const T* b = g_.b + (g_.b_offsets ? g_.b_offsets[product] : 0);
+    const T* b = data_.b + (data_.b_offsets ? data_.b_offsets[product] : 0);
     j += j0_;
     return g_.trans_b ? b + j * g_.ldb + slice_.p : b + slice_.p * g_.ldb + j;
   }
@@ -252,12 +249,12 @@ class Block {
         if (late.b) pack_b(first);
         multiply_rows(strip, strip_end, first, std::min(first + step, end));
       }
-      if (slice_.ends && g_.epilogue) {
+      if (slice_.ends && g_.has_epilogue) {
         const Int i = strip * strip_, j = panel * kernels_.nr;
-        g_.epilogue(i0_ + i,
-                    j0_ + j,
-                    std::min(rows_, strip_end * strip_) - i,
-                    std::min(cols_, end * kernels_.nr) - j);
+        data_.epilogue(i0_ + i,
+                       j0_ + j,
+                       std::min(rows_, strip_end * strip_) - i,
+                       std::min(cols_, end * kernels_.nr) - j);
       }
     }
     if (place_of_c() == isa::CPlace::beyond) isa::order_stores();
@@ -283,8 +280,8 @@ class Block {
         .beta = slice_.begins ? g_.beta : T(1),
         .c_place = place_of_c()};
     if (tile.reduce > 1) {  // in place: b_at() is that of the first product
-      tile.a_offsets = g_.a_offsets + slice_.first;
-      tile.b_offsets = g_.b_offsets + slice_.first;
+      tile.a_offsets = data_.a_offsets + slice_.first;
+      tile.b_offsets = data_.b_offsets + slice_.first;
       tile.b -= tile.b_offsets[0];
     }
     // Strips of one call: with several panels, rows of C that go to memory are written as they lie.
@@ -300,11 +297,11 @@ class Block {
         tile.a_col = g_.trans_a ? tile.m : 1;
       }
       if (tile.reduce > 1) tile.a -= tile.a_offsets[0];
-      tile.c = g_.c + (i0_ + i) * g_.ldc + j0_ + j;
+      tile.c = data_.c + (i0_ + i) * g_.ldc + j0_ + j;
       kernels_.gemm_tile(tile);
     }
-    if (strip_begin == 0 && i0_ == 0 && g_.b_sums != nullptr) {
-      T* sums = g_.b_sums + j0_ + j;
+    if (strip_begin == 0 && i0_ == 0 && g_.has_b_sums) {
+      T* sums = data_.b_sums + j0_ + j;
       for (Int r = 0; r < tile.reduce; ++r) {
         const T* rows = tile.b + (tile.b_offsets ? tile.b_offsets[r] : 0);
         kernels_.column_sums(tile.k, tile.n, rows, tile.ldb, slice_.begins && r == 0, sums);
@@ -315,7 +312,7 @@ class Block {
   [[nodiscard]] isa::CPlace place_of_c() const {
     constexpr Int kFarDepth = 256;  // of a tile that takes longer than C from afar
     const Int size = sizeof(T);
-    const bool once = slice_.begins && slice_.ends && g_.beta == 0 && !g_.epilogue;
+    const bool once = slice_.begins && slice_.ends && g_.beta == 0 && !g_.has_epilogue;
     // Every other row begins on a line, at least.
     const bool can = kernels_.writes_past_caches && g_.ldc * size % 32 == 0;
     if (once && can && is_beyond_caches<T>(g_.m, g_.n)) return isa::CPlace::beyond;
@@ -324,6 +321,7 @@ class Block {
   }
 
   const Gemm<T>& g_;
+  const GemmData<T>& data_;
   const isa::FloatKernels<T>& kernels_;
   Packing packing_;
   const Slice& slice_;

@@ -60,14 +60,7 @@ void transpose(const Layout<T>& layout, const Out<T>& out) {
 }  // namespace
 
 template <class T>
-void Layout<T>::cut_blocks(Index untouched) {
-  const int dtype = static_cast<int>(dtype_of<T>);
-  for (int i = 0; i < step_count; ++i) {
-    const int code = static_cast<int>(steps[i].fn);
-    functions[i] = isa::table().elementwise[code][dtype];
-    cost += isa::kFunctions[code].cost;
-  }
-  whole_rows = rows > 1 && row < kLongRow;
+int Layout<T>::place_operands() {
   int buffers = slot_count;
   for (int i = 0; i < operand_count; ++i) {
     const Operand<T>& each = operands[i];
@@ -76,8 +69,28 @@ void Layout<T>::cut_blocks(Index untouched) {
     places[i] = contiguous ? Place::memory : number ? Place::number : Place::gathered;
     if (!contiguous) ++buffers;
   }
+  return buffers;
+}
+
+template <class T>
+void Layout<T>::cut_blocks(Index untouched) {
+  const int dtype = static_cast<int>(dtype_of<T>);
+  for (int i = 0; i < step_count; ++i) {
+    const int code = static_cast<int>(steps[i].fn);
+    functions[i] = isa::table().elementwise[code][dtype];
+    cost += isa::kFunctions[code].cost;
+  }
   // Most elements of a buffer, in whole cache lines.
-  const Index most = static_cast<Index>(kStorageBytes / sizeof(T)) / std::max(buffers, 1) / 16 * 16;
+  const auto most_of = [](int buffers) {
+    return static_cast<Index>(kStorageBytes / sizeof(T)) / std::max(buffers, 1) / 16 * 16;
+  };
+  whole_rows = rows > 1 && row < kLongRow;
+  int buffers = place_operands();
+  if (whole_rows && row > most_of(buffers)) {  // then a block is a part of one
+    whole_rows = false;
+    buffers = place_operands();
+  }
+  const Index most = most_of(buffers);
   block = buffers == 0 && step_count == 0 ? untouched : std::min<Index>(kBlock, most);
   if (whole_rows) {
     block = block / row * row;

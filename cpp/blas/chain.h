@@ -66,6 +66,9 @@ struct Layout {
     row *= rows;
     rows = 1;
   }
+  /// Fixes the places of operands in blocks of whole rows, or of parts of one. Returns how many
+  /// buffers a block needs.
+  int place_operands();
   /// Fixes places and blocks; those that are only read, where they are, may have `untouched`
   /// elements.
   void cut_blocks(Index untouched);

@@ -1,4 +1,5 @@
-// Products that are multiplied where they are, or nearly so: with few rows, small, or narrow.
+// How a product is computed, and those that are multiplied where they are, or nearly so: with few
+// rows, small, or narrow.
 #pragma once
 
 #include <algorithm>
@@ -21,84 +22,128 @@ constexpr Int kLeastCols = 512;   // of a block
 /// A matrix times a vector that can be read as a row times a matrix: y = A x is y^T = x^T A^T.
 template <class T>
 [[gnu::always_inline]] inline bool is_column(const Gemm<T>& g) {
-  return g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && g.b_sums == nullptr &&
+  return g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && !g.has_b_sums &&
          (g.ldb == 1 || g.trans_b || g.trans_a);
 }
 
-/// It as that, with another epilogue.
+/// It as that.
 template <class T>
-[[gnu::always_inline]] inline Gemm<T> as_row(const Gemm<T>& g, BlockFn epilogue) {
+[[gnu::always_inline]] inline Gemm<T> as_row(const Gemm<T>& g) {
   Gemm<T> row = g;
   row.m = 1;
   row.n = g.m;
-  row.a = g.b;
   row.lda = g.ldb;
-  row.a_offsets = g.b_offsets;
   row.trans_a = !g.trans_b;
-  row.b = g.a;
   row.ldb = g.lda;
-  row.b_offsets = g.a_offsets;
   row.trans_b = !g.trans_a;
   row.ldc = g.m;
-  row.epilogue = epilogue;
   return row;
+}
+
+/// Its memory, for an epilogue that is turned, too.
+template <class T>
+[[gnu::always_inline]] inline GemmData<T> as_row(const GemmData<T>& data) {
+  return {.a = data.b,
+          .b = data.a,
+          .c = data.c,
+          .a_offsets = data.b_offsets,
+          .b_offsets = data.a_offsets};
 }
 
 /// All of a product as one tile, its operands where they are; g.reduce is 1.
 template <class T>
-[[gnu::always_inline]] inline isa::GemmTile<T> whole_tile(const Gemm<T>& g) {
+[[gnu::always_inline]] inline isa::GemmTile<T> whole_tile(const Gemm<T>& g,
+                                                          const GemmData<T>& data) {
   return {.m = g.m,
           .n = g.n,
           .k = g.k,
-          .a = g.a + (g.a_offsets ? g.a_offsets[0] : 0),
+          .a = data.a + (data.a_offsets ? data.a_offsets[0] : 0),
           .a_row = g.trans_a ? 1 : g.lda,
           .a_col = g.trans_a ? g.lda : 1,
-          .b = g.b + (g.b_offsets ? g.b_offsets[0] : 0),
+          .b = data.b + (data.b_offsets ? data.b_offsets[0] : 0),
           .ldb = g.ldb,
-          .c = g.c,
+          .c = data.c,
           .ldc = g.ldc,
           .alpha = g.alpha,
           .beta = g.beta};
 }
 
-/// Products with few rows that are bound by reading B, in one pass over it. False: not one of them.
+/// Whether one call of the tile computes it with its operands where they are, but for a transposed
+/// B.
 template <class T>
-bool run_rows(const Exec& exec, const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
-  if (g.reduce != 1 || g.b_sums != nullptr || g.k == 0 || g.alpha == 0) return false;
-  const Int a_col = g.trans_a ? g.lda : 1;
-  const bool dots = g.trans_b && g.m <= 6 && (a_col == 1 || (g.m == 1 && g.lda == 1));
-  const bool row =
-      !g.trans_b && g.m == 1 && g.k * g.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2 / 2;
-  if (!dots && !row) return false;
+bool is_one_tile(const Gemm<T>& g, Packing packing) {
+  const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
+  return in_place && !packing.a && g.reduce == 1 && g.k <= kSmallDepth &&
+         !is_beyond_caches<T>(g.m, g.n);
+}
+
+template <class T>
+GemmWay way_of(const Gemm<T>& g, const isa::FloatKernels<T>& kernels, Packing packing) {
+  if (g.m <= 0 || g.n <= 0) return GemmWay::nothing;
+  const bool multiplies = g.reduce == 1 && g.k > 0 && g.alpha != 0;
+  // Few rows: bound by reading B.
+  if (multiplies && g.m <= 6 && !g.has_b_sums) {
+    if (g.trans_b && (!g.trans_a || g.lda == 1)) return GemmWay::dots;
+    const bool far = g.k * g.n * static_cast<Int>(sizeof(T)) > isa::cache_sizes().l2 / 2;
+    if (!g.trans_b && g.m == 1 && far) return GemmWay::row;
+  }
+  // Few columns, which would leave lanes of the tile's vectors idle.
+  const Int width = kernels.nr / 2;
+  const bool narrow = width > 1 && g.n <= kernels.nr && 4 * g.n <= 3 * round_up(g.n, width);
+  if (multiplies && narrow && g.m > 6) {
+    // Dot products pay if they are long enough for their last sums; C^T to be turned.
+    if (!g.trans_a && !g.has_b_sums && g.k >= 12 * width && fits_l1(g)) return GemmWay::narrow_dots;
+    if (g.trans_a && !g.trans_b && g.beta == 0 && g.k >= 2 * width && g.k <= 1024)
+      return GemmWay::narrow_turn;
+  }
+  if (!is_one_tile(g, packing)) return GemmWay::blocks;
+  return g.m * g.n * g.k < 2 * kParallelWork ? GemmWay::tile : GemmWay::tile_alone;
+}
+
+/// Elements of scratch of the functions below.
+template <class T>
+Int direct_scratch(const Gemm<T>& g, GemmWay way, Packing packing) {
+  switch (way) {
+    case GemmWay::narrow_dots:
+      return g.trans_b ? 0 : g.n * g.k;
+    case GemmWay::narrow_turn:
+      return g.n * g.m;
+    case GemmWay::tile:
+    case GemmWay::tile_alone:
+      return packing.b ? g.n * g.k : 0;
+    default:
+      return 0;
+  }
+}
+
+/// Few rows: dots and row.
+template <class T>
+void run_rows(const Exec& exec,
+              const Gemm<T>& g,
+              const GemmData<T>& data,
+              const isa::FloatKernels<T>& kernels,
+              GemmWay way) {
+  const bool dots = way == GemmWay::dots;
   const Int column_cost = g.k * std::max(g.m, kReadCost);
   const Int grain = round_up(std::max<Int>(1, kParallelWork / column_cost), dots ? 4 : 64);
   parallel_for(exec, g.n, grain, [&](Int begin, Int end) {
-    isa::GemmTile<T> tile = whole_tile(g);
+    isa::GemmTile<T> tile = whole_tile(g, data);
     tile.n = end - begin;
-    tile.a_row = g.lda;  // of one row, if A is transposed
-    tile.a_col = a_col;
     tile.b += begin * (dots ? g.ldb : 1);
     tile.c += begin;
     (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
-    if (g.epilogue) g.epilogue(0, begin, g.m, end - begin);
+    if (g.has_epilogue) data.epilogue(0, begin, g.m, end - begin);
   });
-  return true;
 }
 
-/// Products that one thread computes with one call of the tile, in place but for a transposed B.
-/// False: not one of them. `transposed` has room for kLeastCols columns of op(B).
+/// One call of the tile.
 template <class T>
-bool run_small(const Exec& exec,
-               const Gemm<T>& g,
-               const isa::FloatKernels<T>& kernels,
-               Packing packing,
-               T* transposed) {
-  const bool alone = exec.threads == 1 || g.m * g.n * g.k < 2 * kParallelWork;
-  const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
-  if (packing.a || !in_place || g.reduce != 1 || g.k > kSmallDepth || !alone ||
-      is_beyond_caches<T>(g.m, g.n))
-    return false;
-  isa::GemmTile<T> tile = whole_tile(g);
+void run_tile(const Gemm<T>& g,
+              const GemmData<T>& data,
+              const isa::FloatKernels<T>& kernels,
+              Packing packing,
+              T* transposed) {
+  isa::GemmTile<T> tile = whole_tile(g, data);
   if (g.alpha == 0) tile.k = 0;
   if (packing.b && tile.k > 0) {
     kernels.transpose(g.n, g.k, tile.b, g.ldb, transposed, g.n);
@@ -106,46 +151,21 @@ bool run_small(const Exec& exec,
     tile.ldb = g.n;
   }
   kernels.gemm_tile(tile);
-  if (g.b_sums != nullptr) kernels.column_sums(tile.k, g.n, tile.b, tile.ldb, true, g.b_sums);
-  if (g.epilogue) g.epilogue(0, 0, g.m, g.n);
-  return true;
+  if (g.has_b_sums) kernels.column_sums(tile.k, g.n, tile.b, tile.ldb, true, data.b_sums);
+  if (g.has_epilogue) data.epilogue(0, 0, g.m, g.n);
 }
 
-/// How a product is computed whose columns would leave lanes of its vectors idle.
-enum class Narrow : std::uint8_t {
-  kNo,
-  kDots,       ///< C as dot products of the rows of A and B^T
-  kTransposed  ///< C^T = B^T A, from a transposed A
-};
-
-template <class T>
-Narrow narrow_kind(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
-  const Int width = kernels.nr / 2;
-  const bool narrow = width > 1 && g.n <= kernels.nr && 4 * g.n <= 3 * round_up(g.n, width);
-  if (!narrow || g.reduce != 1 || g.alpha == 0 || g.m <= 6) return Narrow::kNo;
-  // Dot products pay if they are long enough for their last sums; C^T to be turned.
-  if (!g.trans_a && g.b_sums == nullptr && g.k >= 12 * width && fits_l1(g)) return Narrow::kDots;
-  if (g.trans_a && !g.trans_b && g.beta == 0 && g.k >= 2 * width && g.k <= 1024)
-    return Narrow::kTransposed;
-  return Narrow::kNo;
-}
-
-/// Elements of scratch of run_narrow().
-template <class T>
-Int narrow_scratch(const Gemm<T>& g, Narrow kind) {
-  if (kind == Narrow::kNo) return 0;
-  return kind == Narrow::kDots ? g.n * g.k : g.n * g.m;
-}
-
+/// Few columns: narrow_dots and narrow_turn.
 template <class T>
 void run_narrow(const Exec& exec,
                 const Gemm<T>& g,
+                const GemmData<T>& data,
                 const isa::FloatKernels<T>& kernels,
-                Narrow kind,
+                GemmWay way,
                 T* scratch) {
-  isa::GemmTile<T> whole = whole_tile(g);
+  isa::GemmTile<T> whole = whole_tile(g, data);
   const T *a = whole.a, *b = whole.b;
-  if (kind == Narrow::kDots && !g.trans_b) {
+  if (way == GemmWay::narrow_dots && !g.trans_b) {
     kernels.transpose(g.k, g.n, b, g.ldb, scratch, g.k);
     whole.b = scratch;
     whole.ldb = g.k;
@@ -153,7 +173,7 @@ void run_narrow(const Exec& exec,
   const Int grain = round_up(std::max<Int>(1, kParallelWork / (g.n * g.k)), kernels.nr);
   parallel_for(exec, g.m, grain, [&](Int begin, Int end) {
     isa::GemmTile<T> part = whole;
-    if (kind == Narrow::kDots) {
+    if (way == GemmWay::narrow_dots) {
       part.m = end - begin;
       part.a += begin * g.lda;
       part.c += begin * g.ldc;
@@ -170,11 +190,11 @@ void run_narrow(const Exec& exec,
       part.c = turned;
       part.ldc = g.m;
       kernels.gemm_tile(part);
-      kernels.transpose(g.n, end - begin, turned, g.m, g.c + begin * g.ldc, g.ldc);
+      kernels.transpose(g.n, end - begin, turned, g.m, data.c + begin * g.ldc, g.ldc);
     }
-    if (g.epilogue) g.epilogue(begin, 0, end - begin, g.n);
+    if (g.has_epilogue) data.epilogue(begin, 0, end - begin, g.n);
   });
-  if (g.b_sums != nullptr) kernels.column_sums(g.k, g.n, b, g.ldb, true, g.b_sums);
+  if (g.has_b_sums) kernels.column_sums(g.k, g.n, b, g.ldb, true, data.b_sums);
 }
 
 }  // namespace chainrule::blas

@@ -22,16 +22,6 @@ constexpr Int kMaxSlots = 64;  // scratch areas of a batch
 constexpr Int kAlign = 64;
 
 template <class T>
-const isa::FloatKernels<T>& table_kernels() {
-  return isa::kernels<T>(isa::table());
-}
-
-/// Most rows, columns and depth of the blocks that are packed.
-struct BlockSizes {
-  Int rows, cols, depth;
-};
-
-template <class T>
 BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   const isa::CacheSizes& cache = isa::cache_sizes();
   const Int size = sizeof(T);
@@ -66,104 +56,125 @@ PackedSizes packed_sizes(const Gemm<T>& g,
   return {packing.a ? a : 0, packing.b ? b : 0};
 }
 
+}  // namespace
+
 template <class T>
-void multiply(const Exec& exec, const Gemm<T>& g, void* scratch) {
-  const isa::FloatKernels<T>& kernels = table_kernels<T>();
-  if (g.m <= 6 && run_rows(exec, g, kernels)) return;
-  if (const Narrow kind = narrow_kind(g, kernels); kind != Narrow::kNo)
-    return run_narrow(exec, g, kernels, kind, static_cast<T*>(scratch));
-  const Packing packing = packing_for(g, kernels);
-  if (run_small(exec, g, kernels, packing, static_cast<T*>(scratch))) return;
-  const BlockSizes most = block_sizes(kernels);
-  T* packed_a = static_cast<T*>(scratch);
-  T* packed_b = packed_a + packed_sizes(g, kernels, packing, most).a;
-  const Int most_rows = packing.a ? most.rows : g.m;
-  const Int most_cols = packing.b ? most.cols : g.n;
+GemmPlan<T>::GemmPlan(const Gemm<T>& gemm)
+    : gemm_(is_column(gemm) ? as_row(gemm) : gemm),
+      turned_(is_column(gemm)),
+      kernels_(&isa::kernels<T>(isa::table())),
+      packing_(packing_for(gemm_, *kernels_)),
+      way_(way_of(gemm_, *kernels_, packing_)) {
+  Int elements = direct_scratch(gemm_, way_, packing_);
+  if (way_ == GemmWay::blocks || way_ == GemmWay::tile_alone) {
+    most_ = block_sizes(*kernels_);
+    const PackedSizes packed = packed_sizes(gemm_, *kernels_, packing_, most_);
+    packed_a_ = packed.a;
+    elements = std::max(elements, packed.a + packed.b);
+  }
+  scratch_bytes_ =
+      static_cast<std::size_t>(round_up(elements * static_cast<Int>(sizeof(T)), kAlign));
+}
+
+template <class T>
+void GemmPlan<T>::run(const Exec& exec, const GemmData<T>& data, void* scratch) const {
+  const FlushDenormals flush;
+  T* const memory = static_cast<T*>(scratch);
+  if (!turned_) return run_way(exec, data, memory);
+  GemmData<T> row = as_row(data);
+  if (!gemm_.has_epilogue) return run_way(exec, row, memory);
+  const auto turned = [&](Int i, Int j, Int m, Int n) { data.epilogue(j, i, n, m); };
+  row.epilogue = turned;
+  run_way(exec, row, memory);
+}
+
+template <class T>
+void GemmPlan<T>::run_way(const Exec& exec, const GemmData<T>& data, T* scratch) const {
+  switch (way_) {
+    case GemmWay::nothing:
+      return;
+    case GemmWay::dots:
+    case GemmWay::row:
+      return run_rows(exec, gemm_, data, *kernels_, way_);
+    case GemmWay::narrow_dots:
+    case GemmWay::narrow_turn:
+      return run_narrow(exec, gemm_, data, *kernels_, way_, scratch);
+    case GemmWay::tile:
+      return run_tile(gemm_, data, *kernels_, packing_, scratch);
+    case GemmWay::tile_alone:
+      if (exec.threads == 1) return run_tile(gemm_, data, *kernels_, packing_, scratch);
+      return run_blocks(exec, data, scratch);
+    case GemmWay::blocks:
+      return run_blocks(exec, data, scratch);
+  }
+}
+
+template <class T>
+void GemmPlan<T>::run_blocks(const Exec& exec, const GemmData<T>& data, T* scratch) const {
+  const Gemm<T>& g = gemm_;
+  const Int most_rows = packing_.a ? most_.rows : g.m;
+  const Int most_cols = packing_.b ? most_.cols : g.n;
   for (Int j = 0; j < g.n; j += most_cols) {
-    for_slices(g, most.depth, [&](const Slice& slice) {
+    for_slices(g, most_.depth, [&](const Slice& slice) {
       for (Int i = 0; i < g.m; i += most_rows) {
         Block<T>(g,
-                 kernels,
-                 packing,
+                 data,
+                 *kernels_,
+                 packing_,
                  slice,
                  i,
                  std::min(most_rows, g.m - i),
                  j,
                  std::min(most_cols, g.n - j),
-                 packed_a,
-                 packed_b)
+                 scratch,
+                 scratch + packed_a_)
             .run(exec);
       }
     });
   }
 }
 
-/// Bytes of scratch of multiply().
 template <class T>
-std::size_t scratch_bytes(const Gemm<T>& g) {
-  const isa::FloatKernels<T>& kernels = table_kernels<T>();
-  const BlockSizes most = block_sizes(kernels);
-  const PackedSizes packed = packed_sizes(g, kernels, packing_for(g, kernels), most);
-  const Int elements = std::max(packed.a + packed.b, narrow_scratch(g, narrow_kind(g, kernels)));
-  return static_cast<std::size_t>(round_up(elements * static_cast<Int>(sizeof(T)), kAlign));
-}
-
-}  // namespace
-
-template <class T>
-void gemm(const Exec& exec, const Gemm<T>& g, void* scratch) {
-  if (g.m <= 0 || g.n <= 0) return;
-  const FlushDenormals flush;
-  if (!is_column(g)) return multiply(exec, g, scratch);
-  const auto turned = [&](Int i, Int j, Int m, Int n) { g.epilogue(j, i, n, m); };
-  multiply(exec, as_row(g, g.epilogue ? BlockFn(turned) : BlockFn()), scratch);
+GemmBatchPlan<T>::GemmBatchPlan(const Gemm<T>& gemm, const Batch& batch)
+    : each_(gemm), batch_(batch) {
+  const Int work = gemm.m * gemm.n * std::max<Int>(gemm.k * gemm.reduce, 1);
+  const bool one_by_one = batch.count <= 1 || work >= 16 * kParallelWork;
+  slots_ = one_by_one ? 1 : std::min(batch.count, kMaxSlots);
+  const Int slot_work = std::max<Int>(1, work * ceil_div(batch.count, slots_));
+  grain_ = std::max<Int>(1, kParallelWork / slot_work);
 }
 
 template <class T>
-std::size_t gemm_scratch_bytes(const Gemm<T>& g) {
-  return scratch_bytes(is_column(g) ? as_row(g, {}) : g);
+std::size_t GemmBatchPlan<T>::scratch_bytes() const {
+  return each_.scratch_bytes() * static_cast<std::size_t>(slots_);
 }
 
 template <class T>
-std::size_t gemm_batched_scratch_bytes(const Gemm<T>& g, const Batch& batch) {
-  return gemm_scratch_bytes(g) *
-         static_cast<std::size_t>(std::clamp<Int>(batch.count, 1, kMaxSlots));
-}
-
-template <class T>
-void gemm_batched(const Exec& exec, const Gemm<T>& g, const Batch& batch, void* scratch) {
+void GemmBatchPlan<T>::run(const Exec& exec, const GemmData<T>& data, void* scratch) const {
   const auto one = [&](const Exec& threads, Int i, void* memory) {
-    Gemm<T> each = g;
-    each.a += i * batch.a_stride;
-    each.b += i * batch.b_stride;
-    each.c += i * batch.c_stride;
-    gemm(threads, each, memory);
+    GemmData<T> each = data;
+    each.a += i * batch_.a_stride;
+    each.b += i * batch_.b_stride;
+    each.c += i * batch_.c_stride;
+    each_.run(threads, each, memory);
   };
-  const Int work = g.m * g.n * std::max<Int>(g.k * g.reduce, 1);
-  if (batch.count == 1 || work >= 16 * kParallelWork) {
-    for (Int i = 0; i < batch.count; ++i) one(exec, i, scratch);
+  if (slots_ == 1) {
+    for (Int i = 0; i < batch_.count; ++i) one(exec, i, scratch);
     return;
   }
   // Slot s multiplies matrices s, s + slots, ... in its own part of the scratch memory.
-  const Int slots = std::min(batch.count, kMaxSlots);
-  const auto bytes = static_cast<Int>(gemm_scratch_bytes(g));
-  const Int slot_work = std::max<Int>(1, work * ceil_div(batch.count, std::max<Int>(slots, 1)));
-  parallel_for(exec, slots, std::max<Int>(1, kParallelWork / slot_work), [&](Int begin, Int end) {
+  parallel_for(exec, slots_, grain_, [&](Int begin, Int end) {
     for (Int slot = begin; slot < end; ++slot) {
-      for (Int i = slot; i < batch.count; i += slots) {
-        one(Exec{.threads = 1}, i, static_cast<std::byte*>(scratch) + slot * bytes);
-      }
+      std::byte* memory =
+          static_cast<std::byte*>(scratch) + slot * static_cast<Int>(each_.scratch_bytes());
+      for (Int i = slot; i < batch_.count; i += slots_) one(Exec{.threads = 1}, i, memory);
     }
   });
 }
 
-#define CHAINRULE_GEMM(T)                                                          \
-  template void gemm<T>(const Exec&, const Gemm<T>&, void*);                       \
-  template std::size_t gemm_scratch_bytes<T>(const Gemm<T>&);                      \
-  template void gemm_batched<T>(const Exec&, const Gemm<T>&, const Batch&, void*); \
-  template std::size_t gemm_batched_scratch_bytes<T>(const Gemm<T>&, const Batch&);
-CHAINRULE_GEMM(float)
-CHAINRULE_GEMM(double)
-#undef CHAINRULE_GEMM
+template class GemmPlan<float>;
+template class GemmPlan<double>;
+template class GemmBatchPlan<float>;
+template class GemmBatchPlan<double>;
 
 }  // namespace chainrule::blas

@@ -10,6 +10,11 @@
 
 #include "parallel/exec.h"
 
+namespace chainrule::isa {
+template <class T>
+struct FloatKernels;
+}
+
 namespace chainrule::blas {
 
 /// A non-owning reference to a callable `void(int64 i, int64 j, int64 rows, int64 columns)`; it may
@@ -33,68 +38,122 @@ class BlockFn {
   void (*call_)(const void*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) = nullptr;
 };
 
+/// What a product is, whatever memory its matrices lie in:
+///
 /// C (m x n) = epilogue(alpha * sum_i op(A_i) op(B_i) + beta * C), where op(A_i) is m x k and
 /// op(B_i) is k x n. T: float, double.
 ///
 /// All matrices are row-major with rows lda, ldb, ldc >= their row's length elements apart;
-/// `trans_a` says that the A_i are stored as k x m, `trans_b` that the B_i are stored as n x k. C
-/// must not overlap A or B.
-///
-///     gemm(exec, Gemm<float>{.m = 2, .n = 3, .k = 4, .a = a, .lda = 4, .b = b, .ldb = 3,
-///                            .c = c, .ldc = 3}, scratch);
+/// `trans_a` says that the A_i are stored as k x m, `trans_b` that the B_i are stored as n x k.
 template <class T>
 struct Gemm {
   bool trans_a = false, trans_b = false;
   std::int64_t m = 0, n = 0, k = 0;
-  const T* a = nullptr;
-  std::int64_t lda = 0;
-  const T* b = nullptr;
-  std::int64_t ldb = 0;
-  T* c = nullptr;
-  std::int64_t ldc = 0;
-  T alpha = 1;  ///< with 0, or k = 0, A and B are not read
-  T beta = 0;   ///< with 0, C is not read: what it held, NaN included, does not matter
+  std::int64_t lda = 0, ldb = 0, ldc = 0;
+  T alpha = 1;              ///< with 0, or k = 0, A and B are not read
+  T beta = 0;               ///< with 0, C is not read: what it held, NaN included, does not matter
+  std::int64_t reduce = 1;  ///< how many products are summed
+  bool has_epilogue = false;  ///< GemmData::epilogue is called
+  bool has_b_sums = false;    ///< GemmData::b_sums is written
+};
 
-  /// The products that are summed: A_i begins at a + a_offsets[i], B_i at b + b_offsets[i]. Without
-  /// offsets there is one product, of a and b. The arrays are the caller's, `reduce` long each.
-  std::int64_t reduce = 1;
+/// The memory of one product. C must not overlap A or B.
+template <class T>
+struct GemmData {
+  const T* a = nullptr;
+  const T* b = nullptr;
+  T* c = nullptr;
+  /// A_i begins at a + a_offsets[i], B_i at b + b_offsets[i]; the arrays are the caller's,
+  /// Gemm::reduce long each. Null, which takes reduce = 1: at a and b.
   const std::int64_t* a_offsets = nullptr;
   const std::int64_t* b_offsets = nullptr;
-
+  /// n elements that receive the sums of op(B_i)'s columns over k and i: what the gradient of a
+  /// bias is while A^T dY is computed. They are not multiplied with alpha, but 0 if alpha is.
+  T* b_sums = nullptr;
   /// Called once for every block of C as soon as it is final, by the thread that computed it and
   /// still has it in cache: C[i .. i + rows, j .. j + columns) may be changed in place there. The
   /// blocks cover C and do not overlap. It must not throw, and what it does to an element must not
   /// depend on the block the element came in.
   BlockFn epilogue = {};
-  /// Null, or n elements that receive the sums of op(B_i)'s columns over k and i: what the gradient
-  /// of a bias is while A^T dY is computed. They are not multiplied with alpha. Takes m > 0.
-  T* b_sums = nullptr;
 };
 
-/// Computes a product. `scratch` holds gemm_scratch_bytes(gemm) bytes, 64-byte aligned.
+/// What is copied before it is multiplied.
+struct Packing {
+  bool a, b;
+};
+
+/// Most rows, columns and depth of the blocks that a product is cut into.
+struct BlockSizes {
+  std::int64_t rows, cols, depth;
+};
+
+/// How a product is computed.
+enum class GemmWay : std::uint8_t {
+  nothing,      ///< C has no elements
+  dots,         ///< few rows: dot products with the rows of B^T
+  row,          ///< one row, in one pass over a B beyond the caches
+  narrow_dots,  ///< few columns: dot products with the columns of B
+  narrow_turn,  ///< few columns: C^T = B^T A, which is then turned
+  tile,         ///< one call of the tile
+  tile_alone,   ///< one call of the tile on one thread, else in blocks
+  blocks
+};
+
+/// How a product is computed on this machine, decided once and from its description alone: so the
+/// scratch memory that it asks for is the one that it uses. The plan is for the kernel table and
+/// the caches of the time when it was made.
 ///
-/// The results are the same bit for bit for any number of threads.
+///     const GemmPlan<float> plan({.m = 2, .n = 3, .k = 4, .lda = 4, .ldb = 3, .ldc = 3});
+///     const Buffer scratch(plan.scratch_bytes());
+///     plan.run(exec, {.a = a, .b = b, .c = c}, scratch.data());
 template <class T>
-void gemm(const Exec& exec, const Gemm<T>& gemm, void* scratch);
+class GemmPlan {
+ public:
+  explicit GemmPlan(const Gemm<T>& gemm);
 
-/// Bytes of scratch that a product needs, for any number of threads. They depend on its lengths and
-/// flags alone, not on its pointers.
-template <class T>
-std::size_t gemm_scratch_bytes(const Gemm<T>& gemm);
+  /// Bytes of scratch that run() uses at most, with any number of threads.
+  [[nodiscard]] std::size_t scratch_bytes() const { return scratch_bytes_; }
 
-/// `count` products at once: number i is `gemm` with its matrices at a + i * a_stride, and so on; a
-/// stride of 0 shares a matrix (not C).
+  /// Computes the product. `scratch` holds scratch_bytes() bytes, 64-byte aligned. `data` has an
+  /// epilogue and b_sums if, and only if, the description says so.
+  ///
+  /// The results are the same bit for bit for any number of threads.
+  void run(const Exec& exec, const GemmData<T>& data, void* scratch) const;
+
+ private:
+  void run_way(const Exec& exec, const GemmData<T>& data, T* scratch) const;
+  void run_blocks(const Exec& exec, const GemmData<T>& data, T* scratch) const;
+
+  Gemm<T> gemm_;  // as a row times a matrix if turned_
+  bool turned_;
+  const isa::FloatKernels<T>* kernels_;
+  Packing packing_;
+  GemmWay way_;
+  BlockSizes most_{};
+  std::int64_t packed_a_ = 0;  // elements, before those of packed B
+  std::size_t scratch_bytes_ = 0;
+};
+
+/// `count` products at once: number i has its matrices at a + i * a_stride, and so on; a stride of
+/// 0 shares a matrix (not C).
 struct Batch {
   std::int64_t count = 1;
   std::int64_t a_stride = 0, b_stride = 0, c_stride = 0;
 };
 
-/// Computes a batch of products, which have no epilogue and no b_sums. `scratch` holds
-/// gemm_batched_scratch_bytes(gemm, batch) bytes, 64-byte aligned.
+/// The plan of a batch of products, which have no epilogue and no b_sums; see GemmPlan.
 template <class T>
-void gemm_batched(const Exec& exec, const Gemm<T>& gemm, const Batch& batch, void* scratch);
+class GemmBatchPlan {
+ public:
+  GemmBatchPlan(const Gemm<T>& gemm, const Batch& batch);
+  [[nodiscard]] std::size_t scratch_bytes() const;
+  void run(const Exec& exec, const GemmData<T>& data, void* scratch) const;
 
-template <class T>
-std::size_t gemm_batched_scratch_bytes(const Gemm<T>& gemm, const Batch& batch);
+ private:
+  GemmPlan<T> each_;
+  Batch batch_;
+  std::int64_t slots_;  // parts of the scratch memory: as many products run side by side
+  std::int64_t grain_;  // slots that are worth a thread
+};
 
 }  // namespace chainrule::blas

@@ -52,20 +52,24 @@ CHAINRULE_HOT Gemm<T> gemm_of(const GemmCall<T>& call) {
           .m = call.m,
           .n = call.n,
           .k = call.k,
-          .a = call.a,
           .lda = call.lda,
-          .b = call.b,
           .ldb = call.ldb,
-          .c = call.c,
           .ldc = call.ldc,
           .alpha = call.alpha,
           .beta = call.beta};
 }
 
+template <class T>
+CHAINRULE_HOT GemmData<T> data_of(const GemmCall<T>& call) {
+  return {.a = call.a, .b = call.b, .c = call.c};
+}
+
 /// One row of C, or a column that can be read as one. False: too long, or strided in another way.
 template <class T>
-CHAINRULE_HOT bool run_vector(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
-  const isa::GemmTile<T> tile = whole_tile(g);
+CHAINRULE_HOT bool run_vector(const Gemm<T>& g,
+                              const GemmData<T>& data,
+                              const isa::FloatKernels<T>& kernels) {
+  const isa::GemmTile<T> tile = whole_tile(g, data);
   // The second of two vectors without gaps is the row of a transposed matrix, too.
   const bool dots = g.trans_b || (g.n == 1 && g.ldb == 1);
   if (g.n * g.k >= kOneThread || (dots && tile.a_col != 1)) return false;
@@ -80,7 +84,7 @@ CHAINRULE_COLD void run_outer(const GemmCall<T>& call, const isa::FloatKernels<T
   const Exec exec{.threads = g.m * g.n >= kOneThread ? threads() : 1};
   const Index grain = std::max<Index>(1, isa::kParallelAdditions / g.n);
   parallel_for(exec, g.m, grain, [&](Index begin, Index end) {
-    isa::GemmTile<T> row = whole_tile(g);
+    isa::GemmTile<T> row = whole_tile(g, data_of(call));
     row.m = 1;
     row.a += begin * row.a_row;
     row.c += begin * g.ldc;
@@ -104,12 +108,14 @@ CHAINRULE_COLD void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernel
 /// False: not a product that a kernel takes as it is.
 template <class T>
 bool run_directly(const GemmCall<T>& call) {
-  const Gemm<T> g = gemm_of(call);  // which nothing refers to, so it stays in registers
+  // Nothing refers to them, so they stay in registers.
+  const Gemm<T> g = gemm_of(call);
+  const GemmData<T> data = data_of(call);
   if (g.m == 0 || g.n == 0) return true;
   if (g.k == 0 || g.alpha == 0) return false;
   const isa::FloatKernels<T>& kernels = isa::kernels<T>(isa::table());
-  if (g.m == 1) return run_vector(g, kernels);
-  if (is_column(g)) return run_vector(as_row(g, {}), kernels);
+  if (g.m == 1) return run_vector(g, data, kernels);
+  if (is_column(g)) return run_vector(as_row(g), as_row(data), kernels);
   const bool by_rows = !g.trans_b || (g.k == 1 && g.ldb == 1);
   if (g.k == 1 && by_rows && g.n >= 64 && g.m * g.n > kFewElements) {
     run_outer(call, kernels);
@@ -117,11 +123,11 @@ bool run_directly(const GemmCall<T>& call) {
   }
   if (g.k * g.n > kFewElements || g.m * g.n * g.k > kFewMultiplyAdds) return false;
   if (by_rows) {
-    kernels.gemm_tile(whole_tile(g));
+    kernels.gemm_tile(whole_tile(g, data));
   } else if (!g.trans_a && g.m * g.n <= kFewDots) {
-    kernels.gemm_dot(whole_tile(g));
+    kernels.gemm_dot(whole_tile(g, data));
   } else {
-    run_transposed(whole_tile(g), kernels);
+    run_transposed(whole_tile(g, data), kernels);
   }
   return true;
 }
@@ -132,7 +138,9 @@ CHAINRULE_COLD void run_planned(const GemmCall<T>& call) {
   const bool large =
       static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
   thread_local Scratch scratch;
-  blas::gemm(Exec{.threads = large ? threads() : 1}, g, scratch.get(gemm_scratch_bytes(g)));
+  const GemmPlan<T> plan(g);
+  plan.run(
+      Exec{.threads = large ? threads() : 1}, data_of(call), scratch.get(plan.scratch_bytes()));
 }
 
 }  // namespace

@@ -36,7 +36,6 @@ struct LowerContext {
   const Node& node;
   std::span<std::byte* const> inputs;
   std::span<std::byte* const> outputs;
-  std::byte* scratch;  ///< OpDef::scratch_bytes, kAlignment-aligned
 
   template <class T>
   [[nodiscard]] const T* in(int i) const {
@@ -46,6 +45,15 @@ struct LowerContext {
   [[nodiscard]] T* out(int i = 0) const {
     return reinterpret_cast<T*>(outputs[static_cast<std::size_t>(i)]);
   }
+};
+
+/// One call of an op that needs scratch memory, before its memory is known. Whatever decides how
+/// much it needs, and how it is used, is in here: there is no second description.
+struct PreparedCall {
+  std::size_t scratch_bytes = 0;
+  /// Resolves the call, as OpDef::lower does. `scratch`: scratch_bytes, kAlignment-aligned, with
+  /// any content.
+  std::function<Step(const LowerContext& context, std::byte* scratch)> bind;
 };
 
 /// How passes and plan may treat an op.
@@ -69,10 +77,11 @@ struct OpDef {
   /// gradient zero.
   std::vector<Value> (*vjp)(const VjpContext& context) = nullptr;
   /// Resolves one call: captures pointers and sizes by value, never `context` or its node, which
-  /// are gone when the step runs. An empty Step: nothing to do. nullptr for views and leaves.
+  /// are gone when the step runs. An empty Step: nothing to do. nullptr for views and leaves, and
+  /// for ops with `prepare`.
   Step (*lower)(const LowerContext& context) = nullptr;
-  /// Bytes of scratch that lower() gets.
-  std::size_t (*scratch_bytes)(const Node& node) = nullptr;
+  /// Instead of `lower`, for an op that needs scratch memory.
+  PreparedCall (*prepare)(const Node& node) = nullptr;
   /// Index into the kernel table's element-wise functions; -1 for all other ops.
   int elementwise = -1;
 };

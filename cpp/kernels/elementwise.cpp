@@ -225,8 +225,9 @@ void ElementwiseProgram::prepare() {
   std::size_t widest = 1;
   for (const Register& reg : registers_) widest = std::max(widest, size_of(reg.dtype));
   const auto buffers = static_cast<std::size_t>(std::max(1, buffers_));
+  buffer_bytes_ = kStorageBytes / buffers / 64 * 64;
   const Int most = instructions_.size() == 1 ? kLoneBlock : kBlock;
-  block_ = std::min<Int>(most, static_cast<Int>(kStorageBytes / (buffers * widest)) / 16 * 16);
+  block_ = std::min<Int>(most, static_cast<Int>(buffer_bytes_ / widest) / 16 * 16);
   // Short rows: several whole ones, so that an operand that repeats from row to row is expanded
   // once.
   whole_rows_ = outer_rank_ > 0 && row_ < kLongRow && row_ <= block_ && row_ > 0;
@@ -236,7 +237,6 @@ void ElementwiseProgram::prepare() {
     const Int parts = (row_ + block_ - 1) / block_;
     block_ = ((row_ + parts - 1) / parts + 15) / 16 * 16;
   }
-  buffer_bytes_ = kStorageBytes / buffers / 64 * 64;
 }
 
 void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {

@@ -34,8 +34,10 @@ std::vector<TensorType> infer(const Node& node) {
   return types;
 }
 
+bool has_sums(const Node& node) { return node.attrs.get<bool>("column_sums"); }
+
 template <class T>
-blas::Gemm<T> gemm_of(const Node& node, const T* a, const T* b, T* c, T* sums) {
+blas::Gemm<T> gemm_of(const Node& node) {
   const bool ta = node.attrs.get<bool>("transpose_a"), tb = node.attrs.get<bool>("transpose_b");
   const Shape &in_a = node.in(0).shape, &in_b = node.in(1).shape;
   const std::int64_t n = columns_of_b(node);
@@ -44,13 +46,11 @@ blas::Gemm<T> gemm_of(const Node& node, const T* a, const T* b, T* c, T* sums) {
           .m = in_a[ta ? 1 : 0],
           .n = n,
           .k = in_a[ta ? 0 : 1],
-          .a = a,
           .lda = in_a[1],
-          .b = b,
           .ldb = in_b[1],
-          .c = c,
           .ldc = n,
-          .b_sums = sums};
+          .has_epilogue = chain_of(node) != nullptr,
+          .has_b_sums = has_sums(node)};
 }
 
 /// The output whose memory the product itself takes before the chain turns it into the output: one
@@ -61,58 +61,57 @@ std::size_t place_of_product(const Node& node) {
   return k;
 }
 
-Step lower(const LowerContext& call) {
+template <class T>
+Step bind(const blas::GemmPlan<T>& plan, const LowerContext& call, std::byte* scratch) {
   const Node& node = call.node;
-  const bool has_sums = node.attrs.get<bool>("column_sums");
-  const std::size_t chain_outputs = node.outputs.size() - (has_sums ? 1 : 0);
+  const std::size_t chain_outputs = node.outputs.size() - (has_sums(node) ? 1 : 0);
   const std::size_t place = place_of_product(node);
-  return with_floating(node.in(0).dtype, [&]<class T>(T) -> Step {
-    blas::Gemm<T> gemm =
-        gemm_of<T>(node,
-                   call.in<T>(0),
-                   call.in<T>(1),
-                   call.out<T>(static_cast<int>(place)),
-                   has_sums ? call.out<T>(static_cast<int>(chain_outputs)) : nullptr);
-    void* scratch = call.scratch;
-    const ElementwiseChain* chain = chain_of(node);
-    if (chain == nullptr) return [=](const Exec& exec) { blas::gemm(exec, gemm, scratch); };
+  const blas::GemmData<T> data{
+      .a = call.in<T>(0),
+      .b = call.in<T>(1),
+      .c = call.out<T>(static_cast<int>(place)),
+      .b_sums = has_sums(node) ? call.out<T>(static_cast<int>(chain_outputs)) : nullptr};
+  const ElementwiseChain* chain = chain_of(node);
+  if (chain == nullptr) return [=](const Exec& exec) { plan.run(exec, data, scratch); };
 
-    std::vector<std::byte*> inputs = {call.outputs[place]};
-    std::vector<TensorType> types = {{chain->shape, node.in(0).dtype}};
-    for (std::size_t i = 2; i < node.inputs.size(); ++i) {
-      inputs.push_back(call.inputs[i]);
-      types.push_back(node.inputs[i].type());
-    }
-    auto program = program_of(*chain, inputs, types, call.outputs.first(chain_outputs));
-    program.prepare();
-    // Both live as long as the step, which may be copied, and the product refers to its epilogue.
-    struct Fused {
-      kernels::ElementwiseProgram program;
-      blas::Gemm<T> gemm;
-    };
-    auto fused = std::make_shared<Fused>(Fused{std::move(program), gemm});
-    return [fused, scratch](const Exec& exec) {
-      const auto epilogue =
-          [&](std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) {
-            kernels::run_elementwise_block(fused->program, i, j, rows, columns);
-          };
-      blas::Gemm<T> gemm = fused->gemm;
-      gemm.epilogue = epilogue;
-      blas::gemm(exec, gemm, scratch);
-    };
-  });
+  std::vector<std::byte*> inputs = {call.outputs[place]};
+  std::vector<TensorType> types = {{chain->shape, node.in(0).dtype}};
+  for (std::size_t i = 2; i < node.inputs.size(); ++i) {
+    inputs.push_back(call.inputs[i]);
+    types.push_back(node.inputs[i].type());
+  }
+  auto program = program_of(*chain, inputs, types, call.outputs.first(chain_outputs));
+  program.prepare();
+  // They live as long as the step, which may be copied, and the product refers to its epilogue.
+  struct Fused {
+    kernels::ElementwiseProgram program;
+    blas::GemmPlan<T> plan;
+    blas::GemmData<T> data;
+  };
+  auto fused = std::make_shared<Fused>(Fused{std::move(program), plan, data});
+  return [fused, scratch](const Exec& exec) {
+    const auto epilogue =
+        [&](std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) {
+          kernels::run_elementwise_block(fused->program, i, j, rows, columns);
+        };
+    blas::GemmData<T> data = fused->data;
+    data.epilogue = epilogue;
+    fused->plan.run(exec, data, scratch);
+  };
 }
 
-std::size_t scratch_bytes(const Node& node) {
-  return with_floating(node.in(0).dtype, [&]<class T>(T) {
-    return blas::gemm_scratch_bytes(gemm_of<T>(node, nullptr, nullptr, nullptr, nullptr));
+PreparedCall prepare(const Node& node) {
+  return with_floating(node.in(0).dtype, [&]<class T>(T) -> PreparedCall {
+    const blas::GemmPlan<T> plan(gemm_of<T>(node));
+    return {plan.scratch_bytes(), [plan](const LowerContext& call, std::byte* scratch) {
+              return bind(plan, call, scratch);
+            }};
   });
 }
 
 }  // namespace
 
-const OpDef fused_matmul_op{
-    .name = "fused_matmul", .infer = infer, .lower = lower, .scratch_bytes = scratch_bytes};
+const OpDef fused_matmul_op{.name = "fused_matmul", .infer = infer, .prepare = prepare};
 
 std::span<const OpDef* const> fused_matmul_ops() {
   static constexpr const OpDef* ops[] = {&fused_matmul_op};

@@ -116,46 +116,45 @@ std::vector<TensorType> infer_matmul(const Node& node) {
 }
 
 template <class T>
-blas::Gemm<T> gemm_of(const Products& p, Flags t, const T* a, const T* b, T* c) {
+blas::Gemm<T> gemm_of(const Products& p, Flags t) {
   return {.trans_a = t.a,
           .trans_b = t.b,
           .m = p.m,
           .n = p.n,
           .k = p.k,
-          .a = a,
           .lda = t.a ? p.m : p.k,
-          .b = b,
           .ldb = t.b ? p.k : p.n,
-          .c = c,
           .ldc = p.n};
 }
 
-blas::Batch batch_of(const Products& p) { return {p.batch, p.a_stride, p.b_stride, p.m * p.n}; }
-
-Step lower_matmul(const LowerContext& call) {
-  const Flags t = flags_of(call.node);
-  return with_floating(call.node.in(0).dtype, [&]<class T>(T) -> Step {
-    const Products p = products_of(call.node);
-    const blas::Gemm<T> gemm = gemm_of(p, t, call.in<T>(0), call.in<T>(1), call.out<T>());
-    void* scratch = call.scratch;
-    if (p.batch == 1) return [=](const Exec& exec) { blas::gemm(exec, gemm, scratch); };
-    return [=](const Exec& exec) {
-      for (const Products::Start& s : p.starts) {
-        blas::Gemm<T> each = gemm;
-        each.a += s.a;
-        each.b += s.b;
-        each.c += s.c;
-        blas::gemm_batched(exec, each, batch_of(p), scratch);
-      }
-    };
-  });
+template <class T>
+PreparedCall prepare_one(const Products& p, Flags t) {
+  const blas::GemmPlan<T> plan(gemm_of<T>(p, t));
+  return {plan.scratch_bytes(), [=](const LowerContext& call, std::byte* scratch) -> Step {
+            const blas::GemmData<T> data{
+                .a = call.in<T>(0), .b = call.in<T>(1), .c = call.out<T>()};
+            return [=](const Exec& exec) { plan.run(exec, data, scratch); };
+          }};
 }
 
-std::size_t matmul_scratch_bytes(const Node& node) {
+template <class T>
+PreparedCall prepare_batch(const Products& p, Flags t) {
+  const blas::GemmBatchPlan<T> plan(gemm_of<T>(p, t), {p.batch, p.a_stride, p.b_stride, p.m * p.n});
+  return {plan.scratch_bytes(),
+          [plan, starts = p.starts](const LowerContext& call, std::byte* scratch) -> Step {
+            const T *a = call.in<T>(0), *b = call.in<T>(1);
+            T* c = call.out<T>();
+            return [=](const Exec& exec) {
+              for (const Products::Start& s : starts)
+                plan.run(exec, {.a = a + s.a, .b = b + s.b, .c = c + s.c}, scratch);
+            };
+          }};
+}
+
+PreparedCall prepare_matmul(const Node& node) {
   const Products p = products_of(node);
   return with_floating(node.in(0).dtype, [&]<class T>(T) {
-    return blas::gemm_batched_scratch_bytes(
-        gemm_of<T>(p, flags_of(node), nullptr, nullptr, nullptr), batch_of(p));
+    return p.batch == 1 ? prepare_one<T>(p, flags_of(node)) : prepare_batch<T>(p, flags_of(node));
   });
 }
 
@@ -172,8 +171,7 @@ const OpDef matmul_op{
           if (c.needed[1] != 0) d[1] = tb ? matmul(dy, a, true, ta) : matmul(a, dy, !ta, false);
           return d;
         },
-    .lower = lower_matmul,
-    .scratch_bytes = matmul_scratch_bytes,
+    .prepare = prepare_matmul,
 };
 
 }  // namespace

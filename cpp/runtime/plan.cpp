@@ -241,6 +241,7 @@ class Planner {
   void assign_offsets() {
     ArenaPlanner arena;
     plan_.scratch.assign(static_cast<std::size_t>(graph_.size()), 0);
+    plan_.prepared.resize(static_cast<std::size_t>(graph_.size()));
     const auto in_arena = [&](const Storage& s) { return s.external == nullptr && s.parent < 0; };
     for (int i = 0; i < graph_.size(); ++i) {  // inputs, packs: for the whole run
       if (node(i).op == &input_op || node(i).op->kind == OpKind::pack) {
@@ -266,8 +267,10 @@ class Planner {
           alive.push_back(key);
         }
       }
-      if (node(i).op->scratch_bytes != nullptr) {
-        const std::size_t bytes = node(i).op->scratch_bytes(node(i));
+      if (node(i).op->prepare != nullptr) {
+        PreparedCall& call = plan_.prepared[static_cast<std::size_t>(i)];
+        call = node(i).op->prepare(node(i));
+        const std::size_t bytes = call.scratch_bytes;
         plan_.scratch[static_cast<std::size_t>(i)] = arena.allocate(bytes);
         if (reuse_) arena.release(plan_.scratch[static_cast<std::size_t>(i)], bytes);
       }

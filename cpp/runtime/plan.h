@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "chainrule/graph.h"
+#include "graph/op.h"
 
 namespace chainrule {
 
@@ -22,6 +23,7 @@ struct Plan {
   std::vector<int> order;                   ///< nodes that have an instruction, in running order
   int first_update = 0;                     ///< order[first_update..] may write variables
   std::vector<std::vector<Place>> outputs;  ///< by node, by output
+  std::vector<PreparedCall> prepared;       ///< by node; empty: its op has no scratch
   std::vector<std::size_t> scratch;         ///< by node: arena offset
   std::size_t arena_bytes = 0;
 };

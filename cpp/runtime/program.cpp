@@ -137,8 +137,11 @@ Program::Program(const Graph& graph,
     for (const Value& value : node.inputs) in.push_back(pointer(value));
     for (std::size_t k = 0; k < node.outputs.size(); ++k)
       out.push_back(pointer({const_cast<Graph*>(&final_graph), i, static_cast<int>(k)}));
-    std::byte* scratch = state.arena->data() + plan.scratch[static_cast<std::size_t>(i)];
-    Step step = node.op->lower({node, in, out, scratch});
+    const LowerContext call{node, in, out};
+    const auto at = static_cast<std::size_t>(i);
+    Step step = node.op->prepare == nullptr
+                    ? node.op->lower(call)
+                    : plan.prepared[at].bind(call, state.arena->data() + plan.scratch[at]);
     if (!step) continue;
     state.steps.push_back(std::move(step));
     state.listing.push_back(describe(node));

@@ -18,12 +18,21 @@
 
 namespace chainrule::test {
 
+/// A product with scratch memory of its own.
+template <class T>
+void run_gemm(const Exec& exec, const blas::Gemm<T>& gemm, const blas::GemmData<T>& data) {
+  const blas::GemmPlan<T> plan(gemm);
+  const Buffer scratch(plan.scratch_bytes());
+  plan.run(exec, data, scratch.data());
+}
+
 /// What is computed besides a plain product.
 struct Form {
   double alpha = 1, beta = 0;
   Int reduce = 1;
   bool epilogue = false;  ///< bias and ReLU, times another matrix
   bool b_sums = false;
+  bool gaps = true;  ///< between the rows of A, B and C
 };
 
 struct Case {
@@ -36,7 +45,7 @@ struct Case {
            (trans_a ? " A^T" : "") + (trans_b ? " B^T" : "") +
            " alpha = " + std::to_string(form.alpha) + " beta = " + std::to_string(form.beta) +
            " reduce = " + std::to_string(form.reduce) + (form.epilogue ? " epilogue" : "") +
-           (form.b_sums ? " sums" : "");
+           (form.b_sums ? " sums" : "") + (form.gaps ? "" : " dense");
   }
 };
 
@@ -48,9 +57,9 @@ class Trial {
       : t_(t),
         rows_a_(t.trans_a ? t.k : t.m),
         rows_b_(t.trans_b ? t.n : t.k),
-        a_((t.form.reduce + 1) * rows_a_, t.trans_a ? t.m : t.k, (t.trans_a ? t.m : t.k) + 3, 1),
-        b_((t.form.reduce + 1) * rows_b_, t.trans_b ? t.k : t.n, (t.trans_b ? t.k : t.n) + 1, 2),
-        c_(t.m, t.n, t.n + 2, 3),
+        a_(matrices(t, rows_a_, t.trans_a ? t.m : t.k, 3, 1)),
+        b_(matrices(t, rows_b_, t.trans_b ? t.k : t.n, 1, 2)),
+        c_(t.m, t.n, t.n + (t.form.gaps ? 2 : 0), 3),
         bias_(1, t.n, t.n, 4),
         factor_(t.m, t.n, t.n, 5) {
     for (Int i = 0; i < t.form.reduce; ++i) {
@@ -82,33 +91,34 @@ class Trial {
         }
       }
     };
-    blas::Gemm<T> gemm{.trans_a = t_.trans_a,
-                       .trans_b = t_.trans_b,
-                       .m = t_.m,
-                       .n = t_.n,
-                       .k = t_.k,
-                       .a = a_.data(),
-                       .lda = a_.line,
-                       .b = b_.data(),
-                       .ldb = b_.line,
-                       .c = result.c.data(),
-                       .ldc = result.c.line,
-                       .alpha = static_cast<T>(t_.form.alpha),
-                       .beta = static_cast<T>(t_.form.beta),
-                       .reduce = t_.form.reduce};
+    const blas::Gemm<T> gemm{.trans_a = t_.trans_a,
+                             .trans_b = t_.trans_b,
+                             .m = t_.m,
+                             .n = t_.n,
+                             .k = t_.k,
+                             .lda = a_.line,
+                             .ldb = b_.line,
+                             .ldc = result.c.line,
+                             .alpha = static_cast<T>(t_.form.alpha),
+                             .beta = static_cast<T>(t_.form.beta),
+                             .reduce = t_.form.reduce,
+                             .has_epilogue = t_.form.epilogue,
+                             .has_b_sums = t_.form.b_sums};
+    blas::GemmData<T> data{.a = a_.data(), .b = b_.data(), .c = result.c.data()};
     if (t_.form.reduce == 1 && t_.form.alpha == 1) {
-      gemm.a += a_offsets_[0];
-      gemm.b += b_offsets_[0];
+      data.a += a_offsets_[0];
+      data.b += b_offsets_[0];
     } else {
-      gemm.a_offsets = a_offsets_.data();
-      gemm.b_offsets = b_offsets_.data();
+      data.a_offsets = a_offsets_.data();
+      data.b_offsets = b_offsets_.data();
     }
-    if (t_.form.epilogue) gemm.epilogue = epilogue;
-    if (t_.form.b_sums) gemm.b_sums = result.sums.data();
-    const std::size_t bytes = blas::gemm_scratch_bytes(gemm);
+    if (t_.form.epilogue) data.epilogue = epilogue;
+    if (t_.form.b_sums) data.b_sums = result.sums.data();
+    const blas::GemmPlan<T> plan(gemm);
+    const std::size_t bytes = plan.scratch_bytes();
     const Buffer scratch(bytes + 64);
     std::memset(scratch.data(), 0xff, bytes + 64);  // NaN
-    blas::gemm(Exec{.threads = threads}, gemm, scratch.data());
+    plan.run(Exec{.threads = threads}, data, scratch.data());
     for (std::size_t i = bytes; i < bytes + 64; ++i)
       result.scratch_holds &= scratch.data()[i] == std::byte{0xff};
     return result;
@@ -147,6 +157,11 @@ class Trial {
   }
 
  private:
+  /// Room for one matrix more than there are.
+  static GuardedMatrix<T> matrices(
+      const Case& t, Int rows, Int columns, Int gap, std::uint32_t seed) {
+    return {(t.form.reduce + 1) * rows, columns, columns + (t.form.gaps ? gap : 0), seed};
+  }
   double a_of(Int r, Int i, Int p) {
     const T* a = a_.data() + a_offsets_[static_cast<std::size_t>(r)];
     return t_.trans_a ? a[p * a_.line + i] : a[i * a_.line + p];

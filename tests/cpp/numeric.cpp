@@ -122,7 +122,8 @@ std::vector<Tensor> run_guarded(const Graph& graph,
     if (node.op == &constant_op) put(value(0), node.attrs.get<Tensor>("value"));
     if (node.op == &variable_op) put(value(0), node.attrs.get<VariablePtr>("variable")->value);
     if (node.op->kind == OpKind::view) of(value(0)) = of(node.inputs[0]);
-    if (node.op->lower == nullptr || node.op->kind == OpKind::assign) continue;
+    const bool runs = node.op->lower != nullptr || node.op->prepare != nullptr;
+    if (!runs || node.op->kind == OpKind::assign) continue;
 
     std::vector<std::byte*> in, out;
     std::vector<Tensor> before;
@@ -137,8 +138,12 @@ std::vector<Tensor> run_guarded(const Graph& graph,
       if (node.op->kind == OpKind::pack)
         std::fill_n(out.back(), node.outputs[k].bytes(), std::byte{0});
     }
-    const Guarded scratch(node.op->scratch_bytes != nullptr ? node.op->scratch_bytes(node) : 0);
-    if (const Step step = node.op->lower({node, in, out, scratch.data()})) step(Exec{1});
+    const PreparedCall prepared =
+        node.op->prepare != nullptr ? node.op->prepare(node) : PreparedCall{};
+    const Guarded scratch(prepared.scratch_bytes);
+    const LowerContext call{node, in, out};
+    const Step step = prepared.bind ? prepared.bind(call, scratch.data()) : node.op->lower(call);
+    if (step) step(Exec{1});
 
     bool clean = scratch.intact();
     for (std::size_t k = 0; k < node.outputs.size(); ++k)

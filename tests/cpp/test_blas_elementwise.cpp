@@ -1,7 +1,9 @@
 // Element-wise matrix expressions against plain loops.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "blas_sample.h"
 #include "chainrule/blas.h"
@@ -57,6 +59,40 @@ TEST("blas: element-wise expressions in one pass") {
       check([&](auto& C) { C.rowwise() = row; }, [&](double, double, double, double, Index, Index j) { return r.old(0, j); });
       check([&](auto& C) { C = (A.colwise() - column).array().reciprocal().reciprocal().matrix(); }, [&](double x, double, double, double, Index i, Index) { return x - v.old(i, 0); });
       // clang-format on
+    }
+  });
+}
+
+TEST("blas: chains of as many operands as there can be, in rows of every length") {
+  for_types_and_tables([](auto zero) {
+    using T = decltype(zero);
+    namespace detail = blas::detail;
+    constexpr int kOperands = detail::kMaxOperands, kSlots = detail::kMaxSlots;
+    for (const Index cols : {1, 100, 170, 240, 255, 256, 1100}) {
+      constexpr Index kRows = 5;
+      std::vector<Sample<T>> samples;
+      std::vector<detail::Operand<T>> operands;
+      std::vector<detail::Step> steps;
+      for (int i = 0; i < kOperands; ++i) {
+        samples.emplace_back(kRows, cols, 3, static_cast<std::uint64_t>(i));
+        operands.push_back({samples.back().data(), samples.back().stride, 1});
+      }
+      for (int i = 1; i < kOperands; ++i) {  // the sum, from slot to slot
+        const int before = i == 1 ? 0 : -1 - (i - 1) % kSlots;
+        steps.push_back({detail::Fn::add,
+                         static_cast<std::int16_t>(before),
+                         static_cast<std::int16_t>(i),
+                         static_cast<std::int16_t>(i % kSlots)});
+      }
+      Sample<T> c(kRows, cols, 2, 77);
+      const detail::Chain<T> chain{
+          kRows, cols, operands.data(), steps.data(), kOperands, kOperands - 1, kSlots};
+      detail::run(chain, c.data(), c.stride, 1);
+      const auto sum = [&](Index i, Index j) {
+        return sum_over(kOperands,
+                        [&](Index p) { return samples[static_cast<std::size_t>(p)].old(i, j); });
+      };
+      c.check(sum, kOperands);
     }
   });
 }

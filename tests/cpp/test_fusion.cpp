@@ -4,6 +4,7 @@
 #include <string>
 
 #include "chainrule/ops.h"
+#include "isa/table.h"
 #include "numeric.h"
 #include "test.h"
 
@@ -100,6 +101,47 @@ TEST("fusion: a chain that reads the column sums waits for them") {
   Product p;
   const Value dw = matmul(p.x, p.other, true), db = sum(p.other, {0});
   CHECK_EQ(p.ops({dw + db}), "sum fused_matmul");
+}
+
+/// Loss, metric and gradients of a dense layer, which lie beside each other in one arena, against
+/// those of the program without passes.
+void check_dense_step(std::int64_t batch, std::int64_t features, std::int64_t units) {
+  Graph g;
+  const Value x = g.input({{batch, features}, DType::float32}, "x");
+  const Value w = g.input({{features, units}, DType::float32}, "w");
+  const Value bias = g.input({{units}, DType::float32}, "bias");
+  const Value target = g.input({{batch, units}, DType::float32}, "target");
+  const Value error = matmul(x, w) + bias - target;
+  const Value loss = mean(square(error));
+  std::vector<Value> outputs = gradients(loss, {w, bias});
+  outputs.insert(outputs.end(), {loss, mean(abs(error))});
+  const std::vector<Value> inputs = {x, w, bias, target};
+  Random random(5);
+  std::vector<Tensor> data;
+  for (const Value& input : inputs) data.push_back(draw(random, {input.shape(), DType::float32}));
+  ProgramOptions plain;
+  plain.simplify = plain.fuse = plain.reuse_memory = false;
+  const std::vector<Tensor> expected = run(g, inputs, data, outputs, plain);
+  const std::vector<Tensor> fused = run(g, inputs, data, outputs);
+  const std::string name = std::to_string(batch) + " x " + std::to_string(features) + " x " +
+                           std::to_string(units) + ", output ";
+  for (std::size_t i = 0; i < fused.size(); ++i)
+    check_near(name + std::to_string(i), fused[i], to_array(expected[i]), 1e-4);
+}
+
+TEST("fusion: a step of a dense layer of few units") {
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const isa::UseTable use(*table);
+    const std::int64_t most = isa::kernels<float>(*table).nr + 1;
+    for (std::int64_t units = 1; units <= most; ++units) {
+      for (const std::int64_t batch : {1, 7, 16, 33, 300}) {
+        for (const std::int64_t features : {1, 6, 64, 129})
+          check_dense_step(batch, features, units);
+      }
+    }
+    check_dense_step(1024, 512, 1);
+    check_dense_step(32, 70000, 1);
+  }
 }
 
 TEST("a program can be timed") {

@@ -6,6 +6,7 @@
 #include "chainrule/tensor.h"
 #include "gemm_trial.h"
 #include "guarded_matrix.h"
+#include "isa/table.h"
 #include "test.h"
 #include "tolerance.h"
 
@@ -46,6 +47,42 @@ TEST("gemm: shapes of layers, across the borders of blocks") {
   }
 }
 
+/// Few columns, each way of computing them: as rows, as dot products, turned, in tiles.
+template <class T>
+void check_few_columns() {
+  const Form forms[] = {{},
+                        {.b_sums = true},
+                        {.epilogue = true},
+                        {.epilogue = true, .b_sums = true},
+                        {.alpha = 0.5, .beta = 0.75, .b_sums = true},
+                        {.alpha = -1, .beta = 1, .epilogue = true}};
+  for (const isa::KernelTable* table : isa::available_tables()) {
+    const isa::UseTable use(*table);
+    const Int most = isa::kernels<T>(*table).nr + 1;
+    for (Int n = 1; n <= most; ++n) {
+      const bool border = n <= 2 || 2 * n + 2 >= most;  // of what is computed in another way
+      for (const Int m : {1, 7, 40, 130}) {
+        for (const Int k : {1, 20, 140}) {
+          if (m * k > 2000 && !border) continue;
+          for (int flags = 0; flags < 4; ++flags) {
+            for (Form form : forms) {
+              for (const bool gaps : {false, true}) {
+                form.gaps = gaps;
+                check_case<T>({(flags & 1) != 0, (flags & 2) != 0, m, n, k, form});
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST("gemm: few columns, with and without sums, an epilogue, factors, gaps between rows") {
+  check_few_columns<float>();
+  check_few_columns<double>();
+}
+
 TEST("gemm: a result larger than the second cache, in several groups of rows") {
   check_case<float>({false, false, 530, 515, 300, {.beta = 1}});
   check_case<float>({true, true, 530, 515, 300, {.epilogue = true}});
@@ -61,19 +98,10 @@ TEST("gemm: nothing is read with alpha = 0") {
     for (GuardedMatrix<float>* x : {&a, &b}) {
       for (float& value : x->memory) value = std::numeric_limits<float>::quiet_NaN();
     }
-    blas::Gemm<float> gemm{.m = m,
-                           .n = 33,
-                           .k = 9,
-                           .a = a.data(),
-                           .lda = 9,
-                           .b = b.data(),
-                           .ldb = 33,
-                           .c = c.data(),
-                           .ldc = 33,
-                           .alpha = 0,
-                           .beta = 1};
-    const Buffer scratch(blas::gemm_scratch_bytes(gemm));
-    blas::gemm(Exec{}, gemm, scratch.data());
+    run_gemm<float>(
+        Exec{},
+        {.m = m, .n = 33, .k = 9, .lda = 9, .ldb = 33, .ldc = 33, .alpha = 0, .beta = 1},
+        {.a = a.data(), .b = b.data(), .c = c.data()});
     CHECK(std::memcmp(c.memory.data(), before.memory.data(), c.memory.size() * sizeof(float)) == 0);
   }
 }
@@ -95,16 +123,14 @@ TEST("gemm: matrix times vector, strided or not") {
                                         .m = m,
                                         .n = 1,
                                         .k = k,
-                                        .a = a.data(),
                                         .lda = a.line,
-                                        .b = x.data(),
                                         .ldb = x_line,
-                                        .c = y.data(),
                                         .ldc = y_line,
                                         .beta = 2,
-                                        .epilogue = add_bias};
-          const Buffer scratch(blas::gemm_scratch_bytes(gemm));
-          blas::gemm(Exec{.threads = 2}, gemm, scratch.data());
+                                        .has_epilogue = true};
+          run_gemm<double>(Exec{.threads = 2},
+                           gemm,
+                           {.a = a.data(), .b = x.data(), .c = y.data(), .epilogue = add_bias});
           for (Int i = 0; i < m; ++i) {
             double sum = 2 * const_cast<GuardedMatrix<double>&>(before).at(i, 0) + bias.at(i, 0);
             for (Int p = 0; p < k; ++p) sum += (trans_a ? a.at(p, i) : a.at(i, p)) * x.at(p, 0);
@@ -123,17 +149,9 @@ TEST("gemm: NaN and infinity pass through") {
   a.at(3, 4) = std::numeric_limits<float>::quiet_NaN();
   b.at(5, 7) = std::numeric_limits<float>::infinity();
   a.at(8, 5) = 0;
-  const blas::Gemm<float> gemm{.m = n,
-                               .n = n,
-                               .k = n,
-                               .a = a.data(),
-                               .lda = n,
-                               .b = b.data(),
-                               .ldb = n,
-                               .c = c.data(),
-                               .ldc = n};
-  const Buffer scratch(blas::gemm_scratch_bytes(gemm));
-  blas::gemm(Exec{}, gemm, scratch.data());
+  run_gemm<float>(Exec{},
+                  {.m = n, .n = n, .k = n, .lda = n, .ldb = n, .ldc = n},
+                  {.a = a.data(), .b = b.data(), .c = c.data()});
   for (Int i = 0; i < n; ++i) {
     for (Int j = 0; j < n; ++j) {
       const float x = c.at(i, j);
@@ -152,24 +170,18 @@ TEST("gemm: a batch is its products one by one") {
     for (const bool shared : {false, true}) {
       GuardedMatrix<float> a(count * m, k, k, 1), b(shared ? n : count * n, k, k, 2);
       GuardedMatrix<float> c(count * m, n, n, 3), expected(count * m, n, n, 3);
-      blas::Gemm<float> gemm{.trans_b = true,
-                             .m = m,
-                             .n = n,
-                             .k = k,
-                             .a = a.data(),
-                             .lda = k,
-                             .b = b.data(),
-                             .ldb = k,
-                             .c = c.data(),
-                             .ldc = n};
+      const blas::Gemm<float> gemm{
+          .trans_b = true, .m = m, .n = n, .k = k, .lda = k, .ldb = k, .ldc = n};
       const blas::Batch batch{count, m * k, shared ? 0 : n * k, m * n};
-      const Buffer scratch(blas::gemm_batched_scratch_bytes(gemm, batch));
-      blas::gemm_batched(Exec{.threads = 2}, gemm, batch, scratch.data());
+      const blas::GemmBatchPlan<float> plan(gemm, batch);
+      const Buffer scratch(plan.scratch_bytes());
+      plan.run(Exec{.threads = 2}, {.a = a.data(), .b = b.data(), .c = c.data()}, scratch.data());
       for (Int i = 0; i < count; ++i) {
-        gemm.a = a.data() + i * batch.a_stride;
-        gemm.b = b.data() + i * batch.b_stride;
-        gemm.c = expected.data() + i * batch.c_stride;
-        blas::gemm(Exec{}, gemm, scratch.data());
+        run_gemm<float>(Exec{},
+                        gemm,
+                        {.a = a.data() + i * batch.a_stride,
+                         .b = b.data() + i * batch.b_stride,
+                         .c = expected.data() + i * batch.c_stride});
       }
       CHECK(std::memcmp(c.memory.data(), expected.memory.data(), c.memory.size() * sizeof(float)) ==
             0);

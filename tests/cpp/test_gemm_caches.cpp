@@ -58,15 +58,13 @@ TEST("gemm: a result written past the caches, with rows that begin on cache line
                                        .m = m,
                                        .n = n,
                                        .k = k,
-                                       .a = a.data(),
                                        .lda = m,
-                                       .b = b.data(),
                                        .ldb = n,
-                                       .c = c.data<float>().data(),
                                        .ldc = n,
                                        .alpha = alpha};
-          const Buffer scratch(blas::gemm_scratch_bytes(gemm));
-          blas::gemm(Exec{.threads = threads}, gemm, scratch.data());
+          run_gemm<float>(Exec{.threads = threads},
+                          gemm,
+                          {.a = a.data(), .b = b.data(), .c = c.data<float>().data()});
           return c;
         };
         for (const float alpha : {1.0F, -0.5F}) {

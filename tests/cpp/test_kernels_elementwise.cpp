@@ -216,6 +216,41 @@ TEST("element-wise chains: strides, types, in place, many registers") {
   CHECK(good);
 }
 
+TEST("element-wise chains: buffers of as many single bytes as there can be") {
+  constexpr Int kRows = 3, kOperands = 64;  // and one function less
+  const std::vector<std::int32_t> bits = numbers<std::int32_t>(kRows * kOperands, 5);
+  std::vector<std::uint8_t> flags;
+  for (const std::int32_t each : bits) flags.push_back(static_cast<std::uint8_t>(each & 1));
+  for (const Int columns : {900, 960, 1000, 5000}) {
+    const auto parity =
+        run_both<std::uint8_t>(kRows * columns, [&](const Exec& exec, std::uint8_t* out) {
+          kernels::ElementwiseProgram program(Shape{kRows, columns});
+          std::vector<int> operands;
+          for (Int i = 0; i < kOperands; ++i) {
+            operands.push_back(
+                program.operand(flags.data() + i * kRows, DType::boolean, Shape{kRows, 1}));
+          }
+          int result = operands[0];
+          for (Int i = 1; i < kOperands; ++i) {
+            result = program.apply(
+                isa::not_equal_code, DType::boolean, result, operands[static_cast<std::size_t>(i)]);
+          }
+          program.output(result, out);
+          program.prepare();
+          run_elementwise(exec, program);
+        });
+    bool good = true;
+    for (Int row = 0; row < kRows; ++row) {
+      int expected = 0;
+      for (Int i = 0; i < kOperands; ++i)
+        expected ^= flags[static_cast<std::size_t>(i * kRows + row)];
+      for (Int j = 0; j < columns; ++j)
+        good &= parity[static_cast<std::size_t>(row * columns + j)] == expected;
+    }
+    CHECK(good);
+  }
+}
+
 TEST("element-wise chains: errors") {
   kernels::ElementwiseProgram program(Shape{2, 3});
   CHECK_THROWS(program.operand(nullptr, DType::float32, Shape{2}),

@@ -160,7 +160,7 @@ class SymbolicRun {
       }
     }
     const std::size_t scratch =
-        node.op->scratch_bytes != nullptr ? node.op->scratch_bytes(node) : 0;
+        node.op->prepare != nullptr ? node.op->prepare(node).scratch_bytes : 0;
     for (std::size_t b = 0; b < scratch; ++b)
       memory_[arena_ + plan_.scratch[static_cast<std::size_t>(i)] + b] = {};
     for (const Value& input : node.inputs) {
