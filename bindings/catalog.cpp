@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "bindings/gil.h"
 #include "bindings/json.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
@@ -11,6 +12,7 @@
 #include "bindings/trace.h"
 #include "chainrule/layers.h"
 #include "chainrule/metrics.h"
+#include "chainrule/model.h"
 #include "chainrule/optimizers.h"
 
 namespace chainrule::python {
@@ -78,6 +80,35 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
 
 Value optional_value(py::handle object) { return object.is_none() ? Value() : to_value(object); }
 
+/// Copies of variables, all of one moment.
+py::list read(const std::vector<VariablePtr>& variables) {
+  py::list arrays;
+  for (const Tensor& value : without_gil([&] { return read_variables(variables); }))
+    arrays.append(share(value));
+  return arrays;
+}
+
+py::array values_of(const VariablePtr& variable) {
+  return share(without_gil([&] { return read_variables({variable})[0]; }));
+}
+
+template <class T>
+T scalar(const VariablePtr& variable) {
+  return without_gil([&] { return read_variables({variable})[0].data<T>()[0]; });
+}
+
+/// Sets variables, all or none.
+void write(const std::vector<VariablePtr>& variables,
+           const py::list& arrays,
+           const std::string& where) {
+  std::vector<Tensor> values;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    values.push_back(
+        to_tensor(arrays[i], arrays.size() == 1 ? where : where + ", array " + std::to_string(i)));
+  }
+  without_gil([&] { write_variables(variables, values, where); });
+}
+
 void bind_variable(py::module_& m) {
   py::class_<Variable, py::smart_holder> variable(
       m, "Variable", "A weight: named memory that outlives a step.");
@@ -92,16 +123,18 @@ void bind_variable(py::module_& m) {
       .def_property_readonly("ndim", [](const Variable& v) { return v.value.shape().rank(); })
       .def_readonly("trainable", &Variable::trainable)
       .def(
-          "numpy", [](const Variable& v) { return copy(v.value); }, "A copy of the values.")
+          "numpy", [](const VariablePtr& v) { return values_of(v); }, "A copy of the values.")
       .def(
           "assign",
-          [](const Variable& v, py::handle value) { assign(v.value, value, v.name); },
+          [](const VariablePtr& v, py::handle value) {
+            write({v}, py::list(py::make_tuple(value)), "assign");
+          },
           py::arg("value"),
           "Sets the values; the shape must be equal.")
       .def(
           "__array__",
-          [](const Variable& v, const py::object& type, const py::object&) -> py::object {
-            py::array array = copy(v.value);
+          [](const VariablePtr& v, const py::object& type, const py::object&) -> py::object {
+            py::array array = values_of(v);
             return type.is_none() ? py::object(array) : array.attr("astype")(type);
           },
           py::arg("dtype") = py::none(),
@@ -180,14 +213,17 @@ void bind_optimizers(py::module_& m) {
       .def("_config", [](const Optimizer& self) { return to_python(self.config()); })
       .def_property(
           "learning_rate",
-          [](const Optimizer& self) { return self.rate()->value.data<float>()[0]; },
+          [](const Optimizer& self) { return scalar<float>(self.rate()); },
           [](const Optimizer& self, double rate) {
-            self.rate()->value.data<float>()[0] = static_cast<float>(rate);
+            without_gil([&] {
+              const BetweenSteps pause({&self.rate(), 1});
+              self.rate()->value.data<float>()[0] = static_cast<float>(rate);
+            });
           },
           "The present learning rate; may be set between steps.")
       .def_property_readonly(
           "iterations",
-          [](const Optimizer& self) { return self.iterations()->value.data<std::int64_t>()[0]; },
+          [](const Optimizer& self) { return scalar<std::int64_t>(self.iterations()); },
           "The number of updates made.");
 }
 
@@ -213,6 +249,8 @@ void bind_catalog(py::module_& m) {
   m.def("snake_case", [](const std::string& name) { return snake_case(name); });
   m.def("did_you_mean", &did_you_mean);
   bind_variable(m);
+  m.def("read_variables", &read);
+  m.def("write_variables", &write);
   bind_losses(m);
   bind_metrics(m);
   bind_optimizers(m);

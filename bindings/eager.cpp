@@ -2,11 +2,14 @@
 #include <pybind11/stl.h>
 
 #include <cstring>
+#include <variant>
 
+#include "bindings/gil.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
 #include "bindings/trace.h"
 #include "chainrule/initializers.h"
+#include "chainrule/model.h"
 #include "chainrule/program.h"
 
 namespace chainrule::python {
@@ -37,19 +40,35 @@ class Session {
 
   /// The values of `outputs`; assignments of the graph are made.
   std::vector<py::object> run(const std::vector<Value>& outputs) {
-    Program program(graph_, inputs_, outputs);
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      const Tensor& place = program.input(static_cast<int>(i));
-      if (place.bytes() > 0) std::memcpy(place.raw(), tensors_[i].raw(), place.bytes());
-    }
-    program.run();
+    std::vector<Tensor> values;
+    without_gil([&] {
+      const BetweenSteps pause(variables());
+      Program program(graph_, inputs_, outputs);
+      for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        const Tensor& place = program.input(static_cast<int>(i));
+        if (place.bytes() > 0) std::memcpy(place.raw(), tensors_[i].raw(), place.bytes());
+      }
+      program.run();
+      for (std::size_t i = 0; i < outputs.size(); ++i)
+        values.push_back(program.output(static_cast<int>(i)).clone());
+    });
     std::vector<py::object> arrays;
-    for (std::size_t i = 0; i < outputs.size(); ++i)
-      arrays.emplace_back(copy(program.output(static_cast<int>(i))));
+    for (const Tensor& value : values) arrays.emplace_back(share(value));
     return arrays;
   }
 
  private:
+  /// What the graph reads or assigns.
+  [[nodiscard]] std::vector<VariablePtr> variables() const {
+    std::vector<VariablePtr> result;
+    for (int i = 0; i < graph_.size(); ++i) {
+      for (const auto& [name, value] : graph_.node(i).attrs.items()) {
+        if (const auto* variable = std::get_if<VariablePtr>(&value)) result.push_back(*variable);
+      }
+    }
+    return result;
+  }
+
   Graph graph_;
   CallContext context_;
   std::vector<Value> inputs_;

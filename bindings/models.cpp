@@ -8,11 +8,13 @@
 #include <string>
 #include <utility>
 
+#include "bindings/gil.h"
 #include "bindings/json.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
 #include "chainrule/model.h"
+#include "train/trainer.h"
 
 namespace chainrule::python {
 namespace {
@@ -45,6 +47,7 @@ py::list wrap_layers(const Layers& layers) {
 class Arrays {
  public:
   ArrayView view(py::handle array, std::string_view name) {
+    if (array.is_none() && name.front() != 'x') return {};
     owners_.push_back(borrow(array, name));
     return owners_.back().view;
   }
@@ -55,11 +58,11 @@ class Arrays {
       result.push_back(view(arrays[i], count == 1 ? name : name + "[" + std::to_string(i) + "]"));
     return result;
   }
-  /// (x, y, sample_weight or None)
+  /// (x, y, sample_weight): lists of arrays; in the latter two None stands for no array.
   Data data(const py::tuple& parts) {
-    Data result{.x = views(parts[0], "x"), .y = views(parts[1], "y")};
-    if (!parts[2].is_none()) result.sample_weight = view(parts[2], "sample_weight");
-    return result;
+    return {.x = views(parts[0], "x"),
+            .y = views(parts[1], "y"),
+            .sample_weight = views(parts[2], "sample_weight")};
   }
 
  private:
@@ -81,6 +84,8 @@ class Observer final : public RunObserver {
   explicit Observer(const py::object& target)
       : target_(target), batches_(!target.is_none() && target.attr("wants_batches").cast<bool>()) {}
 
+  void on_train_begin() override { call("on_train_begin"); }
+  void on_train_end() override { call("on_train_end"); }
   void on_epoch_begin(std::int64_t epoch) override { call("on_epoch_begin", epoch); }
   void on_epoch_end(std::int64_t epoch, const Logs& logs) override {
     call("on_epoch_end", epoch, logs);
@@ -120,12 +125,6 @@ class Observer final : public RunObserver {
 };
 
 // --- running -------------------------------------------------------------------------------------
-
-template <class Function>
-auto without_gil(Function&& function) {
-  const py::gil_scoped_release released;
-  return function();
-}
 
 void fit(const LayerHandle& layer,
          const py::tuple& data,
@@ -308,20 +307,6 @@ py::list types(const Symbols& symbols) {
   return result;
 }
 
-py::list copies(const std::vector<Tensor>& tensors) {
-  py::list result;
-  for (const Tensor& tensor : tensors) result.append(share(tensor));
-  return result;
-}
-
-void set_weights(const LayerHandle& layer, const py::list& arrays) {
-  std::vector<Tensor> values;
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    values.push_back(to_tensor(arrays[i], "set_weights, array " + std::to_string(i)));
-  }
-  model_of(layer).set_weights(values);
-}
-
 void bind_structure(py::module_& m) {
   m.def("make_functional",
         [](const Symbols& inputs, const Symbols& outputs, const std::string& name) {
@@ -344,9 +329,6 @@ void bind_structure(py::module_& m) {
   m.def("output_names", [](const LayerHandle& layer) { return model_of(layer).output_names(); });
   m.def("summary",
         [](const LayerHandle& layer, int width) { return model_of(layer).summary(width); });
-  m.def("get_weights",
-        [](const LayerHandle& layer) { return copies(model_of(layer).get_weights()); });
-  m.def("set_weights", &set_weights);
   m.def("require_shape", [](const LayerHandle& layer, const std::string& where) {
     model_of(layer).require_shape(where);
   });
@@ -368,13 +350,29 @@ void bind_models(py::module_& m) {
   m.def("test_on_batch", &test_on_batch);
   m.def("predict_on_batch", &predict_on_batch);
   m.def("predict_at_once", &predict_at_once);
-  m.def("reset_metrics", [](const LayerHandle& layer) { model_of(layer).reset_metrics(); });
+  m.def("reset_metrics",
+        [](const LayerHandle& layer) { without_gil([&] { model_of(layer).reset_metrics(); }); });
+  m.def(
+      "log_names",
+      [](const LayerHandle& layer) {
+        const Model& model = model_of(layer);
+        py::dict result;
+        if (!model.compiled()) return result;
+        for (const auto& [name, better] : model.trainer()->log_names()) {
+          result[py::str(name)] = better == Better::larger    ? py::object(py::str("max"))
+                                  : better == Better::smaller ? py::object(py::str("min"))
+                                                              : py::none();
+        }
+        return result;
+      },
+      "What evaluate() reports, and which values are better: 'min', 'max' or None.");
   m.def("get_stop_training",
         [](const LayerHandle& layer) { return model_of(layer).stop_training; });
   m.def("set_stop_training",
         [](const LayerHandle& layer, bool stop) { model_of(layer).stop_training = stop; });
-  m.def("save",
-        [](const LayerHandle& layer, const std::string& path) { model_of(layer).save(path); });
+  m.def("save", [](const LayerHandle& layer, const std::string& path) {
+    without_gil([&] { model_of(layer).save(path); });
+  });
   m.def("load_model", [](const std::string& path, const py::object& make, bool compile) {
     return model_object(load_model(path, factory(make), compile));
   });

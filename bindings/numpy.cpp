@@ -165,17 +165,6 @@ py::array copy(const Tensor& tensor) {
   return array;
 }
 
-void assign(const Tensor& tensor, py::handle source, std::string_view what) {
-  const Tensor value = to_tensor(source, what);
-  if (value.shape() != tensor.shape()) {
-    invalid(what,
-            "the shape of the new value must be " + tensor.shape().str(),
-            {{"value", value.shape().str()}});
-  }
-  const Tensor same_type = value.dtype() == tensor.dtype() ? value : value.cast(tensor.dtype());
-  if (tensor.size() > 0) std::memcpy(tensor.raw(), same_type.raw(), tensor.bytes());
-}
-
 py::tuple shape_tuple(const Shape& shape) {
   py::tuple result(shape.rank());
   for (int axis = 0; axis < shape.rank(); ++axis) {

@@ -37,9 +37,6 @@ py::array share(const Tensor& tensor);
 /// An array with memory of its own.
 py::array copy(const Tensor& tensor);
 
-/// Copies the elements of an array of the same shape into the tensor, converting them.
-void assign(const Tensor& tensor, py::handle source, std::string_view what);
-
 /// `(None, 10)` for a shape whose first axis is unknown, and the reverse.
 py::tuple shape_tuple(const Shape& shape);
 Shape to_shape(py::handle lengths, std::string_view what);

@@ -184,11 +184,19 @@ void restore(const NamedTensors& places, const TensorFile& file, bool with_optim
 void Model::save(const std::string& path) const {
   require_shape("save");
   TensorFile file;
-  file.tensors = tensors_of(*this);
   file.metadata = {{"format", kFormat},
                    {"version", kVersion},
                    {"model", serialize().dump()},
                    {"compile", compile_config(*this).dump()}};
+  if (compiled()) trainer_->parameters();
+  {
+    // Copies of one moment: a fit in another thread waits for them, not for the file.
+    std::vector<VariablePtr> variables = weights();
+    variables.push_back(random_state_);
+    const BetweenSteps pause(variables);
+    file.tensors = tensors_of(*this);
+    for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
+  }
   write_safetensors(path, file);
 }
 

@@ -1,6 +1,7 @@
 // The base of all optimizers: clipping, weight decay, slots and counters. The rules are in
 // nn/optimizers.
 
+#include <algorithm>
 #include <cmath>
 
 #include "chainrule/ops.h"
@@ -64,6 +65,29 @@ void Optimizer::validate() {
   rate_->value.data<float>()[0] = static_cast<float>(learning_rate);
 }
 
+void Optimizer::check_free_for(const std::vector<VariablePtr>& weights) const {
+  const auto same = [](const std::weak_ptr<Variable>& own, const VariablePtr& other) {
+    return own.lock() == other;
+  };
+  if (weights_.empty() ||
+      std::equal(weights_.begin(), weights_.end(), weights.begin(), weights.end(), same))
+    return;
+  const VariablePtr own = weights_.front().lock();
+  invalid(
+      class_name(),
+      "an optimizer stays with the parameters it was first used for; make a new one for another "
+      "model, or for other trainable weights",
+      {{"weights", std::to_string(weights.size())},
+       {"first weight", weights.empty() ? "none" : "'" + weights.front()->name + "'"},
+       {"weights of the optimizer", std::to_string(weights_.size())},
+       {"its first weight", own ? "'" + own->name + "'" : "of a model that is gone"}});
+}
+
+void Optimizer::bind(const std::vector<VariablePtr>& weights) {
+  check_free_for(weights);
+  weights_.assign(weights.begin(), weights.end());
+}
+
 void Optimizer::make_slots(std::int64_t size) {
   const std::vector<std::string> names = slot_names();
   for (const VariablePtr& slot : slots_) {
@@ -95,6 +119,8 @@ void Optimizer::apply(Graph& graph,
             "parameters must be one float32 array of rank 1",
             {{"parameters", type.str()}});
   }
+  flat_ = flat_ || weights_.empty();
+  if (flat_) bind({parameters});
   make_slots(type.shape.size());
 
   std::vector<Value> clipped = gradients;

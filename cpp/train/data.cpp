@@ -39,10 +39,10 @@ std::int64_t class_of(const ArrayView& y, std::int64_t i) {
   return best;
 }
 
-/// The common number of samples of three groups of arrays; `weight` may be null.
+/// The common number of samples of three groups of arrays.
 std::int64_t count_samples(std::span<const ArrayView> x,
                            std::span<const ArrayView> y,
-                           const ArrayView* weight,
+                           std::span<const ArrayView> weights,
                            std::string_view where) {
   std::int64_t count = -1;
   bool equal = true;
@@ -54,8 +54,12 @@ std::int64_t count_samples(std::span<const ArrayView> x,
   };
   const auto each = [&](const auto& f) {
     for (const ArrayView& array : x) f("x", array);
-    for (const ArrayView& array : y) f("y", array);
-    if (weight != nullptr) f("sample_weight", *weight);
+    for (const ArrayView& array : y) {
+      if (!is_absent(array)) f("y", array);
+    }
+    for (const ArrayView& array : weights) {
+      if (!is_absent(array)) f("sample_weight", array);
+    }
   };
   each(see);
   if (equal && count > 0) return count;
@@ -76,6 +80,7 @@ ArrayView view_of(const Tensor& tensor) {
 }
 
 ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end) {
+  if (is_absent(array)) return array;
   return {sample(array, begin), array.shape.with(0, end - begin), array.dtype, array.sample_stride};
 }
 
@@ -83,7 +88,8 @@ Data rows(const Data& data, std::int64_t begin, std::int64_t end) {
   Data result;
   for (const ArrayView& array : data.x) result.x.push_back(rows(array, begin, end));
   for (const ArrayView& array : data.y) result.y.push_back(rows(array, begin, end));
-  if (data.sample_weight) result.sample_weight = rows(*data.sample_weight, begin, end);
+  for (const ArrayView& array : data.sample_weight)
+    result.sample_weight.push_back(rows(array, begin, end));
   return result;
 }
 
@@ -106,11 +112,34 @@ bool gather_samples(const Exec& exec,
 }
 
 std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where) {
-  return count_samples(x, {}, nullptr, where);
+  return count_samples(x, {}, {}, where);
 }
 
 std::int64_t count_samples(const Data& data, std::string_view where) {
-  return count_samples(data.x, data.y, data.sample_weight ? &*data.sample_weight : nullptr, where);
+  return count_samples(data.x, data.y, data.sample_weight, where);
+}
+
+void check_array(const ArrayView& array,
+                 const Shape& expected,
+                 std::string_view name,
+                 std::string_view what,
+                 std::string_view where) {
+  if (matches_but_for_unit_axis(array.shape, expected)) return;
+  invalid(where,
+          std::string(what) + " must have shape " + expected.with(0, Shape::kUnknown[0]).str() +
+              " for '" + std::string(name) + "'",
+          {{what, array.shape.str()}});
+}
+
+void check_number(std::span<const ArrayView> arrays,
+                  const std::vector<std::string>& names,
+                  std::string_view what,
+                  std::string_view where) {
+  if (arrays.size() == names.size()) return;
+  invalid(where,
+          "the model needs " + std::to_string(names.size()) + " array" +
+              (names.size() == 1 ? "" : "s") + " as " + std::string(what),
+          {{"number of arrays", std::to_string(arrays.size())}});
 }
 
 void check_arrays(std::span<const ArrayView> arrays,
@@ -118,47 +147,63 @@ void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where) {
-  if (arrays.size() != expected.size()) {
+  check_number(arrays, names, what, where);
+  for (std::size_t i = 0; i < arrays.size(); ++i)
+    check_array(arrays[i], expected[i].shape, names[i], what, where);
+}
+
+void check_sample_weights(const Data& data,
+                          const std::vector<TensorType>& outputs,
+                          const std::vector<std::string>& names,
+                          std::string_view where) {
+  const std::vector<ArrayView>& weights = data.sample_weight;
+  if (weights.size() > 1 && weights.size() != outputs.size()) {
     invalid(where,
-            "the model needs " + std::to_string(expected.size()) + " array" +
-                (expected.size() == 1 ? "" : "s") + " as " + std::string(what),
-            {{"number of arrays", std::to_string(arrays.size())}});
+            "sample_weight must be one array for all outputs, or one for each of the " +
+                std::to_string(outputs.size()),
+            {{"number of arrays", std::to_string(weights.size())}});
   }
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    if (matches_but_for_unit_axis(arrays[i].shape, expected[i].shape)) continue;
-    invalid(where,
-            std::string(what) + " must have shape " +
-                expected[i].shape.with(0, Shape::kUnknown[0]).str() + " for '" + names[i] + "'",
-            {{what, arrays[i].shape.str()}});
+  if (weights.empty()) return;
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    const ArrayView& weight = weights[weights.size() == 1 ? 0 : k];
+    if (is_absent(weight) || sample_size(weight) == 1) continue;
+    const Shape& output = outputs[k].shape;
+    bool fits = weight.shape.rank() <= output.rank();
+    for (int axis = 1; fits && axis < weight.shape.rank(); ++axis)
+      fits = output[axis] == Shape::kUnknown[0] || output[axis] == weight.shape[axis];
+    if (fits) continue;
+    invalid(
+        where,
+        "sample_weight must have shape (samples,), or (samples, steps) for an output of steps",
+        {{"sample_weight", weight.shape.str()}, {"output", "'" + names[k] + "' " + output.str()}});
   }
 }
 
-std::vector<float> sample_weights(const Data& data,
-                                  const std::map<std::int64_t, double>& class_weight,
-                                  std::string_view where) {
-  if (!data.sample_weight && class_weight.empty()) return {};
-  if (!class_weight.empty() && data.y.size() != 1) {
+Tensor class_weights(const Data& data,
+                     const std::map<std::int64_t, double>& class_weight,
+                     std::string_view where) {
+  if (data.y.size() != 1) {
     invalid(where,
             "class_weight needs a model with one output",
             {{"outputs", std::to_string(data.y.size())}});
   }
-  if (!class_weight.empty() && data.y[0].shape.rank() > 2) {
+  if (is_absent(data.y[0]) || data.y[0].shape.rank() > 2) {
     invalid(where,
             "class_weight needs one label, or one row of class probabilities, for each sample",
             {{"y", data.y[0].shape.str()}});
   }
-  if (data.sample_weight && sample_size(*data.sample_weight) != 1) {
-    invalid(where,
-            "sample_weight must have shape (samples,)",
-            {{"sample_weight", data.sample_weight->shape.str()}});
-  }
-  std::vector<float> weights(static_cast<std::size_t>(count_samples(data, where)), 1.0F);
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const auto index = static_cast<std::int64_t>(i);
-    if (data.sample_weight) weights[i] = static_cast<float>(element(*data.sample_weight, index, 0));
-    if (class_weight.empty()) continue;
-    const auto found = class_weight.find(class_of(data.y[0], index));
-    if (found != class_weight.end()) weights[i] *= static_cast<float>(found->second);
+  const bool weighted = !data.sample_weight.empty() && !is_absent(data.sample_weight[0]);
+  const std::int64_t count = count_samples(data, where);
+  Tensor weights(weighted ? data.sample_weight[0].shape : Shape{count}, DType::float32);
+  float* next = weights.data<float>().data();
+  const std::int64_t size = weights.size() / count;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto found = class_weight.find(class_of(data.y[0], i));
+    const double factor = found == class_weight.end() ? 1.0 : found->second;
+    for (std::int64_t k = 0; k < size; ++k) {
+      const double own = weighted ? element(data.sample_weight[0], i, k) : 1.0;
+      *next++ = static_cast<float>(own) * static_cast<float>(factor);
+    }
   }
   return weights;
 }
@@ -166,17 +211,18 @@ std::vector<float> sample_weights(const Data& data,
 std::string find_nonfinite(const Data& data,
                            const std::int64_t* order,
                            std::int64_t first,
-                           std::int64_t count) {
+                           std::int64_t count,
+                           std::int64_t offset) {
   const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
     for (std::size_t a = 0; a < arrays.size(); ++a) {
-      if (!is_floating(arrays[a].dtype)) continue;
+      if (is_absent(arrays[a]) || !is_floating(arrays[a].dtype)) continue;
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t index = order == nullptr ? first + i : order[i];
         for (std::int64_t k = 0; k < sample_size(arrays[a]); ++k) {
           const double value = element(arrays[a], index, k);
           if (std::isfinite(static_cast<float>(value))) continue;
           return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") +
-                 " of sample " + std::to_string(index) + " holds " +
+                 " of sample " + std::to_string(offset + index) + " holds " +
                  (std::isnan(value)   ? "nan"
                   : std::isinf(value) ? "inf"
                                       : "a number beyond float32");
@@ -187,7 +233,7 @@ std::string find_nonfinite(const Data& data,
   };
   std::string found = search(data.x, "x");
   if (found.empty()) found = search(data.y, "y");
-  if (found.empty() && data.sample_weight) found = search({*data.sample_weight}, "sample_weight");
+  if (found.empty()) found = search(data.sample_weight, "sample_weight");
   return found;
 }
 

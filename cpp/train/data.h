@@ -12,6 +12,11 @@
 
 namespace chainrule {
 
+/// Whether there is no array: for outputs that need no target, or have no weights of their own.
+inline bool is_absent(const ArrayView& array) {
+  return array.data == nullptr && array.shape.rank() == 0;
+}
+
 /// Samples [begin, end) of an array.
 ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end);
 /// Samples [begin, end) of every array.
@@ -33,27 +38,47 @@ bool gather_samples(const Exec& exec,
 std::int64_t count_samples(const Data& data, std::string_view where);
 std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where);
 
-/// Throws InvalidArgument unless there is one array for each expected type, and each sample has the
-/// expected shape: unknown lengths match any, and a last axis of length 1 may be missing or too
-/// many.
+/// Throws InvalidArgument unless each sample has the expected shape: unknown lengths match any, and
+/// a last axis of length 1 may be missing or too many.
+void check_array(const ArrayView& array,
+                 const Shape& expected,
+                 std::string_view name,
+                 std::string_view what,
+                 std::string_view where);
+/// Throws InvalidArgument unless there are as many arrays as names.
+void check_number(std::span<const ArrayView> arrays,
+                  const std::vector<std::string>& names,
+                  std::string_view what,
+                  std::string_view where);
+/// Both for all arrays.
 void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where);
 
-/// Weights of the samples: sample_weight times class_weight[label]. `y` are integer labels, (n,) or
-/// (n, 1), or one-hot rows. A label without entry weighs 1. Empty when both are absent.
-std::vector<float> sample_weights(const Data& data,
-                                  const std::map<std::int64_t, double>& class_weight,
-                                  std::string_view where);
+/// Throws InvalidArgument unless sample_weight is none, one for all outputs or one for each, of a
+/// weight for each sample, or for each position of the outputs' samples.
+void check_sample_weights(const Data& data,
+                          const std::vector<TensorType>& outputs,
+                          const std::vector<std::string>& names,
+                          std::string_view where);
+
+/// The weights of samples whose classes have weights: sample_weight times class_weight[label],
+/// float32 in the shape of sample_weight, (samples,) if there is none. y are integer labels, (n,)
+/// or (n, 1), or one-hot rows. A label without entry weighs 1. Throws InvalidArgument for several
+/// outputs.
+Tensor class_weights(const Data& data,
+                     const std::map<std::int64_t, double>& class_weight,
+                     std::string_view where);
 
 /// For the error message after a step that was not finite: the first NaN, infinity or number beyond
 /// float32 in a floating array among the given samples, as "x[0] of sample 17 holds nan"; empty if
-/// there is none.
+/// there is none. `offset` is the number of the data's first sample in the caller's arrays.
 std::string find_nonfinite(const Data& data,
                            const std::int64_t* order,
                            std::int64_t first,
-                           std::int64_t count);
+                           std::int64_t count,
+                           std::int64_t offset);
 
 }  // namespace chainrule

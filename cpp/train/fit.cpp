@@ -26,6 +26,28 @@ void check_not_negative(std::string_view where, const char* name, std::int64_t v
     invalid(where, std::string(name) + " must not be negative", {{name, std::to_string(value)}});
 }
 
+/// A fit inside another one of the model leaves its history and its end to the outer one.
+class OuterFit {
+ public:
+  OuterFit(Model& model, bool inner) : model_(model), inner_(inner) {
+    if (!inner) return;
+    history_ = std::move(model.history);
+    stop_ = model.stop_training;
+  }
+  ~OuterFit() {
+    if (!inner_) return;
+    model_.history = std::move(history_);
+    model_.stop_training = stop_;
+  }
+  OuterFit(const OuterFit&) = delete;
+  OuterFit& operator=(const OuterFit&) = delete;
+
+ private:
+  Model& model_;
+  bool inner_, stop_ = false;
+  History history_;
+};
+
 void append(History& history, std::int64_t epoch, const Logs& logs) {
   history.epoch.push_back(epoch);
   for (const auto& [name, value] : logs) {
@@ -40,19 +62,32 @@ void append(History& history, std::int64_t epoch, const Logs& logs) {
   }
 }
 
+/// Replaces the weights of samples by those that take their classes into account; the tensor that
+/// is returned owns them.
+Tensor weigh_classes(Data& data,
+                     const std::map<std::int64_t, double>& class_weight,
+                     std::string_view where) {
+  if (class_weight.empty()) return {};
+  Tensor weights = class_weights(data, class_weight, where);
+  data.sample_weight = {view_of(weights)};
+  return weights;
+}
+
 }  // namespace
 
 void Trainer::run_epoch(const Epoch& epoch) {
   const std::int64_t count = epoch.data.x[0].shape[0];
   const std::int64_t batch_size = std::min(epoch.batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
-  const bool weighted = !epoch.weights.empty();
   const bool training = epoch.mode == Mode::train;
   std::vector<ArrayView> arrays = epoch.data.x;  // that StepProgram::sources counts
-  arrays.insert(arrays.end(), epoch.data.y.begin(), epoch.data.y.end());
-  if (weighted) arrays.push_back({epoch.weights.data(), Shape{count}, DType::float32, -1});
+  for (const std::vector<ArrayView>* more : {&epoch.data.y, &epoch.data.sample_weight})
+    arrays.insert(arrays.end(), more->begin(), more->end());
+  const std::size_t inputs = epoch.data.x.size();
   const StepThreads threads;
-  Ticker ticker(epoch.observer, training ? Progress::Phase::train : Progress::Phase::test, steps);
+  StepRun& run = epoch.run;
+  Ticker ticker(
+      epoch.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
   std::shared_ptr<StepProgram> step_program;  // shared: an observer's runs may drop it
@@ -61,35 +96,41 @@ void Trainer::run_epoch(const Epoch& epoch) {
     const std::int64_t first = index * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
     ticker.begin_batch(index);
+    if (training && ticker.wants_batches()) check_trainable(model_.trainable_weights());
     if (n != program_batch || (ticker.observer_called() && !step_program->is_current())) {
-      step_program = step(epoch.mode, epoch.data, n, weighted);
+      run.rest();
+      step_program = step(epoch.mode, epoch.data, n);
       program_batch = n;
     }
     Program& program = step_program->program;
     const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
     const kernels::Batch batch{samples, first, n, count - first - n};
+    run.begin_step();
     const Exec exec = threads.next(program);
-    bool finite = true;
+    bool finite = true;  // of the inputs; a loss may mask targets that are not
     for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
+      const std::size_t source = step_program->sources[i];
       const Tensor& input = program.input(static_cast<int>(i));
-      finite = gather_samples(exec, arrays[step_program->sources[i]], batch, input) && finite;
+      finite = (gather_samples(exec, arrays[source], batch, input) || source >= inputs) && finite;
     }
     // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
-    if ((options_.raise_nonfinite && !finite) || !program.run(exec.threads))
+    if ((options_.raise_nonfinite && training && !finite) || !program.run(exec.threads))
       report_nonfinite(epoch, first, n);
     ticker.end_batch(index, current_logs);
     if (training && model_.stop_training) break;
   }
+  run.rest();
 }
 
 void Trainer::report_nonfinite(const Epoch& epoch, std::int64_t first, std::int64_t count) const {
   const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
   const bool training = epoch.mode == Mode::train;
-  const std::string cause = find_nonfinite(epoch.data, samples, first, count);
+  const std::string cause = find_nonfinite(epoch.data, samples, first, count, epoch.offset);
   std::vector<Received> received = {{"step", std::to_string(first / epoch.batch_size + 1)},
                                     {"epoch", std::to_string(epoch.number + 1)}};
+  if (*epoch.source != '\0') received.push_back({"data", epoch.source});
   if (!cause.empty()) received.push_back({"input", cause});
-  fail(training ? "fit" : "evaluate",
+  fail(training || *epoch.source != '\0' ? "fit" : "evaluate",
        std::string("the loss is NaN or infinite; ") +
            (training ? "the weights are as they were before this step. " : "") +
            (cause.empty()
@@ -98,7 +139,7 @@ void Trainer::report_nonfinite(const Epoch& epoch, std::int64_t first, std::int6
        received);
 }
 
-History Trainer::fit(const Data& data, const FitOptions& options) {
+History Trainer::fit(const Data& given, const FitOptions& options) {
   check_positive("fit", "batch_size", options.batch_size);
   check_positive("fit", "epochs", options.epochs);
   check_positive("fit", "validation_freq", options.validation_freq);
@@ -109,12 +150,15 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
             "validation_split must be in [0, 1)",
             {{"validation_split", Json(options.validation_split).dump()}});
   }
-  check(data, "fit");
+  const Data data = check(given, "fit");
   std::int64_t count = count_samples(data, "fit");
 
   Data training = data;
-  std::optional<Data> validation = options.validation_data;
-  if (!validation && options.validation_split > 0) {
+  std::optional<Data> validation;
+  const bool split = !options.validation_data && options.validation_split > 0;
+  if (options.validation_data) {
+    validation = check(*options.validation_data, "fit, validation_data");
+  } else if (split) {
     const auto kept = static_cast<std::int64_t>(
         std::floor(static_cast<double>(count) * (1.0 - options.validation_split)));
     if (kept <= 0) {
@@ -126,21 +170,25 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
     training = rows(data, 0, kept);
     count = kept;
   }
-  if (validation) check(*validation, "fit, validation_data");
-  const std::vector<float> weights = sample_weights(training, options.class_weight, "fit");
-  const std::vector<float> validation_weights =
-      validation ? sample_weights(*validation, {}, "fit") : std::vector<float>{};
+  const Tensor weights = weigh_classes(training, options.class_weight, "fit");
   const std::int64_t validation_batch =
       options.validation_batch_size > 0 ? options.validation_batch_size : options.batch_size;
-  parameters();
 
+  const Outer outer(*this);
+  const OuterFit outer_fit(model_, is_inner_run());
+  StepRun run(step_variables());
+  parameters();
   model_.stop_training = false;
   model_.history = {};
   RunObserver* observer = options.observer;
+  if (observer != nullptr) observer->on_train_begin();
   std::vector<std::int64_t> order(options.shuffle ? static_cast<std::size_t>(count) : 0);
   for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && !model_.stop_training;
        ++epoch) {
-    if (observer != nullptr) observer->on_epoch_begin(epoch);
+    if (observer != nullptr) {
+      observer->on_epoch_begin(epoch);
+      check_trainable(model_.trainable_weights());
+    }
     reset_metrics();
     if (options.shuffle) {
       // A function of the saved random state alone, so that a resumed run sees the same order.
@@ -152,7 +200,7 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
     }
     run_epoch({.mode = Mode::train,
                .data = training,
-               .weights = weights,
+               .run = run,
                .batch_size = options.batch_size,
                .order = options.shuffle ? order.data() : nullptr,
                .number = epoch,
@@ -163,10 +211,12 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
       reset_metrics();
       run_epoch({.mode = Mode::test,
                  .data = *validation,
-                 .weights = validation_weights,
+                 .run = run,
                  .batch_size = validation_batch,
                  .number = epoch,
-                 .observer = observer});
+                 .observer = observer,
+                 .offset = split ? count : 0,
+                 .source = split ? "validation_split" : "validation_data"});
       const Logs test_logs = logs();
       for (const auto& [name, value] : test_logs) epoch_logs.emplace_back("val_" + name, value);
       if (observer != nullptr) observer->on_test_end(test_logs);
@@ -174,18 +224,20 @@ History Trainer::fit(const Data& data, const FitOptions& options) {
     append(model_.history, epoch, epoch_logs);
     if (observer != nullptr) observer->on_epoch_end(epoch, epoch_logs);
   }
+  if (observer != nullptr) observer->on_train_end();
   return model_.history;
 }
 
-Logs Trainer::evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer) {
+Logs Trainer::evaluate(const Data& given, std::int64_t batch_size, RunObserver* observer) {
   check_positive("evaluate", "batch_size", batch_size);
-  check(data, "evaluate");
-  const std::vector<float> weights = sample_weights(data, {}, "evaluate");
+  const Data data = check(given, "evaluate");
+  const Outer outer(*this);
+  StepRun run(step_variables());
   if (observer != nullptr) observer->on_test_begin();
   reset_metrics();
   run_epoch({.mode = Mode::test,
              .data = data,
-             .weights = weights,
+             .run = run,
              .batch_size = batch_size,
              .observer = observer});
   const Logs result = logs();
@@ -193,22 +245,24 @@ Logs Trainer::evaluate(const Data& data, std::int64_t batch_size, RunObserver* o
   return result;
 }
 
-Logs Trainer::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {
-  check(data, "train_on_batch");
+Logs Trainer::train_on_batch(const Data& given,
+                             const std::map<std::int64_t, double>& class_weight) {
+  Data data = check(given, "train_on_batch");
+  const Tensor weights = weigh_classes(data, class_weight, "train_on_batch");
+  const Outer outer(*this);
+  StepRun run(step_variables());
   parameters();
-  run_epoch({.mode = Mode::train,
-             .data = data,
-             .weights = sample_weights(data, class_weight, "train_on_batch"),
-             .batch_size = data.x[0].shape[0]});
+  reset_metrics();
+  run_epoch({.mode = Mode::train, .data = data, .run = run, .batch_size = data.x[0].shape[0]});
   return logs();
 }
 
-Logs Trainer::test_on_batch(const Data& data) {
-  check(data, "test_on_batch");
-  run_epoch({.mode = Mode::test,
-             .data = data,
-             .weights = sample_weights(data, {}, "test_on_batch"),
-             .batch_size = data.x[0].shape[0]});
+Logs Trainer::test_on_batch(const Data& given) {
+  const Data data = check(given, "test_on_batch");
+  const Outer outer(*this);
+  StepRun run(step_variables());
+  reset_metrics();
+  run_epoch({.mode = Mode::test, .data = data, .run = run, .batch_size = data.x[0].shape[0]});
   return logs();
 }
 
@@ -287,6 +341,9 @@ Logs Model::test_on_batch(const Data& data) {
   return require_trainer("test_on_batch").test_on_batch(data);
 }
 
-void Model::reset_metrics() { require_trainer("reset_metrics").reset_metrics(); }
+void Model::reset_metrics() {
+  const Run run(*this);
+  require_trainer("reset_metrics").reset_metrics();
+}
 
 }  // namespace chainrule

@@ -3,7 +3,6 @@
 #include "chainrule/model.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <set>
 
@@ -204,31 +203,10 @@ void Model::require_shape(std::string_view where) const {
 
 void Model::build_for(const std::vector<Shape>& input_shapes) { ensure_built(input_shapes); }
 
-std::vector<Tensor> Model::get_weights() const {
-  std::vector<Tensor> values;
-  for (const VariablePtr& variable : weights()) values.push_back(variable->value.clone());
-  return values;
-}
+std::vector<Tensor> Model::get_weights() const { return read_variables(weights()); }
 
 void Model::set_weights(const std::vector<Tensor>& values) {
-  const std::vector<VariablePtr> variables = weights();
-  if (values.size() != variables.size()) {
-    invalid(
-        "set_weights",
-        "there must be one array for each of the " + std::to_string(variables.size()) + " weights",
-        {{"arrays", std::to_string(values.size())}, {"model", "'" + name + "'"}});
-  }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i].shape() == variables[i]->value.shape()) continue;
-    invalid("set_weights",
-            "the shape must be " + variables[i]->value.shape().str() + " for weight '" +
-                variables[i]->name + "'",
-            {{"array", values[i].shape().str()}});
-  }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const Tensor converted = values[i].cast(variables[i]->value.dtype());
-    std::memcpy(variables[i]->value.raw(), converted.raw(), converted.bytes());
-  }
+  write_variables(weights(), values, "set_weights");
 }
 
 const std::vector<double>& History::operator[](std::string_view log) const {

@@ -6,6 +6,7 @@
 #include "train/data.h"
 #include "train/step_threads.h"
 #include "train/ticker.h"
+#include "train/turns.h"
 
 namespace chainrule {
 std::vector<TensorType> types_of(const Symbols& symbols) {
@@ -79,17 +80,22 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     invalid("predict", "batch_size must be positive", {{"batch_size", std::to_string(batch_size)}});
   }
   check(x);
+  StepRun run(model_.weights());
   const StepThreads threads;
   batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
-  Ticker ticker(observer, Progress::Phase::predict, steps);
+  Ticker ticker(observer, run, Progress::Phase::predict, steps);
   std::vector<Tensor> results;
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::int64_t first = step * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
     ticker.begin_batch(step);  // first: its observer may use the model, and so the programs
     std::shared_ptr<Program> batch = find(n, x);
-    if (batch == nullptr) batch = compile(n, x);
+    if (batch == nullptr) {
+      run.rest();
+      batch = compile(n, x);
+    }
+    run.begin_step();
     const Exec exec = threads.next(*batch);
     for (std::size_t i = 0; i < x.size(); ++i)
       gather_samples(exec, x[i], {nullptr, first, n}, batch->input(static_cast<int>(i)));

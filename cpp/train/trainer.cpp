@@ -58,16 +58,30 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
 
 const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
+  const BetweenSteps pause(variables);
   if (parameters_.holds(variables)) return parameters_;
-  if (parameters_.flat != nullptr && variables != parameters_.variables) {
-    fail("Model",
-         "the set of trainable weights has changed since compile(): call it again",
-         {{"model", "'" + model_.name + "'"}});
-  }
+  check_trainable(variables);
+  options_.optimizer->bind(variables);
   parameters_ = FlatParameters::gather(variables);
   options_.optimizer->make_slots(parameters_.flat->value.size());
   programs_.clear();
   return parameters_;
+}
+
+void Trainer::check_trainable(const std::vector<VariablePtr>& variables) const {
+  if (parameters_.flat == nullptr || variables == parameters_.variables) return;
+  fail("Model",
+       "the set of trainable weights has changed since compile(): call it again; a callback that "
+       "changes `trainable` must end the fit by stop_training, for compile() and another fit()",
+       {{"model", "'" + model_.name + "'"}});
+}
+
+std::vector<VariablePtr> Trainer::step_variables() const {
+  std::vector<VariablePtr> variables = model_.weights();
+  for (const VariablePtr& variable :
+       {model_.random_state(), options_.optimizer->iterations(), options_.optimizer->rate()})
+    variables.push_back(variable);
+  return variables;
 }
 
 // --- compile -------------------------------------------------------------------------------------
@@ -75,6 +89,7 @@ const FlatParameters& Trainer::parameters() {
 Trainer::Trainer(Model& model, CompileOptions options)
     : model_(model), options_(std::move(options)), loss_tracker_(mean_tracker("loss")) {
   if (!options_.optimizer) invalid("compile", "an optimizer is required");
+  if (model.built()) options_.optimizer->check_free_for(model.trainable_weights());
   const auto has_loss = [](const LossSpec& spec) { return spec.object != nullptr; };
   if (std::none_of(options_.loss.begin(), options_.loss.end(), has_loss))
     invalid("compile", "a loss is required");
@@ -92,7 +107,7 @@ Trainer::Trainer(Model& model, CompileOptions options)
   }
 }
 
-void Trainer::check(const Data& data, std::string_view where) {
+Data Trainer::check(const Data& data, std::string_view where) {
   const std::int64_t count = count_samples(data, where);
   if (!model_.built() && data.x.size() == 1) {
     model_.build_for({data.x[0].shape.with(0, Shape::kUnknown[0])});
@@ -114,20 +129,28 @@ void Trainer::check(const Data& data, std::string_view where) {
   if (!options_.metrics.empty()) one_each(options_.metrics.size(), "list of metrics");
   if (!options_.loss_weights.empty()) one_each(options_.loss_weights.size(), "loss weight");
 
-  std::vector<TensorType> targets;
+  check_number(data.y, names, "y", where);
+  Data used = data;
   for (std::size_t k = 0; k < outputs; ++k) {
-    const TensorType& output = model_.outputs()[k].type;
+    const Shape& output = model_.outputs()[k].type.shape;
     const LossPtr& object = options_.loss[k].object;
-    Shape expected = object ? object->target_shape(output.shape) : output.shape;
-    if (object && object->any_target_shape() && k < data.y.size()) expected = data.y[k].shape;
-    targets.push_back({expected, output.dtype});
+    ArrayView& target = used.y[k];
+    if (!object && (options_.metrics.empty() || options_.metrics[k].empty())) {
+      target = ArrayView();
+      continue;
+    }
+    if (is_absent(target)) {
+      invalid(where,
+              "a target is required for output '" + names[k] + "': it has a loss or metrics",
+              {{"y", "none"}});
+    }
+    if (!object || !object->any_target_shape())
+      check_array(target, object ? object->target_shape(output) : output, names[k], "y", where);
+    if (object) object->check_targets(target, output.with(0, count));
   }
-  check_arrays(data.y, targets, names, "y", where);
-  for (std::size_t k = 0; k < outputs; ++k) {
-    const LossPtr& object = options_.loss[k].object;
-    if (object) object->check_targets(data.y[k], model_.outputs()[k].type.shape.with(0, count));
-  }
-  resolve_metrics(data);
+  check_sample_weights(data, types_of(model_.outputs()), names, where);
+  resolve_metrics(used);
+  return used;
 }
 
 void Trainer::resolve_metrics(const Data& data) {
@@ -180,14 +203,11 @@ DType Trainer::target_dtype(std::size_t output, DType given) const {
   return object ? object->target_dtype(given) : DType::float32;
 }
 
-std::shared_ptr<StepProgram> Trainer::step(Mode mode,
-                                           const Data& data,
-                                           std::int64_t batch,
-                                           bool weighted) {
-  key_.assign({static_cast<std::int64_t>(mode), batch, weighted ? 1 : 0});
-  for (const std::vector<ArrayView>* arrays : {&data.x, &data.y}) {
+std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int64_t batch) {
+  key_.assign({static_cast<std::int64_t>(mode), batch});
+  for (const std::vector<ArrayView>* arrays : {&data.x, &data.y, &data.sample_weight}) {
     for (const ArrayView& array : *arrays) {
-      key_.push_back(static_cast<std::int64_t>(array.dtype));
+      key_.push_back(is_absent(array) ? -1 : static_cast<std::int64_t>(array.dtype));
       append_sample_shape(key_, array);
     }
   }
@@ -196,20 +216,20 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode,
     key_.push_back(static_cast<std::int64_t>(find_array(array, data.x)));
   if (auto found = programs_.find(key_)) return found;
   const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
-  return programs_.add(key, make_step(mode, data, batch, weighted));
+  return programs_.add(key, make_step(mode, data, batch));
 }
 
-StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
-  StepGraph step = step_graph(mode, data, batch, weighted);
+StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch) {
+  StepGraph step = step_graph(mode, data, batch);
   ProgramOptions options;
   if (options_.raise_nonfinite) options.check = step.loss;
   return {Program(*step.graph, step.inputs, {step.loss}, options), std::move(step.sources)};
 }
 
-StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch, bool weighted) {
+StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
   StepGraph step;
   Graph& graph = *step.graph;
-  std::vector<Value> x, y;
+  std::vector<Value> x, y, weights;
   const auto input = [&](const TensorType& type, const std::string& name, std::size_t source) {
     step.sources.push_back(source);
     return step.inputs.emplace_back(graph.input(type, name));
@@ -219,20 +239,28 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch, b
         input(batch_type(model_.inputs()[i].type, data.x[i], batch), model_.input_names()[i], i));
   }
   for (std::size_t k = 0; k < data.y.size(); ++k) {
+    if (is_absent(data.y[k])) {
+      y.emplace_back();
+      continue;
+    }
     const TensorType type{data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)};
     const std::size_t same = find_array(data.y[k], data.x);
     const bool is_input = same < x.size() && x[same].type() == type;
     y.push_back(is_input ? x[same] : input(type, "y", x.size() + k));
   }
-  const Value weight =
-      weighted ? input({Shape{batch}, DType::float32}, "sample_weight", x.size() + y.size())
-               : Value();
+  for (std::size_t i = 0; i < data.sample_weight.size(); ++i) {
+    const ArrayView& array = data.sample_weight[i];
+    weights.push_back(is_absent(array) ? Value()
+                                       : input({array.shape.with(0, batch), DType::float32},
+                                               "sample_weight",
+                                               x.size() + y.size() + i));
+  }
 
   const Value state = graph.read(model_.random_state());
   CallContext context{
       .graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
   const std::vector<Value> predictions = model_.call(context, x);
-  step.loss = add_losses(graph, y, predictions, weight, context);
+  step.loss = add_losses(graph, y, predictions, weights, context);
 
   if (mode == Mode::train) {
     const FlatParameters& flat = parameters();
@@ -252,12 +280,13 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch, b
 Value Trainer::add_losses(Graph& graph,
                           const std::vector<Value>& y,
                           const std::vector<Value>& predictions,
-                          Value weight,
+                          const std::vector<Value>& weights,
                           CallContext& context) {
   const Value samples =
       graph.scalar(static_cast<double>(predictions[0].shape()[0]), DType::float32);
   Value total;
   for (std::size_t k = 0; k < predictions.size(); ++k) {
+    const Value weight = weights.empty() ? Value() : weights[weights.size() == 1 ? 0 : k];
     for (const Tracked& metric : metrics_[k]) {
       metric.object->update(graph, y[k], predictions[k], metric.weighted ? weight : Value());
     }
@@ -290,6 +319,34 @@ Logs Trainer::logs() const {
   return result;
 }
 
+std::vector<std::pair<std::string, Better>> Trainer::log_names() const {
+  std::vector<std::pair<std::string, Better>> result = {{loss_tracker_->name, Better::smaller}};
+  for (const auto& tracker : output_trackers_) {
+    if (tracker) result.emplace_back(tracker->name, Better::smaller);
+  }
+  for (const std::vector<Tracked>& of_output : metrics_) {
+    for (const Tracked& metric : of_output)
+      result.emplace_back(metric.log, metric.object->better());
+  }
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+std::vector<VariablePtr> Trainer::metric_state() const {
+  std::vector<VariablePtr> result;
+  const auto add = [&](const Metric& metric) {
+    result.insert(result.end(), metric.state().begin(), metric.state().end());
+  };
+  add(*loss_tracker_);
+  for (const auto& tracker : output_trackers_) {
+    if (tracker) add(*tracker);
+  }
+  for (const std::vector<Tracked>& of_output : metrics_) {
+    for (const Tracked& metric : of_output) add(*metric.object);
+  }
+  return result;
+}
+
 void Trainer::reset_metrics() {
   loss_tracker_->reset();
   for (const auto& tracker : output_trackers_) {
@@ -298,6 +355,19 @@ void Trainer::reset_metrics() {
   for (const std::vector<Tracked>& of_output : metrics_) {
     for (const Tracked& metric : of_output) metric.object->reset();
   }
+}
+
+bool Trainer::is_inner_run() const { return model_.runs_ > 1; }
+
+Trainer::Outer::Outer(Trainer& trainer) {
+  if (!trainer.is_inner_run()) return;
+  for (const VariablePtr& variable : trainer.metric_state())
+    saved_.emplace_back(variable, variable->value.clone());
+}
+
+Trainer::Outer::~Outer() {
+  for (const auto& [variable, value] : saved_)
+    std::memcpy(variable->value.raw(), value.raw(), value.bytes());
 }
 
 }  // namespace chainrule

@@ -5,11 +5,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "chainrule/model.h"
 #include "chainrule/program.h"
 #include "train/program_cache.h"
+#include "train/turns.h"
 
 namespace chainrule {
 
@@ -41,18 +44,22 @@ struct StepGraph {
 struct Epoch {
   Mode mode;
   const Data& data;
-  const std::vector<float>& weights;  ///< of the samples; empty: all count the same
+  StepRun& run;
   std::int64_t batch_size;
   const std::int64_t* order = nullptr;  ///< (samples,); null: as they lie
   std::int64_t number = 0;
   RunObserver* observer = nullptr;
+  /// For messages: the number of the first sample in the caller's arrays; which of these they are,
+  /// unless there is no other choice.
+  std::int64_t offset = 0;
+  const char* source = "";
 };
 
 /// A step for one batch size.
 struct StepProgram {
   Program program;
-  /// Which array each input takes, of x..., y..., and the sample weights if there are any. A target
-  /// that is an array of x, as of an autoencoder, is no input of its own.
+  /// Which array each input takes, of x..., y..., sample_weight.... A target that is an array of x,
+  /// as of an autoencoder, is no input of its own.
   std::vector<std::size_t> sources;
   [[nodiscard]] bool is_current() const { return program.is_current(); }
 };
@@ -73,24 +80,47 @@ class Trainer {
   /// loading.
   const FlatParameters& parameters();
   /// The step for batches of `batch` such samples. Data have been checked: by fit() or another run.
-  StepGraph step_graph(Mode mode, const Data& data, std::int64_t batch, bool weighted);
+  StepGraph step_graph(Mode mode, const Data& data, std::int64_t batch);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
+  /// What logs() reports, in its order, and which values are better. Names of metrics are complete
+  /// once data were seen.
+  [[nodiscard]] std::vector<std::pair<std::string, Better>> log_names() const;
 
  private:
+  /// For a run inside another one of the model, which an observer has started: keeps what the outer
+  /// one has added up.
+  class Outer {
+   public:
+    explicit Outer(Trainer& trainer);
+    ~Outer();
+    Outer(const Outer&) = delete;
+    Outer& operator=(const Outer&) = delete;
+
+   private:
+    std::vector<std::pair<VariablePtr, Tensor>> saved_;
+  };
+  [[nodiscard]] bool is_inner_run() const;
+
   /// Trains or evaluates on every batch, in turn.
   void run_epoch(const Epoch& epoch);
-  /// Shapes, counts and label ranges of a whole data set: once, before anything runs.
-  void check(const Data& data, std::string_view where);
+  /// Shapes, counts and label ranges of a whole data set: once, before anything runs. Returns the
+  /// data without the targets that are of no use.
+  Data check(const Data& data, std::string_view where);
+  /// Throws when layers have been made trainable or not since compile().
+  void check_trainable(const std::vector<VariablePtr>& variables) const;
+  /// What steps use.
+  [[nodiscard]] std::vector<VariablePtr> step_variables() const;
+  [[nodiscard]] std::vector<VariablePtr> metric_state() const;
   /// Metrics whose meaning depends on shapes, and the order of logs.
   void resolve_metrics(const Data& data);
-  std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
-  StepProgram make_step(Mode mode, const Data& data, std::int64_t batch, bool weighted);
+  std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t batch);
+  StepProgram make_step(Mode mode, const Data& data, std::int64_t batch);
   /// Loss and metric nodes; returns the total loss.
   Value add_losses(Graph& graph,
                    const std::vector<Value>& y,
                    const std::vector<Value>& predictions,
-                   Value weight,
+                   const std::vector<Value>& weights,
                    CallContext& context);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;

@@ -30,8 +30,13 @@ class Callback:
         """Called at the begin of a run."""
         self.model = model
 
+    def _expect(self, names: dict[str, str | None], complete: bool) -> None:
+        """Before on_train_begin: the logs of an epoch, and whether "min" or "max" of each is better
+        (None: unknown). Not `complete`: callbacks of the user's own may add others. Raises for what
+        cannot work."""
+
     def on_train_begin(self, logs: Any = None) -> None:
-        """fit() begins."""
+        """fit() begins; its data have been checked."""
 
     def on_train_end(self, logs: Any = None) -> None:
         """fit() has ended; logs are those of the last epoch."""

@@ -3,6 +3,7 @@ input or output."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from chainrule import _core, losses, metrics
 
-Parts = tuple[list[Any], list[Any], Any]
+Parts = tuple[list[Any], list[Any], list[Any]]
 
 
-def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
+def arrays(
+    value: Any, names: list[str], what: str, where: str, optional: bool = False
+) -> list[Any]:
     """The arrays of a model's inputs (or outputs) called `names`; empty when these are not known
-    yet."""
+    yet. `optional`: some may be missing, in place of which there is None."""
     count = max(len(names), 1)
     if count == 1 and isinstance(value, np.ndarray):
         return [value]
@@ -26,12 +29,12 @@ def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
             )
         missing = [name for name in names if name not in value]
         extra = [str(name) for name in value if name not in names]
-        if missing or extra:
+        if (missing and not optional) or extra:
             raise ValueError(
                 f"[{where}] {what} must have the keys {names}. Received: {what} with keys "
                 f"{list(value)}"
             )
-        return [value[name] for name in names]
+        return [value.get(name) for name in names]
     if isinstance(value, (list, tuple)):
         holds_arrays = any(hasattr(item, "shape") and np.ndim(item) > 0 for item in value)
         if count > 1 or (holds_arrays and len(value) == 1):
@@ -42,13 +45,12 @@ def arrays(value: Any, names: list[str], what: str, where: str) -> list[Any]:
                 )
             return list(value)
         return [_array(value, what, where)]
-    if hasattr(value, "__next__") or (
-        hasattr(value, "__iter__") and not hasattr(value, "__array__")
-    ):
+    if _makes_batches(value):
+        advice = "predict_on_batch(x)" if where == "predict" else "train_on_batch(x, y)"
         raise ValueError(
             f"[{where}] {what} must be arrays: generators and data sets of other libraries are "
-            f"not read. "
-            f"Received: {type(value).__name__}"
+            f"not read yet. Put all samples into one array, or call {advice} for each batch in a "
+            f"loop of your own. Received: {type(value).__name__}"
         )
     if count > 1:
         raise ValueError(
@@ -65,35 +67,98 @@ def _array(value: Any, what: str, where: str) -> np.ndarray[Any, Any]:
         raise ValueError(f"[{where}] {what} is not an array: {error}") from error
 
 
+def _makes_batches(value: Any) -> bool:
+    """Whether it is a generator, or a data set of another library."""
+    if hasattr(value, "__array__") or isinstance(value, str):
+        return False
+    indexed = hasattr(value, "__getitem__") and hasattr(value, "__len__")
+    return hasattr(value, "__next__") or hasattr(value, "__iter__") or indexed
+
+
 def parts(model: Any, x: Any, y: Any, sample_weight: Any, where: str) -> Parts:
-    """(x, y, sample_weight) as the engine takes them."""
+    """(x, y, sample_weight) as the engine takes them; None where an output needs none."""
     if x is None:
         raise ValueError(f"[{where}] x is required")
+    inputs = arrays(x, _core.input_names(model), "x", where)
     if y is None:
         raise ValueError(f"[{where}] y, the targets, is required")
-    if isinstance(sample_weight, (list, tuple)) and any(np.ndim(w) > 0 for w in sample_weight):
-        if len(sample_weight) != 1:
-            raise ValueError(
-                f"[{where}] sample_weight is one array for all outputs. Received: "
-                f"{len(sample_weight)} arrays"
-            )
-        sample_weight = sample_weight[0]
-    return (
-        arrays(x, _core.input_names(model), "x", where),
-        arrays(y, _core.output_names(model), "y", where),
-        sample_weight,
-    )
+    outputs = _core.output_names(model)
+    targets = arrays(y, outputs, "y", where, optional=len(outputs) > 1)
+    return inputs, targets, sample_weights(sample_weight, outputs, where)
 
 
-def class_weights(weights: Any) -> dict[int, float]:
+def sample_weights(given: Any, names: list[str], where: str) -> list[Any]:
+    """Nothing, one array for all outputs, or one or None for each."""
+    if given is None:
+        return []
+    if isinstance(given, dict):
+        return arrays(given, names, "sample_weight", where, optional=True)
+    if not isinstance(given, (list, tuple)):
+        return [given]
+    several = len(names) > 1
+    if not any(w is None or (np.ndim(w) > 0 and (several or hasattr(w, "shape"))) for w in given):
+        return [_array(given, "sample_weight", where)]
+    if len(given) != max(len(names), 1):
+        raise ValueError(
+            f"[{where}] sample_weight must be one array for all outputs, or a list with one for "
+            f"each of {names}. Received: {len(given)} arrays"
+        )
+    return list(given)
+
+
+def validation_parts(model: Any, given: Any) -> Parts | None:
+    """The parts of fit's validation_data."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) and _makes_batches(given):
+        arrays(given, [], "validation_data", "fit")  # says what to do
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise ValueError("[fit] validation_data must be (x, y) or (x, y, sample_weight)")
+    weight = given[2] if len(given) == 3 else None
+    return parts(model, given[0], given[1], weight, "fit, validation_data")
+
+
+def steps(x: Any, validation_split: float, batch_size: Any) -> int | None:
+    """Batches of an epoch, for callbacks; None for what the engine is going to refuse."""
+    if np.ndim(x) == 0 or not 0 <= validation_split < 1:
+        return None
+    samples = math.floor(np.shape(x)[0] * (1.0 - validation_split))
+    return -(-samples // max(batch_size, 1))
+
+
+def flag(value: Any, name: str, where: str) -> bool:
+    """A setting that is True or False."""
+    if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
+        raise ValueError(f"[{where}] {name} must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating, np.bool_))
+
+
+def class_weights(weights: Any, where: str) -> dict[int, float]:
     """{label: weight}; None is {}."""
     if weights is None:
         return {}
     if not isinstance(weights, dict):
         raise ValueError(
-            f"[fit] class_weight is a dict from label to weight. Received: {weights!r}"
+            f"[{where}] class_weight is a dict from label to weight. Received: {weights!r}"
         )
-    return {int(label): float(weight) for label, weight in weights.items()}
+    result = {}
+    for label, weight in weights.items():
+        if not _is_number(label) or not float(label).is_integer():
+            raise ValueError(
+                f"[{where}] class_weight is {{label: weight}}, where labels are whole numbers, for "
+                f"a model with one output: {{0: 1.0, 1: 2.5}}. Received: label={label!r}"
+            )
+        if not _is_number(weight) or not math.isfinite(weight):
+            raise ValueError(
+                f"[{where}] class_weight is {{label: weight}}, where weights are numbers. "
+                f"Received: {{{label!r}: {weight!r}}}"
+            )
+        result[int(label)] = float(weight)
+    return result
 
 
 def per_output(value: Any, names: list[str], what: str) -> list[Any]:

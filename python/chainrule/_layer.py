@@ -183,20 +183,14 @@ class Layer(_core.Layer):
         return one_or_list(self._output_shapes(input_shape if several else [input_shape]))
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of all weights."""
-        return [weight.numpy() for weight in self.weights]
+        """Copies of all weights, in order and of one moment: during a fit in another thread it
+        waits for the end of a step."""
+        return _core.read_variables(self.weights)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Sets all weights; their shapes are checked before any is changed."""
-        own = self.weights
-        arrays = [np.asarray(w) for w in weights]
-        if [a.shape for a in arrays] != [w.shape for w in own]:
-            raise ValueError(
-                f"[set_weights] the arrays must have the shapes {[w.shape for w in own]}. "
-                f"Received: {[a.shape for a in arrays]}, layer='{self.name}'"
-            )
-        for weight, array in zip(own, arrays, strict=True):
-            weight.assign(array)
+        """Sets all weights, or none: an array of another shape or without numbers is an error and
+        changes nothing. During a fit in another thread it waits for the end of a step."""
+        _core.write_variables(self.weights, list(weights), "set_weights")
 
     @property
     def non_trainable_weights(self) -> list[Any]:

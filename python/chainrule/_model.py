@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import numpy as np
-
 from chainrule import _catalog, _core, _data, optimizers
 from chainrule._layer import flatten, one_or_list
 from chainrule._run import Run
@@ -31,7 +29,6 @@ class Model(Structure):
     """
 
     history: Any = None
-    _log_names: tuple[str, ...] = ("loss",)
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Applies the model as a layer: to symbols, to symbolic values, or to arrays.
@@ -115,7 +112,7 @@ class Model(Structure):
     @property
     def metrics_names(self) -> list[str]:
         """Names of what evaluate() returns, in its order; complete once data were seen."""
-        return list(self._log_names)
+        return ["loss", *(name for name in _core.log_names(self) if name != "loss")]
 
     @property
     def stop_training(self) -> bool:
@@ -150,7 +147,8 @@ class Model(Structure):
         Args:
             x: An array with the samples along its first axis; a list or dict of them for several
                 inputs.
-            y: Targets, likewise for the outputs.
+            y: Targets, likewise for the outputs. An output without loss and metrics needs none:
+                None in the list, no key in the dict.
             batch_size: Samples a step; 32 by default.
             epochs: Number of the last epoch.
             verbose: 0 prints nothing, 1 shows progress, 2 prints a line an epoch; "auto" is 1.
@@ -159,15 +157,17 @@ class Model(Structure):
                 epoch.
             validation_data: (x, y) or (x, y, sample_weight) to validate on.
             shuffle: Whether each epoch has an order of its own.
-            class_weight: {label: weight}.
-            sample_weight: A weight for each sample.
+            class_weight: {label: weight}, for models with one output.
+            sample_weight: A weight for each sample, (samples,), or for each step of outputs of
+                steps, (samples, steps). For several outputs one array for all, or a list or dict
+                with one for each; None weighs all samples of an output the same.
             initial_epoch: Number of the first epoch, from 0: to go on.
             steps_per_epoch, validation_steps: Not supported.
             validation_batch_size: batch_size by default.
             validation_freq: Validate every so many epochs.
 
         Returns:
-            The History: `history` is a dict from log to values, one for each epoch.
+            The History of this call: `history` is a dict from log to values, one for each epoch.
 
         Raises:
             ValueError: for data that do not fit the model.
@@ -188,42 +188,39 @@ class Model(Structure):
             validation_steps=(validation_steps, None),
         )
         data = _data.parts(self, x, y, sample_weight, "fit")
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                raise ValueError("[fit] validation_data must be (x, y) or (x, y, sample_weight)")
-            weight = validation_data[2] if len(validation_data) == 3 else None
-            validation = _data.parts(
-                self, validation_data[0], validation_data[1], weight, "fit, validation_data"
-            )
+        validation = _data.validation_parts(self, validation_data)
+        size = 32 if batch_size is None else batch_size
         settings: dict[str, Any] = {
-            "batch_size": 32 if batch_size is None else batch_size,
+            "batch_size": size,
             "epochs": epochs,
             "initial_epoch": initial_epoch,
-            "shuffle": bool(shuffle),
+            "shuffle": _data.flag(shuffle, "shuffle", "fit"),
             "validation_split": float(validation_split),
             "validation_batch_size": validation_batch_size or 0,
             "validation_freq": validation_freq,
-            "class_weight": _data.class_weights(class_weight),
+            "class_weight": _data.class_weights(class_weight, "fit"),
             "validation_data": validation,
         }
-        self.history = History()
-        samples = np.shape(data[0][0])[0] if np.ndim(data[0][0]) else 0
+        split = 0.0 if validation is not None else settings["validation_split"]
         params = {
             "verbose": verbose,
             "epochs": epochs,
-            "steps": -(-samples // max(settings["batch_size"], 1)),
+            "steps": _data.steps(data[0][0], split, size),
         }
-        run = Run(self, [*flatten(callbacks or []), self.history], params, display_for(verbose))
-        self.stop_training = False
+        history = self.history = History()
+        run = Run(
+            self,
+            flatten(callbacks or []),
+            params,
+            display_for(verbose),
+            history=history,
+            validates=validation is not None or split > 0,
+        )
         try:
-            run.call("on_train_begin", {})
             _core.fit(self, data, settings, run)
-            run.call("on_train_end", self.history.last())
         finally:
             run.close()
-        self._remember(self.history.last())
-        return self.history
+        return history
 
     def evaluate(
         self,
@@ -252,13 +249,13 @@ class Model(Structure):
         data = _data.parts(self, x, y, sample_weight, "evaluate")
         size = 32 if batch_size is None else batch_size
         if _is_silent(verbose, callbacks):
-            return self._results(_core.evaluate(self, data, size, None), return_dict)
+            return _results(_core.evaluate(self, data, size, None), return_dict)
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
             logs = _core.evaluate(self, data, size, run or None)
         finally:
             run.close()
-        return self._results(logs, return_dict)
+        return _results(logs, return_dict)
 
     def predict(
         self,
@@ -304,19 +301,18 @@ class Model(Structure):
         """One training step on all samples.
 
         Returns:
-            Loss and metrics since reset_metrics(), as evaluate() does.
+            Loss and metrics of this batch, before the step, as evaluate() does.
         """
         data = _data.parts(self, x, y, sample_weight, "train_on_batch")
-        return self._results(
-            _core.train_on_batch(self, data, _data.class_weights(class_weight)), return_dict
-        )
+        weights = _data.class_weights(class_weight, "train_on_batch")
+        return _results(_core.train_on_batch(self, data, weights), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Loss and metrics of one batch, added to those since reset_metrics()."""
+        """Loss and metrics of one batch."""
         data = _data.parts(self, x, y, sample_weight, "test_on_batch")
-        return self._results(_core.test_on_batch(self, data), return_dict)
+        return _results(_core.test_on_batch(self, data), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
@@ -327,19 +323,14 @@ class Model(Structure):
         return _core.predict_on_batch(self, inputs)
 
     def reset_metrics(self) -> None:
-        """Forgets the batches that train_on_batch() and test_on_batch() have added up."""
+        """Forgets what metrics have added up. Every run begins with that by itself."""
         _core.reset_metrics(self)
 
-    def _results(self, logs: dict[str, float], return_dict: bool) -> Any:
-        self._remember(logs)
-        if return_dict:
-            return logs
-        return one_or_list([logs[name] for name in self._log_names])
 
-    def _remember(self, logs: dict[str, float]) -> None:
-        names = [name for name in logs if name != "loss" and not name.startswith("val_")]
-        if self._log_names != ("loss", *names):
-            self._log_names = ("loss", *names)
+def _results(logs: dict[str, float], return_dict: bool) -> Any:
+    if return_dict:
+        return logs
+    return one_or_list([logs["loss"], *(v for name, v in logs.items() if name != "loss")])
 
 
 def _is_silent(verbose: Any, callbacks: Any) -> bool:

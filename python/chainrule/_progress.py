@@ -7,15 +7,16 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
 INTERVAL = 0.1  # seconds between two updates of the line
 BAR = 20  # characters
 
 
-def is_live(stream: TextIO) -> bool:
+def is_live(stream: Any) -> bool:
     """Whether a line can be written over: a terminal, or the output of a notebook."""
-    return stream.isatty() or "ipykernel" in sys.modules
+    is_terminal = getattr(stream, "isatty", None)  # a plain logger has none
+    return (is_terminal is not None and bool(is_terminal())) or "ipykernel" in sys.modules
 
 
 def duration(seconds: float) -> str:
@@ -42,12 +43,13 @@ def _number(value: float) -> str:
 
 
 class Line:
-    """One line of output. `live`: update() writes over it; else only finish() writes."""
+    """One line of output. `live`: update() writes over it; else only finish() writes. The stream
+    needs no more than write(); without one (sys.stdout may be None) nothing is written."""
 
-    def __init__(self, stream: TextIO | None = None, live: bool | None = None) -> None:
-        self.stream = stream or sys.stdout
+    def __init__(self, stream: Any = None, live: bool | None = None) -> None:
+        self.stream = sys.stdout if stream is None else stream
         self.live = is_live(self.stream) if live is None else live
-        encoding = (getattr(self.stream, "encoding", None) or "ascii").lower()
+        encoding = str(getattr(self.stream, "encoding", None) or "ascii").lower()
         self.full, self.empty = ("━", "─") if encoding.startswith("utf") else ("#", ".")
         self.written = 0
         self.last_update = 0.0
@@ -65,25 +67,29 @@ class Line:
             self._write("\r", text)
 
     def finish(self, text: str) -> None:
-        self._write("\r" if self.live and self.written else "", text)
-        self.stream.write("\n")
-        self.stream.flush()
+        self._write("\r" if self.live and self.written else "", text, "\n")
         self.written = 0
 
     def break_off(self) -> None:
         """Leaves an unfinished line as it is."""
         if self.written:
-            self.stream.write("\n")
-            self.stream.flush()
+            self._out("\n")
             self.written = 0
 
-    def _write(self, start: str, text: str) -> None:
+    def _write(self, start: str, text: str, end: str = "") -> None:
         if self.live:
             columns = shutil.get_terminal_size().columns or 80  # 0: the terminal does not say
             text = text[: max(columns - 1, 20)]
-        self.stream.write(start + text + " " * (self.written - len(text)))
-        self.stream.flush()
+        self._out(start + text + " " * (self.written - len(text)) + end)
         self.written = len(text) if self.live else 0
+
+    def _out(self, text: str) -> None:
+        if self.stream is None:
+            return
+        self.stream.write(text)
+        flush = getattr(self.stream, "flush", None)
+        if flush is not None:
+            flush()
 
 
 class Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chainrule import _core
 from chainrule import callbacks as cb
 
 
@@ -12,8 +13,16 @@ class Run:
     """The observer that the engine calls, by name, between steps."""
 
     def __init__(
-        self, model: Any, callbacks: Any, params: dict[str, Any], display: Any = None
+        self,
+        model: Any,
+        callbacks: Any,
+        params: dict[str, Any],
+        display: Any = None,
+        history: Any = None,
+        validates: bool = False,
     ) -> None:
+        """Of a fit: `history` becomes the last of its callbacks; `validates`: epochs may have logs
+        of validation."""
         given = [] if callbacks is None else callbacks
         self.callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
         for callback in self.callbacks:
@@ -24,6 +33,11 @@ class Run:
                 )
         if display is not None and not any(isinstance(c, cb.ProgbarLogger) for c in self.callbacks):
             self.callbacks.insert(0, display)  # its line ends before others print
+        if history is not None:
+            self.callbacks.append(history)
+        self.model = model
+        self.history = history
+        self.validates = validates
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
@@ -44,11 +58,26 @@ class Run:
 
     # --- called by the engine ---
 
+    def on_train_begin(self) -> None:
+        names = _core.log_names(self.model)
+        if self.validates:
+            names |= {f"val_{name}": better for name, better in names.items()}
+        if any(isinstance(c, _ADD_LEARNING_RATE) for c in self.callbacks):
+            names["learning_rate"] = None
+        complete = not any(_may_add_logs(c) for c in self.callbacks)
+        for callback in self.callbacks:
+            callback._expect(names, complete)
+        self.call("on_train_begin", {})
+
+    def on_train_end(self) -> None:
+        self.call("on_train_end", self.history.last())
+
     def on_epoch_begin(self, epoch: int) -> None:
         self.call("on_epoch_begin", epoch, {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.call("on_epoch_end", epoch, logs)
+        self.model.history = self.history  # after a fit inside this one
 
     def on_test_begin(self) -> None:
         self.call("on_test_begin", {})
@@ -67,6 +96,15 @@ class Run:
     ) -> None:
         for display in self.displays:
             display.on_progress(phase, step, steps, logs)
+
+
+_ADD_LEARNING_RATE = (cb.LearningRateScheduler, cb.ReduceLROnPlateau)
+
+
+def _may_add_logs(callback: Any) -> bool:
+    """Whether what it does after an epoch is not of this package."""
+    ours = type(callback).on_epoch_end.__module__.startswith("chainrule.")
+    return not ours or "on_epoch_end" in callback.__dict__
 
 
 _BATCH_HOOKS = [

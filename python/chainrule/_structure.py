@@ -123,14 +123,6 @@ class Structure(Layer):
         )
         self._build(input_shape if several else [input_shape])
 
-    def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of all weights, in the order of the layers."""
-        return _core.get_weights(self)
-
-    def set_weights(self, weights: Any) -> None:
-        """Sets all weights; their shapes are checked before any is changed."""
-        _core.set_weights(self, list(weights))
-
     def summary(
         self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
     ) -> None:
@@ -184,14 +176,19 @@ class Structure(Layer):
             RuntimeError: when the model has no shape yet, or the file cannot be written.
         """
         path = os.fspath(filepath)
-        if path.lower().endswith(FOREIGN_FILES):
-            raise ValueError(
-                f"[save] models are saved as safetensors files: use the suffix .safetensors. "
-                f"Received: '{path}'"
-            )
+        refuse_foreign(path)
         if not overwrite and os.path.exists(path):
             raise ValueError(f"[save] the file exists, and overwrite=False. Received: '{path}'")
         _core.save(self, path)
+
+
+def refuse_foreign(path: str) -> None:
+    """Raises for the suffixes of other formats."""
+    if path.lower().endswith(FOREIGN_FILES):
+        raise ValueError(
+            f"[save] models are saved as safetensors files: use the suffix .safetensors. "
+            f"Received: '{path}'"
+        )
 
 
 def _symbols(value: Any, what: str) -> list[Any]:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule._callback import Callback
-from chainrule._callbacks import (
-    CSVLogger,
-    EarlyStopping,
-    LearningRateScheduler,
-    ModelCheckpoint,
-    ReduceLROnPlateau,
-    TerminateOnNaN,
-)
+from chainrule._callbacks import CSVLogger, LearningRateScheduler, TerminateOnNaN
+from chainrule._monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from chainrule._progress import Progress
 
 Logs = dict[str, float]

@@ -35,7 +35,7 @@ TEST("class weights by label or by one-hot row, beside sample weights") {
         return model
             .train_on_batch({.x = {view_of(problem.x)},
                              .y = {view_of(sparse ? problem.labels : rows)},
-                             .sample_weight = view_of(sample_weight)},
+                             .sample_weight = {view_of(sample_weight)}},
                             classes)[0]
             .second;
       };
@@ -159,7 +159,7 @@ TEST("a sample weight that is not a number is named") {
   Sequential model({layers::Input({7}), layers::Dense(1)});
   model.compile({.optimizer = optimizers::SGD(), .loss = {"mse"}});
   Data data = problem.regression();
-  data.sample_weight = view_of(weights);
+  data.sample_weight = {view_of(weights)};
   CHECK_THROWS(model.fit(data), "sample_weight of sample 7 holds nan");
 }
 
@@ -179,7 +179,7 @@ TEST("losses of several outputs: their weights, the samples' weights, one step b
   const Tensor x = Tensor::of<float>({2, 2}, {1, 2, 3, 4});
   const Tensor y = Tensor::of<float>({2, 1}, {0, 1});
   const Tensor w = Tensor::of<float>({2}, {1, 3});
-  const Data data{.x = {view_of(x)}, .y = {view_of(y), view_of(y)}, .sample_weight = view_of(w)};
+  const Data data{.x = {view_of(x)}, .y = {view_of(y), view_of(y)}, .sample_weight = {view_of(w)}};
 
   // Predictions 3 and 7, errors 3 and 6. A loss is sum(w * value) / samples; a weighted metric is
   // sum(w * value) / sum(w).

@@ -261,7 +261,7 @@ TEST("data that do not fit are refused before anything runs") {
   const Tensor labels = problem.labels.clone();
   labels.data<std::int32_t>()[17] = 3;
   CHECK_THROWS(model->fit({.x = {x}, .y = {view_of(labels)}}), "3");
-  CHECK_THROWS(model->fit({.x = {x}, .y = {y}, .sample_weight = view_of(images)}),
+  CHECK_THROWS(model->fit({.x = {x}, .y = {y}, .sample_weight = {view_of(images)}}),
                "sample_weight must have shape");
 }
 

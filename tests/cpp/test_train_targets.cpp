@@ -28,7 +28,7 @@ TEST("targets that are the inputs train as equal ones elsewhere do, and only the
     const std::vector<ArrayView> x = {view_of(problem.x)};
     model->fit({.x = x, .y = {view_of(first)}},
                {.batch_size = 32, .epochs = 2, .validation_split = 0.2});
-    model->fit({.x = x, .y = {view_of(first)}, .sample_weight = view_of(weights)}, {});
+    model->fit({.x = x, .y = {view_of(first)}, .sample_weight = {view_of(weights)}}, {});
     model->fit({.x = x, .y = {view_of(first)}}, {.batch_size = 203, .epochs = 1});
     model->train_on_batch({.x = x, .y = {view_of(then)}});
     return std::pair(model, model->evaluate({.x = x, .y = {view_of(then)}}));

@@ -1,6 +1,7 @@
 """Callbacks: which hooks are called, and what the ready-made ones do."""
 
 import csv
+import functools
 
 import numpy as np
 import pytest
@@ -184,6 +185,45 @@ def test_csv_logger(tmp_path):
     assert float(rows[2]["loss"]) == history.history["loss"][2]
 
 
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_logger_keeps_what_comes_later(tmp_path):
+    path = tmp_path / "log.csv"
+    log = callbacks.CSVLogger(path)
+    history = fit(log, epochs=5, validation_split=0.5, validation_freq=2).history
+    rows = rows_of(path)
+    assert list(rows[0]) == ["epoch", "loss", "val_loss"]
+    assert [row["val_loss"] for row in rows[::2]] == ["NA"] * 3
+    assert [float(row["val_loss"]) for row in rows[1::2]] == history["val_loss"]
+    assert [float(row["loss"]) for row in rows] == history["loss"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_logger_appends_under_the_right_names(tmp_path):
+    path = tmp_path / "log.csv"
+    fit(callbacks.CSVLogger(path, separator=";"), epochs=2, validation_split=0.5)
+    before = path.read_text()
+    history = fit(
+        callbacks.LearningRateScheduler(lambda epoch: 0.25),
+        callbacks.CSVLogger(path, separator=";", append=True),
+        epochs=1,
+        model=make(metrics=["mae"]),
+    ).history
+    lines = path.read_text().splitlines()
+    assert lines[0] == "epoch;loss;val_loss;learning_rate;mae"
+    assert [line.rpartition(";NA;NA")[0] for line in lines[1:3]] == before.splitlines()[1:]
+    assert lines[3] == f"0;{history['loss'][0]};NA;0.25;{history['mae'][0]}"
+
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"\[CSVLogger\] only a file of logs.*\['a', 'b'\]"):
+        fit(callbacks.CSVLogger(other, append=True))
+    assert other.read_text() == "a,b\n1,2\n"
+
+
 def test_terminate_on_nan(capsys):
     model = make(rate=1e30, on_nonfinite="ignore")
     history = fit(callbacks.TerminateOnNaN(), epochs=50, model=model)
@@ -196,6 +236,57 @@ def test_learning_rate_scheduler():
     np.testing.assert_allclose(history.history["learning_rate"], [0.05, 0.025, 0.0125])
     with pytest.raises(ValueError, match="must return a number"):
         fit(callbacks.LearningRateScheduler(lambda epoch: "fast"))
+
+
+def step(epoch, base=0.1, gamma=0.5):
+    return base * gamma**epoch
+
+
+class Halving:
+    def __call__(self, epoch):
+        return 0.2 * 0.5**epoch
+
+    def method(self, epoch, /):
+        return 0.2 * 0.5**epoch
+
+    def doubled(self, epoch, rate):
+        return self(epoch) + 0 * rate
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        functools.partial(step, base=0.2),
+        functools.partial(step, gamma=0.5, base=0.2),
+        lambda epoch, *, gamma=0.5: 0.2 * gamma**epoch,
+        lambda epoch, **settings: 0.2 * 0.5**epoch,
+        lambda *arguments: 0.2 * 0.5 ** arguments[0],
+        lambda epoch, rate: 0.2 * 0.5**epoch,
+        [0.2, 0.1, 0.05].__getitem__,
+        {0: 0.2, 1: 0.1, 2: 0.05}.get,
+        Halving(),
+        Halving().method,
+        Halving().doubled,
+    ],
+)
+def test_schedules_of_all_kinds(schedule):
+    history = fit(callbacks.LearningRateScheduler(schedule))
+    np.testing.assert_allclose(history.history["learning_rate"], [0.2, 0.1, 0.05], rtol=1e-6)
+
+
+def test_schedules_that_cannot_be_called():
+    for schedule in (0.1, None, [0.1]):
+        with pytest.raises(ValueError, match="schedule must be a function"):
+            callbacks.LearningRateScheduler(schedule)
+    for schedule in (lambda: 0.1, lambda a, b, c: 0.1, lambda epoch, *, rate: 0.1):
+        with pytest.raises(ValueError, match="schedule must take the epoch"):
+            callbacks.LearningRateScheduler(schedule)
+
+    def wrong(epoch):
+        return len(epoch)
+
+    with pytest.raises(TypeError, match="has no len"):
+        fit(callbacks.LearningRateScheduler(wrong))
 
 
 def test_reduce_on_plateau():

@@ -73,6 +73,64 @@ def test_wrong_inputs(use, x, message):
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
 
 
+class Batches:
+    """A data set of another library."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return X, Y
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate"])
+@pytest.mark.parametrize("y", [None, Y])
+def test_generators_say_what_to_do(use, y):
+    for data in ((batch for batch in [(X, Y)]), iter([(X, Y)]), Batches(), map(id, [X])):
+        refuses(
+            rf"\[{use}\] x must be arrays: generators.*not read yet.*train_on_batch",
+            lambda data=data: getattr(make(), use)(data, y, verbose=0),
+        )
+    refuses("generators", lambda: fit(validation_data=Batches()))
+    refuses("generators", lambda: fit(validation_data=(Batches(), Y)))
+    refuses("targets, is required", lambda: make().fit(X, verbose=0))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {0.9: 5},
+        {"out": {0: 1.0}},
+        {"cat": 1.0, "dog": 2.0},
+        {0: "heavy"},
+        {0: None},
+        {0: float("nan")},
+        {float("nan"): 1.0},
+        [1.0, 2.0],
+        {(0, 1): 1.0},
+    ],
+)
+def test_class_weights_that_cannot_be(weights):
+    model = classifier()
+    refuses(r"\[fit\] class_weight is", lambda: fit(y=LABELS, model=model, class_weight=weights))
+    refuses(
+        r"\[train_on_batch\] class_weight is",
+        lambda: model.train_on_batch(X, LABELS, class_weight=weights),
+    )
+
+
+def test_class_weights_of_all_kinds_of_numbers():
+    plain = classifier().train_on_batch(X, LABELS, class_weight={1: 2.0})
+    for weights in ({1.0: 2}, {np.int64(1): np.float32(2)}, {True: np.int8(2)}):
+        assert classifier().train_on_batch(X, LABELS, class_weight=weights) == plain
+
+
+@pytest.mark.parametrize("shuffle", ["batch", "False", None, 2, 0.5, [True], np.array([1, 0])])
+def test_shuffle_is_true_or_false(shuffle):
+    refuses("shuffle must be True or False", lambda: fit(shuffle=shuffle))
+    assert fit(shuffle=np.bool_(False)).epoch == fit(shuffle=1).epoch
+
+
 def test_unequal_lengths():
     refuses(r"same number of samples.*x=20.*y=19|x.*20.*y.*19", lambda: fit(X, Y[:19]))
     refuses(r"samples", lambda: fit(sample_weight=np.ones(7)))
@@ -311,6 +369,6 @@ def test_weights():
     )
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     refuses(
-        r"the shape of the new value must be \(2,\)",
+        r"the shape must be \(2,\) for weight .out/bias.",
         lambda: model.layers[0].bias.assign(np.ones(3)),
     )

@@ -207,16 +207,13 @@ def test_results_of_evaluate():
 
 def test_steps_on_batches():
     model = make(metrics=["mae"])
-    first = model.test_on_batch(X[:10], Y[:10], return_dict=True)
-    both = model.test_on_batch(X[10:20], Y[10:20], return_dict=True)
-    model.reset_metrics()
+    model.test_on_batch(X[:10], Y[:10])
     second = model.test_on_batch(X[10:20], Y[10:20], return_dict=True)
-    assert both["mae"] == pytest.approx((first["mae"] + second["mae"]) / 2, rel=1e-5)
+    expected = model.evaluate(X[10:20], Y[10:20], verbose=0, return_dict=True)
+    assert second == pytest.approx(expected, rel=1e-5)
     before = model.get_weights()
-    model.reset_metrics()
     loss, _ = model.train_on_batch(X, Y)
     assert not np.array_equal(before[0], model.get_weights()[0])
-    model.reset_metrics()
     assert model.train_on_batch(X, Y)[0] < loss
     assert model.optimizer.iterations == 2
 
@@ -313,6 +310,28 @@ def test_progress_in_a_log_file_is_a_line_an_epoch(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
     make().predict(X)
     assert capsys.readouterr().out.startswith("Predict  2/2")
+
+
+@pytest.mark.parametrize("verbose", ["auto", 1, 2])
+def test_progress_on_streams_that_can_only_write(monkeypatch, verbose):
+    class Logger:
+        def __init__(self):
+            self.text = ""
+
+        def write(self, text):
+            self.text += text
+
+    logger = Logger()
+    monkeypatch.setattr(sys, "stdout", logger)
+    make().fit(X, Y, epochs=2, verbose=verbose)
+    make().evaluate(X, Y, verbose=verbose)
+    make().predict(X, verbose=verbose)
+    assert len(logger.text.splitlines()) == 4
+    assert logger.text.isascii()
+    monkeypatch.setattr(sys, "stdout", None)
+    assert make().fit(X, Y, epochs=2, verbose=verbose).epoch == [0, 1]
+    make().evaluate(X, Y, verbose=verbose)
+    make().predict(X, verbose=verbose)
 
 
 def test_progress_in_a_terminal_is_one_line():

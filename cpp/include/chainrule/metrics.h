@@ -1,6 +1,7 @@
 // Metrics: what is reported of an epoch. Names, defaults and numerics are Keras 3's.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "chainrule/graph.h"
 
 namespace chainrule {
+
+/// Which values of a metric are better; unknown for functions of the caller's own.
+enum class Better : std::uint8_t { unknown, smaller, larger };
 
 /// A quantity accumulated over batches. The state lives in variables, updates are nodes of the
 /// step.
@@ -22,6 +26,7 @@ class Metric : public Configurable {
   /// The quantity over all batches since reset(); 0 when there were none.
   [[nodiscard]] virtual double result() const = 0;
   virtual void reset();
+  [[nodiscard]] virtual Better better() const { return Better::unknown; }
   [[nodiscard]] const std::vector<VariablePtr>& state() const { return state_; }
 
  protected:

@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -38,9 +39,39 @@ ArrayView view_of(const Tensor& tensor);
 /// have the same number of samples. Nothing is copied; the memory must outlive the call.
 struct Data {
   std::vector<ArrayView> x;
+  /// An output without loss and metrics needs no target: ArrayView() stands for it.
   std::vector<ArrayView> y = {};
-  std::optional<ArrayView> sample_weight = {};  ///< (samples,), any number type
+  /// Of any number type: none, one for all outputs, or one for each, where ArrayView() stands for
+  /// ones. (samples,), or (samples, steps...) for outputs (samples, steps..., n).
+  std::vector<ArrayView> sample_weight = {};
 };
+
+/// While it lives, no step of a run in another thread uses these variables, nor does anybody else
+/// between steps: the constructor waits for the present ones to end. A fit goes on when it has
+/// gone. Model and the functions below use it; whoever touches Variable::value of a model that may
+/// train in another thread needs it.
+///
+///     const BetweenSteps pause(layer->weights());
+///     const float first = layer->weights()[0]->value.data<float>()[0];
+class BetweenSteps {
+ public:
+  explicit BetweenSteps(std::span<const VariablePtr> variables);
+  ~BetweenSteps();
+  BetweenSteps(const BetweenSteps&) = delete;
+  BetweenSteps& operator=(const BetweenSteps&) = delete;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Copies of variables, all of the same moment.
+std::vector<Tensor> read_variables(const std::vector<VariablePtr>& variables);
+/// Sets variables, converting values to their dtypes. Throws InvalidArgument in the name of `where`
+/// for a wrong number or shape, and has changed nothing then.
+void write_variables(const std::vector<VariablePtr>& variables,
+                     const std::vector<Tensor>& values,
+                     std::string_view where);
 
 /// Names and values of a moment, in a fixed order: {"loss", 0.3}, {"accuracy", 0.9}.
 using Logs = std::vector<std::pair<std::string, double>>;
@@ -90,6 +121,8 @@ struct Progress {
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
+  virtual void on_train_begin() {}  ///< a fit begins: its data have been checked
+  virtual void on_train_end() {}    ///< a fit has ended, not by an exception
   virtual void on_epoch_begin(std::int64_t epoch) { (void)epoch; }
   /// Logs of training and validation; setting Model::stop_training ends the fit.
   virtual void on_epoch_end(std::int64_t epoch, const Logs& logs) { (void)epoch, (void)logs; }
@@ -152,7 +185,8 @@ class Model : public Layer {
   /// unknown).
   void build_for(const std::vector<Shape>& input_shapes);
 
-  /// Copies of all weights, in order; and the reverse: shapes are checked before anything changes.
+  /// Copies of all weights, in order, of one moment; and the reverse, all or none. During a fit in
+  /// another thread both wait for the end of a step.
   [[nodiscard]] std::vector<Tensor> get_weights() const;
   void set_weights(const std::vector<Tensor>& values);
 
@@ -170,8 +204,7 @@ class Model : public Layer {
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
                               std::int64_t batch_size = 32,
                               RunObserver* observer = nullptr);
-  /// One step on the whole of `data` as one batch; the logs are the running values since
-  /// reset_metrics(), as in Keras.
+  /// One step on the whole of `data` as one batch; the logs are those of this batch.
   Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight = {});
   Logs test_on_batch(const Data& data);
   std::vector<Tensor> predict_on_batch(const std::vector<ArrayView>& x);
@@ -183,12 +216,14 @@ class Model : public Layer {
   ///     const std::span<const float> scores = prediction.output(0).data<float>();
   class Prediction;
   [[nodiscard]] Prediction run(std::span<const ArrayView> x);
+  /// Forgets what metrics have seen. Runs begin with that themselves.
   void reset_metrics();
   [[nodiscard]] const CompileOptions& compile_options() const;  ///< throws unless compiled
 
   /// Set during a fit to end it after the running epoch (or batch, if set in on_batch_end).
   bool stop_training = false;
-  /// Of the present or last fit; complete up to the last epoch even when that was interrupted.
+  /// Of the present or last fit; complete up to the last epoch even when that was interrupted. A
+  /// fit inside a fit leaves that of the outer one.
   History history;
   /// int64 (2,): seed and number of training steps; all random numbers of training follow from it.
   [[nodiscard]] const VariablePtr& random_state() const { return random_state_; }

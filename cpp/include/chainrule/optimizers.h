@@ -21,7 +21,7 @@ class Optimizer : public Configurable {
   /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by
   /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
   /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
-  /// the same parameters.
+  /// the same parameters, unless bind() has said whose they are.
   void apply(Graph& graph,
              const VariablePtr& parameters,
              const std::vector<Value>& gradients,
@@ -36,6 +36,12 @@ class Optimizer : public Configurable {
   /// Slots of `size` float32 elements, all zero, before the first apply(): for loading. Throws if
   /// they exist with another size.
   void make_slots(std::int64_t size);
+  /// Says whose state this is from now on: that of these weights, in this order. A model does it
+  /// before its first step. Throws InvalidArgument if it is that of others: moments and counters of
+  /// one model mean nothing to another.
+  void bind(const std::vector<VariablePtr>& weights);
+  /// Throws as bind() does.
+  void check_free_for(const std::vector<VariablePtr>& weights) const;
 
   void validate() override;
 
@@ -57,6 +63,8 @@ class Optimizer : public Configurable {
 
  private:
   VariablePtr iterations_, rate_;
+  std::vector<std::weak_ptr<Variable>> weights_;  ///< see bind()
+  bool flat_ = false;                             ///< apply() has bound it, to one flat array
   std::vector<VariablePtr> slots_;
 };
 using OptimizerPtr = std::shared_ptr<Optimizer>;

@@ -18,6 +18,7 @@ class BinaryAccuracy final : public MeanMetric {
     base_fields(f);
     f("threshold", threshold, "Predictions above it count as 1, others as 0.");
   }
+  [[nodiscard]] Better better() const override { return Better::larger; }
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
@@ -30,6 +31,7 @@ class CategoricalAccuracy final : public MeanMetric {
   CategoricalAccuracy() { name = "categorical_accuracy"; }
   [[nodiscard]] std::string class_name() const override { return "CategoricalAccuracy"; }
   void fields(Fields& f) override { base_fields(f); }
+  [[nodiscard]] Better better() const override { return Better::larger; }
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
@@ -42,6 +44,7 @@ class SparseCategoricalAccuracy final : public MeanMetric {
   SparseCategoricalAccuracy() { name = "sparse_categorical_accuracy"; }
   [[nodiscard]] std::string class_name() const override { return "SparseCategoricalAccuracy"; }
   void fields(Fields& f) override { base_fields(f); }
+  [[nodiscard]] Better better() const override { return Better::larger; }
 
   Value values(Value y_true, Value y_pred) override {
     const Value label = match_targets(y_true, y_pred.shape().removed(-1), class_name());

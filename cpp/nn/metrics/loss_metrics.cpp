@@ -15,6 +15,7 @@ class LossMetric : public MeanMetric {
     name = snake_case(class_name_);
   }
   [[nodiscard]] std::string class_name() const final { return class_name_; }
+  [[nodiscard]] Better better() const final { return Better::smaller; }
 
   Value values(Value y_true, Value y_pred) final {
     return loss(Json::object({{"class_name", class_name_}, {"config", options()}}))
