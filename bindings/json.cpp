@@ -9,9 +9,19 @@
 namespace chainrule::python {
 namespace {
 
-Json array_of(py::handle sequence) {
+Json convert(py::handle value, int depth);
+
+std::string text_of(py::handle text) {
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (utf8 != nullptr) return {utf8, static_cast<std::size_t>(size)};
+  PyErr_Clear();
+  invalid("config", "texts must be valid Unicode");
+}
+
+Json array_of(py::handle sequence, int depth) {
   Json::Array items;
-  for (const py::handle item : sequence) items.push_back(to_json(item));
+  for (const py::handle item : sequence) items.push_back(convert(item, depth));
   const auto integral = [](const Json& item) {
     return item.is_null() || item.kind() == Json::Kind::integer;
   };
@@ -23,35 +33,50 @@ Json array_of(py::handle sequence) {
   return items;
 }
 
-}  // namespace
+Json object_of(const py::dict& dict, int depth) {
+  Json::Object members;
+  bool texts = true;  // then they are different
+  for (const auto& [key, item] : dict) {
+    texts = texts && py::isinstance<py::str>(key);
+    members.emplace_back(text_of(py::str(key)), convert(item, depth));
+  }
+  if (texts) return members;
+  Json object = Json::object();  // of equal keys the last counts
+  for (auto& [key, item] : members) object.set(key, std::move(item));
+  return object;
+}
 
-Json to_json(py::handle value) {
+Json convert(py::handle value, int depth) {
+  if (depth > Json::kMaxDepth) {
+    invalid("config",
+            "values must not be nested deeper than " + std::to_string(Json::kMaxDepth) +
+                ", nor hold themselves");
+  }
   if (value.is_none()) return {};
   if (py::isinstance<py::bool_>(value)) return value.cast<bool>();
   if (py::isinstance<py::int_>(value)) {
     try {
       return value.cast<std::int64_t>();
     } catch (const py::cast_error&) {
-      invalid(
-          "config", "integers must fit 64 bits", {{"value", py::repr(value).cast<std::string>()}});
+      invalid("config", "integers must fit 64 bits");
     }
   }
   if (py::isinstance<py::float_>(value)) return value.cast<double>();
-  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
-  if (py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value)) return array_of(value);
-  if (py::isinstance<py::dict>(value)) {
-    Json object = Json::object();
-    for (const auto& [key, item] : value.cast<py::dict>()) {
-      object.set(py::str(key).cast<std::string>(), to_json(item));
-    }
-    return object;
-  }
+  if (py::isinstance<py::str>(value)) return text_of(value);
+  if (py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value))
+    return array_of(value, depth + 1);
+  if (py::isinstance<py::dict>(value))
+    return object_of(py::reinterpret_borrow<py::dict>(value), depth + 1);
   if (py::isinstance<Initializer>(value)) return value.cast<Initializer&>().serialize();
-  if (py::hasattr(value, "tolist")) return to_json(value.attr("tolist")());  // NumPy
+  if (py::hasattr(value, "tolist")) return convert(value.attr("tolist")(), depth + 1);  // NumPy
   invalid("config",
           "the value must be a number, text, list, dict or None",
           {{"value", py::repr(value).cast<std::string>()}});
 }
+
+}  // namespace
+
+Json to_json(py::handle value) { return convert(value, 0); }
 
 py::object to_python(const Json& value) {
   switch (value.kind()) {

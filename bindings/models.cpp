@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "bindings/gil.h"
-#include "bindings/json.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
@@ -247,7 +246,7 @@ py::dict test_on_batch(const LayerHandle& layer, const py::tuple& data) {
   return to_dict(without_gil([&] { return model_of(layer).test_on_batch(batch); }));
 }
 
-// --- compile, files ------------------------------------------------------------------------------
+// --- compile -------------------------------------------------------------------------------------
 
 /// (name or object, whether it is weighted)
 MetricSpec metric_spec(const py::tuple& pair) {
@@ -275,32 +274,6 @@ void compile(const LayerHandle& layer,
   model_of(layer).compile(std::move(options));
 }
 
-/// Asks Python for objects that the catalog does not know; it answers with None if it does not know
-/// them, either.
-ObjectFactory factory(const py::object& make) {
-  return [make](Kind kind, const Json& spec) -> std::shared_ptr<Configurable> {
-    const py::object object = make(std::string(name_of(kind)), to_python(spec));
-    if (object.is_none()) return nullptr;
-    switch (kind) {
-      case Kind::layers:
-        return object.cast<LayerHandle>();
-      case Kind::losses:
-        return object.cast<LossPtr>();
-      case Kind::metrics:
-        return object.cast<MetricPtr>();
-      case Kind::optimizers:
-        return object.cast<OptimizerPtr>();
-      case Kind::initializers:
-        return object.cast<InitializerPtr>();
-    }
-    return nullptr;
-  };
-}
-
-py::object model_object(const std::shared_ptr<Model>& model) {
-  return wrap<Layer>(Kind::layers, model);
-}
-
 py::list types(const Symbols& symbols) {
   py::list result;
   for (const Symbol& symbol : symbols) result.append(symbol);
@@ -318,7 +291,13 @@ void bind_structure(py::module_& m) {
   m.def("sequential_add", [](const LayerHandle& model, const LayerHandle& layer) {
     sequential_of(model).add(layer);
   });
-  m.def("sequential_pop", [](const LayerHandle& model) { sequential_of(model).pop(); });
+  m.def("sequential_pop", [](const LayerHandle& model) {
+    Sequential& chain = sequential_of(model);
+    LayerHandle last;
+    if (!chain.chain().empty()) last = chain.chain().back();
+    chain.pop();
+    return wrap(Kind::layers, last);
+  });
   m.def("model_layers", [](const LayerHandle& layer) {
     if (auto* chain = dynamic_cast<Sequential*>(layer.get())) return wrap_layers(chain->chain());
     return wrap_layers(model_of(layer).layers());
@@ -370,15 +349,6 @@ void bind_models(py::module_& m) {
         [](const LayerHandle& layer) { return model_of(layer).stop_training; });
   m.def("set_stop_training",
         [](const LayerHandle& layer, bool stop) { model_of(layer).stop_training = stop; });
-  m.def("save", [](const LayerHandle& layer, const std::string& path) {
-    without_gil([&] { model_of(layer).save(path); });
-  });
-  m.def("load_model", [](const std::string& path, const py::object& make, bool compile) {
-    return model_object(load_model(path, factory(make), compile));
-  });
-  m.def("model_from_config", [](const py::dict& spec, const py::object& make) {
-    return model_object(model_from_config(to_json(spec), factory(make)));
-  });
 }
 
 }  // namespace chainrule::python

@@ -46,6 +46,7 @@ PYBIND11_MODULE(_core, m) {
   bind_catalog(m);
   bind_layers(m);
   bind_models(m);
+  bind_storage(m);
   bind_eager(m);
   m.def("info", &info);
   m.def("set_random_seed", &chainrule::set_random_seed);

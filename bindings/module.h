@@ -1,5 +1,6 @@
 // The parts of chainrule._core. Errors need no part of their own: InvalidArgument is a
-// std::invalid_argument (ValueError) and RuntimeError a std::runtime_error (RuntimeError).
+// std::invalid_argument (ValueError) and RuntimeError a std::runtime_error (RuntimeError);
+// FileError becomes OSError (bindings/files.cpp).
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -12,6 +13,7 @@ void bind_ops(py::module_& m);      ///< Value, ops, activations
 void bind_catalog(py::module_& m);  ///< Variable, Initializer, Loss, Metric, Optimizer
 void bind_layers(py::module_& m);   ///< Symbol, Layer
 void bind_models(py::module_& m);   ///< functions of models
+void bind_storage(py::module_& m);  ///< files, configurations, pickling; FileErrors
 void bind_eager(py::module_& m);    ///< graphs that are built and run at once
 
 }  // namespace chainrule::python

@@ -121,11 +121,13 @@ Operand to_operand(py::handle object) {
   return to_value(object);
 }
 
+Value BinaryFunction::operator()(Value a, Value b) const {
+  const py::gil_scoped_acquire gil;
+  return call_function(*function, {a, b});
+}
+
 std::function<Value(Value, Value)> binary_function(const py::function& function) {
-  return [kept = keep(function)](Value a, Value b) {
-    const py::gil_scoped_acquire gil;
-    return call_function(*kept, {a, b});
-  };
+  return BinaryFunction{keep(function)};
 }
 
 std::function<Value(Value)> unary_function(const py::function& function) {

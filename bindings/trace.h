@@ -63,6 +63,10 @@ std::vector<Value> to_values(py::handle objects);
 Operand to_operand(py::handle object);
 
 /// A function of symbolic values, (y_true, y_pred) -> value, as C++ calls it: takes the GIL.
+struct BinaryFunction {
+  std::shared_ptr<py::object> function;
+  Value operator()(Value a, Value b) const;
+};
 std::function<Value(Value, Value)> binary_function(const py::function& function);
 std::function<Value(Value)> unary_function(const py::function& function);
 

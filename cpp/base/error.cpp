@@ -3,9 +3,15 @@
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <system_error>
+
+#include "base/utf8.h"
 
 namespace chainrule {
 namespace {
+
+// Longer names are no misspelt ones, and a distance costs the product of the lengths.
+constexpr std::size_t kLongestHint = 256;
 
 // Edit distance in which swapping two neighbours counts 1 (optimal string alignment), ignoring
 // case.
@@ -31,7 +37,19 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+std::string refusal(std::string_view where, std::string_view rule, int code) {
+  std::string text = "[";
+  text.append(where).append("] ").append(rule).append(": ");
+  return text + std::generic_category().message(code);
+}
+
 }  // namespace
+
+FileError::FileError(std::string_view where, std::string_view rule, int code, std::string path)
+    : RuntimeError(refusal(where, rule, code) + ". Received: path=" + in_quotes(path)),
+      code_(code),
+      path_(std::move(path)),
+      reason_(refusal(where, rule, code)) {}
 
 std::string error_message(std::string_view where,
                           std::string_view rule,
@@ -58,7 +76,11 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   // One slip for every three letters, at least one: "adm" finds "adam", but "sgd" not "add".
   const std::size_t limit = std::max<std::size_t>(1, name.size() / 3);
   std::vector<std::pair<std::size_t, std::string_view>> near;
+  if (name.size() > kLongestHint) return "";
   for (const std::string& candidate : candidates) {
+    // Names whose lengths differ by more than the limit cost nothing.
+    const std::size_t lengths[] = {name.size(), candidate.size()};
+    if (*std::ranges::max_element(lengths) - *std::ranges::min_element(lengths) > limit) continue;
     const std::size_t distance = edit_distance(name, candidate);
     if (distance <= limit) near.emplace_back(distance, candidate);
   }

@@ -341,6 +341,20 @@ auto& get_as(Variant& value, Json::Kind wanted) {
 
 }  // namespace
 
+Json::Json(Array v) : value_(std::move(v)), depth_(1) {
+  for (const Json& item : std::get<Array>(value_)) hold(item);
+}
+
+Json::Json(Object v) : value_(std::move(v)), depth_(1) {
+  for (const Member& member : std::get<Object>(value_)) hold(member.second);
+}
+
+void Json::hold(const Json& item) {
+  depth_ = std::max(depth_, item.depth_ + 1);
+  if (depth_ > kMaxDepth)
+    invalid("json", "values must not be nested deeper than " + std::to_string(kMaxDepth));
+}
+
 std::string_view name_of(Json::Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 
 bool Json::as_bool() const { return get_as<bool>(value_, Kind::boolean); }
@@ -368,7 +382,8 @@ const Json& Json::at(std::string_view key) const {
 }
 
 Json& Json::set(std::string_view key, Json value) {
-  if (is_null()) value_ = Object{};
+  if (is_null()) *this = Object{};
+  hold(value);
   for (Member& member : as_object()) {
     if (member.first == key) {
       member.second = std::move(value);

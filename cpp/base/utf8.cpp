@@ -42,4 +42,21 @@ void append_utf8(std::string& out, std::uint32_t code) {
   }
 }
 
+std::string in_quotes(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out = "'";
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text, i);
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (length == 0 || byte < 0x20 || byte == 0x7F) {
+      out.append("\\x").append({kHex[byte >> 4], kHex[byte & 15]});
+      ++i;
+    } else {
+      out.append(text.substr(i, length));
+      i += length;
+    }
+  }
+  return out += '\'';
+}
+
 }  // namespace chainrule

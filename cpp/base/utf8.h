@@ -12,6 +12,10 @@ namespace chainrule {
 /// overlong forms, no surrogates, nothing above U+10FFFF). i must be inside the text.
 std::size_t utf8_length(std::string_view text, std::size_t i);
 
+/// The text in single quotes, as an error shows it: bytes that are no UTF-8 and control characters
+/// are written as \xNN.
+std::string in_quotes(std::string_view text);
+
 /// Appends the UTF-8 sequence of a code point, at most U+10FFFF.
 void append_utf8(std::string& out, std::uint32_t code);
 

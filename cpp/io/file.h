@@ -23,15 +23,25 @@ class Descriptor {
   int fd_;  // -1: none
 };
 
-/// A regular file, open for reading. `where`, a literal such as "load", begins its error messages.
-class InputFile {
+/// Bytes to be read in any order.
+class Input {
  public:
-  /// Throws RuntimeError when the file cannot be opened, InvalidArgument when it is not a regular
-  /// one.
+  virtual ~Input() = default;
+  Input() = default;
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+  /// Fills `out` from `offset` on. Throws RuntimeError when there are fewer bytes.
+  virtual void read(std::uint64_t offset, std::span<std::byte> out) const = 0;
+};
+
+/// A regular file, open for reading. `where`, a literal such as "load", begins its error messages.
+class InputFile final : public Input {
+ public:
+  /// Throws FileError when the file cannot be opened, InvalidArgument when it is a pipe or device.
   InputFile(const std::string& path, std::string_view where);
-  [[nodiscard]] std::uint64_t size() const { return size_; }  ///< bytes, when it was opened
-  /// Fills `out` from `offset` on. Throws RuntimeError when the file ends before.
-  void read(std::uint64_t offset, std::span<std::byte> out) const;
+  [[nodiscard]] std::uint64_t size() const override { return size_; }  ///< when it was opened
+  void read(std::uint64_t offset, std::span<std::byte> out) const override;
 
  private:
   std::string path_;
@@ -40,11 +50,26 @@ class InputFile {
   std::uint64_t size_ = 0;
 };
 
+/// The memory of somebody else.
+class InputMemory final : public Input {
+ public:
+  explicit InputMemory(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
+  void read(std::uint64_t offset, std::span<std::byte> out) const override;
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
 /// Writes the pieces, one after the other, as the new content of a file: under a temporary name
 /// beside it, flushed to the disk, renamed, the directory flushed. At every moment the path holds
-/// the whole old file or the whole new one. A symbolic link is followed. Throws RuntimeError when
-/// the system refuses (the old file then stays and the temporary is removed), InvalidArgument when
-/// the path names a thing that is no regular file.
+/// the whole old file or the whole new one. Symbolic links are followed, also to a file that is not
+/// there yet. A file that exists keeps its permissions, and its owner where the process may give
+/// files away. Temporaries that killed writers of the same name have left are removed; those of
+/// writers at work are not.
+///
+/// Throws FileError when the system refuses (the old file then stays and the temporary is removed),
+/// InvalidArgument when the path names a pipe or device.
 void replace_file(const std::string& path,
                   std::span<const std::span<const std::byte>> pieces,
                   std::string_view where);

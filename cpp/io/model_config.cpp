@@ -9,8 +9,13 @@
 //                "inputs": [call...],
 //                "outputs": [[call, output]...]}
 
-#include <map>
+#include "io/model_config.h"
 
+#include <cmath>
+#include <map>
+#include <unordered_map>
+
+#include "base/utf8.h"
 #include "chainrule/model.h"
 #include "train/trainer.h"
 
@@ -84,6 +89,40 @@ std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make)
   return std::make_shared<Model>(inputs, outputs, config.at("name").as_string());
 }
 
+/// Where a number of a configuration stands.
+struct Argument {
+  std::string class_name, object, name;
+};
+
+void require_finite(const Json& value, const Argument& at, std::string_view where) {
+  if (value.kind() == Json::Kind::number && !std::isfinite(value.as_double())) {
+    invalid(where,
+            "argument '" + at.name + "' of " + at.class_name +
+                " must be finite: configurations have no infinity and no NaN",
+            {{at.name, std::to_string(value.as_double())}, {"name", in_quotes(at.object)}});
+  }
+  if (value.kind() == Json::Kind::array) {
+    for (const Json& item : value.as_array()) require_finite(item, at, where);
+  }
+  if (value.kind() != Json::Kind::object) return;
+  const Json* class_name = value.find("class_name");
+  const Json* config = value.find("config");
+  const bool described = class_name != nullptr && config != nullptr &&
+                         class_name->kind() == Json::Kind::string &&
+                         config->kind() == Json::Kind::object;
+  if (!described) {
+    for (const auto& [key, item] : value.as_object())
+      require_finite(item, {at.class_name, at.object, at.name.empty() ? key : at.name}, where);
+    return;
+  }
+  const Json* name = config->find("name");
+  const bool named = name != nullptr && name->kind() == Json::Kind::string;
+  for (const auto& [key, item] : config->as_object()) {
+    require_finite(
+        item, {class_name->as_string(), named ? name->as_string() : at.object, key}, where);
+  }
+}
+
 std::shared_ptr<Model> sequential(const Json& config, const ObjectFactory& make) {
   std::vector<LayerPtr> layers;
   for (const Json& spec : config.at("layers").as_array())
@@ -93,6 +132,10 @@ std::shared_ptr<Model> sequential(const Json& config, const ObjectFactory& make)
 
 }  // namespace
 
+void require_finite(const Json& spec, std::string_view where) {
+  require_finite(spec, Argument{}, where);
+}
+
 Json Model::config() const {
   Json result = Layer::config();
   if (const auto* chain_model = dynamic_cast<const Sequential*>(this)) {
@@ -101,7 +144,7 @@ Json Model::config() const {
     result.set("layers", specs_of(all));
     return result;
   }
-  std::map<const LayerCall*, std::int64_t> index;
+  std::unordered_map<const LayerCall*, std::int64_t> index;
   Json::Array calls, inputs, outputs;
   const auto reference = [&](const Symbol& symbol) {
     return Json(Json::Array{index.at(symbol.call.get()), std::int64_t{symbol.output}});

@@ -1,85 +1,27 @@
 // One file for a model: a safetensors file whose tensors are the weights, the optimizer's and the
-// random state, and whose metadata hold the configuration.
+// random state (io/model_tensors.h), and whose metadata hold the configuration:
 //
-//   <layer>/<weight>                     float32 weights; inner models prefix their name
-//   optimizer/<slot>/<layer>/<weight>    optimizer slots, in the shape of the weight
-//   optimizer/iterations, optimizer/learning_rate, random_state
-//   metadata: format = "chainrule-model", version = "1", model, compile (JSON)
+//   format   "chainrule-model", or "chainrule-weights" for weights alone
+//   version  "1"
+//   weights  JSON: names of the weights, in the order of the model
+//   model    JSON: layers and connections       (not with weights alone)
+//   compile  JSON: optimizer, loss, metrics     (likewise)
 
-#include <cstring>
-#include <map>
-#include <set>
+#include <new>
 
+#include "base/utf8.h"
 #include "chainrule/model.h"
 #include "chainrule/safetensors.h"
+#include "io/model_config.h"
+#include "io/model_tensors.h"
 #include "train/trainer.h"
 
 namespace chainrule {
 namespace {
 
-constexpr const char* kFormat = "chainrule-model";
+constexpr const char* kModel = "chainrule-model";
+constexpr const char* kWeights = "chainrule-weights";
 constexpr const char* kVersion = "1";
-
-// --- what is stored ------------------------------------------------------------------------------
-
-/// A tensor of the file, and where its elements live in the model.
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-/// The file's name of each weight; weights in Keras's order.
-using NamedWeights = std::vector<std::pair<std::string, VariablePtr>>;
-
-/// Weights by path, each once; equal paths get a number, the same in writing and in reading.
-void name_weights(const Model& model,
-                  const std::string& prefix,
-                  std::set<std::string>& used,
-                  std::set<const Variable*>& seen,
-                  NamedWeights& result) {
-  for (const LayerPtr& layer : model.layers()) {
-    if (const auto* inner = dynamic_cast<const Model*>(layer.get())) {
-      name_weights(*inner, prefix + inner->name + "/", used, seen, result);
-      continue;
-    }
-    for (const VariablePtr& variable : layer->weights()) {
-      if (!seen.insert(variable.get()).second) continue;
-      std::string name = prefix + variable->name;
-      for (int k = 2; !used.insert(name).second; ++k)
-        name = prefix + variable->name + "#" + std::to_string(k);
-      result.emplace_back(std::move(name), variable);
-    }
-  }
-}
-
-/// All tensors of a model's file. Makes the optimizer's slots if they are not there.
-NamedTensors tensors_of(const Model& model) {
-  NamedWeights weights;
-  std::set<std::string> used;
-  std::set<const Variable*> seen;
-  name_weights(model, "", used, seen, weights);
-  if (model.compiled()) model.trainer()->parameters();  // may move the weights
-  NamedTensors result;
-  std::map<const Variable*, std::string> name_of_weight;
-  for (const auto& [name, variable] : weights) {
-    result.emplace_back(name, variable->value);
-    name_of_weight[variable.get()] = name;
-  }
-  result.emplace_back("random_state", model.random_state()->value);
-  if (!model.compiled()) return result;
-
-  const FlatParameters& parameters = model.trainer()->parameters();
-  const Optimizer& optimizer = *model.compile_options().optimizer;
-  result.emplace_back("optimizer/iterations", optimizer.iterations()->value);
-  result.emplace_back("optimizer/learning_rate", optimizer.rate()->value);
-  for (const VariablePtr& slot : optimizer.slots()) {
-    for (std::size_t i = 0; i < parameters.variables.size(); ++i) {
-      // The part of the flat slot that belongs to one weight, shared memory.
-      const Tensor& whole = slot->value;
-      const TensorType& type = parameters.variables[i]->value.type();
-      result.emplace_back(
-          "optimizer/" + slot->name + "/" + name_of_weight.at(parameters.variables[i].get()),
-          whole.window(type, static_cast<std::size_t>(parameters.offsets[i]) * sizeof(float)));
-    }
-  }
-  return result;
-}
 
 // --- the compile configuration -------------------------------------------------------------------
 
@@ -108,6 +50,7 @@ Json compile_config(const Model& model) {
 template <class T>
 std::shared_ptr<T> make_object(Kind kind, const Json& spec, const ObjectFactory& make) {
   if (make && spec.kind() == Json::Kind::object) {
+    (void)spec.at("class_name").as_string();  // throws for what is no description
     if (auto object = std::dynamic_pointer_cast<T>(make(kind, spec))) return object;
   }
   return std::static_pointer_cast<T>(deserialize(kind, spec));
@@ -138,91 +81,134 @@ CompileOptions compile_options(const Json& config, const ObjectFactory& make) {
   return options;
 }
 
-// --- reading -------------------------------------------------------------------------------------
+// --- writing -------------------------------------------------------------------------------------
 
-std::string metadata_of(const TensorFile& file, std::string_view key, const std::string& path) {
-  for (const auto& [name, value] : file.metadata) {
-    if (name == key) return value;
+TensorFile file_of(const std::vector<Place>& places,
+                   std::size_t weights,
+                   const char* format,
+                   std::vector<std::pair<std::string, std::string>> more = {}) {
+  TensorFile file;
+  Json::Array names;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    file.tensors.emplace_back(places[i].name, places[i].tensor);
+    if (i < weights) names.emplace_back(places[i].name);
   }
-  invalid("load_model",
-          "the file holds tensors but no model: its metadata lack '" + std::string(key) + "'",
-          {{"path", "'" + path + "'"}});
+  file.metadata = {
+      {"format", format}, {"version", kVersion}, {"weights", Json(std::move(names)).dump()}};
+  file.metadata.insert(file.metadata.end(), more.begin(), more.end());
+  return file;
 }
 
-/// Copies the file's tensors into the model's, which must be the same set. Optimizer state may be
-/// left out.
-void restore(const NamedTensors& places, const TensorFile& file, bool with_optimizer) {
-  std::set<std::string> known;
-  for (const auto& [name, place] : places) known.insert(name);
-  std::map<std::string, const Tensor*> stored;
-  for (const auto& [name, tensor] : file.tensors) {
-    const bool left_out = !with_optimizer && name.starts_with("optimizer/");
-    if (!left_out || known.contains(name)) stored[name] = &tensor;  // a layer may have that name
+/// Copies of all places, of one moment: a fit in another thread waits for them, not for the file.
+template <class PlacesOf>
+std::vector<Place> copies(const Model& model, const PlacesOf& places_of) {
+  if (model.compiled() && !model.outputs().empty()) model.trainer()->parameters();
+  std::vector<VariablePtr> variables = model.weights();
+  variables.push_back(model.random_state());
+  const BetweenSteps pause(variables);
+  std::vector<Place> places = places_of(model);
+  for (Place& place : places) place.tensor = place.tensor.clone();
+  return places;
+}
+
+/// Everything that save() writes.
+TensorFile file_of(const Model& model) {
+  const Json structure = model.serialize();
+  const Json compiled = compile_config(model);
+  require_finite(structure, "save");
+  require_finite(compiled, "save");
+  const std::vector<Place> places = copies(model, all_places);
+  return file_of(places,
+                 weight_places(model).size(),
+                 kModel,
+                 {{"model", structure.dump()}, {"compile", compiled.dump()}});
+}
+
+// --- reading -------------------------------------------------------------------------------------
+
+using From = std::vector<Received>;  // where the bytes are from, for errors
+
+const std::string& metadata_of(const TensorFile& file, std::string_view key, const From& from) {
+  if (const std::string* value = find_metadata(file, key)) return *value;
+  invalid("load_model",
+          "the file holds tensors but no model: its metadata lack '" + std::string(key) + "'",
+          from);
+}
+
+void require_model(const TensorFile& file, const From& from) {
+  const std::string& format = metadata_of(file, "format", from);
+  if (format == kWeights)
+    invalid("load_model", "the file holds weights alone: use load_weights of a model", from);
+  const std::string& version = metadata_of(file, "version", from);
+  if (format == kModel && version == kVersion) return;
+  From received{{"format", in_quotes(format)}, {"version", in_quotes(version)}};
+  received.insert(received.end(), from.begin(), from.end());
+  invalid("load_model",
+          std::string("the file must be of format '") + kModel + "', version " + kVersion,
+          received);
+}
+
+std::shared_ptr<Model> model_of(const TensorFile& file,
+                                const From& from,
+                                const ObjectFactory& make,
+                                bool compile) {
+  require_model(file, from);
+  std::size_t bytes = 0;
+  for (const auto& [name, tensor] : file.tensors) bytes += tensor.bytes();
+  const Loading loading(bytes);
+  std::shared_ptr<Model> model =
+      model_from_config(Json::parse(metadata_of(file, "model", from)), make);
+  const Json compile_spec = Json::parse(metadata_of(file, "compile", from));
+  const bool compiled = compile && !compile_spec.is_null();
+  if (compiled) model->compile(compile_options(compile_spec, make));
+  restore(all_places(*model), file, compiled);
+  return model;
+}
+
+std::shared_ptr<Model> model_or_fail(const TensorFile& file,
+                                     const From& from,
+                                     const ObjectFactory& make,
+                                     bool compile) {
+  try {
+    return model_of(file, from, make, compile);
+  } catch (const std::bad_alloc&) {
+    fail("load_model", "memory must suffice for the model", from);
   }
-  for (const auto& [name, place] : places) {
-    const auto found = stored.find(name);
-    if (found == stored.end())
-      invalid("load_model", "the file lacks a tensor of the model", {{"tensor", "'" + name + "'"}});
-    if (found->second->type() != place.type()) {
-      invalid("load_model",
-              "tensor '" + name + "' must be " + place.type().str(),
-              {{"in the file", found->second->type().str()}});
-    }
-  }
-  if (stored.size() != places.size()) {
-    for (const auto& [name, tensor] : stored) {
-      if (!known.contains(name))
-        invalid("load_model", "the model has no such tensor", {{"tensor", "'" + name + "'"}});
-    }
-  }
-  for (const auto& [name, place] : places)
-    std::memcpy(place.raw(), stored[name]->raw(), place.bytes());
 }
 
 }  // namespace
 
 void Model::save(const std::string& path) const {
   require_shape("save");
-  TensorFile file;
-  file.metadata = {{"format", kFormat},
-                   {"version", kVersion},
-                   {"model", serialize().dump()},
-                   {"compile", compile_config(*this).dump()}};
-  if (compiled()) trainer_->parameters();
-  {
-    // Copies of one moment: a fit in another thread waits for them, not for the file.
-    std::vector<VariablePtr> variables = weights();
-    variables.push_back(random_state_);
-    const BetweenSteps pause(variables);
-    file.tensors = tensors_of(*this);
-    for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
-  }
-  write_safetensors(path, file);
+  write_safetensors(path, file_of(*this));
+}
+
+std::string Model::to_bytes() const { return safetensors_bytes(file_of(*this)); }
+
+void Model::save_weights(const std::string& path) const {
+  require_shape("save_weights");
+  const std::vector<Place> places = copies(*this, weight_places);
+  write_safetensors(path, file_of(places, places.size(), kWeights));
+}
+
+void Model::load_weights(const std::string& path) {
+  require_shape("load_weights");
+  const TensorFile file = read_safetensors(path);
+  const BetweenSteps pause(weights());
+  restore_weights(weight_places(*this), file);
 }
 
 std::shared_ptr<Model> load_model(const std::string& path,
                                   const ObjectFactory& make,
                                   bool compile) {
-  const TensorFile file = read_safetensors(path);
-  if (metadata_of(file, "format", path) != kFormat ||
-      metadata_of(file, "version", path) != kVersion) {
-    invalid("load_model",
-            std::string("the file must be of format '") + kFormat + "', version " + kVersion,
-            {{"format", metadata_of(file, "format", path)},
-             {"version", metadata_of(file, "version", path)},
-             {"path", "'" + path + "'"}});
-  }
-  std::size_t bytes = 0;
-  for (const auto& [name, tensor] : file.tensors) bytes += tensor.bytes();
-  const LoadBudget budget(bytes);
-  std::shared_ptr<Model> model =
-      model_from_config(Json::parse(metadata_of(file, "model", path)), make);
-  model->require_shape("load_model");
-  const Json compile_spec = Json::parse(metadata_of(file, "compile", path));
-  const bool compiled = compile && !compile_spec.is_null();
-  if (compiled) model->compile(compile_options(compile_spec, make));
-  restore(tensors_of(*model), file, compiled);
-  return model;
+  return model_or_fail(read_safetensors(path), {{"path", in_quotes(path)}}, make, compile);
+}
+
+std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
+                                        const ObjectFactory& make,
+                                        bool compile) {
+  const TensorFile file = parse_safetensors(bytes);
+  return model_or_fail(file, {{"bytes", std::to_string(bytes.size())}}, make, compile);
 }
 
 }  // namespace chainrule

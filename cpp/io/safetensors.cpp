@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "base/utf8.h"
 #include "chainrule/error.h"
 #include "chainrule/json.h"
 #include "io/file.h"
@@ -60,14 +61,12 @@ struct Entry {
   std::uint64_t begin, end;  // bytes in the data section
 };
 
-// A file, and the error for a file that is damaged.
+// The bytes of a file, and the error for a file that is damaged.
 struct Source {
-  const std::string& path;
-  InputFile file;
+  const Input& file;
+  std::vector<Received> received;  // where the bytes are from
 
-  [[noreturn]] void damaged(const std::string& rule) const {
-    invalid("load", rule, {{"path", "'" + path + "'"}});
-  }
+  [[noreturn]] void damaged(const std::string& rule) const { invalid("load", rule, received); }
   void require(bool condition, const std::string& rule) const {
     if (!condition) damaged(rule);
   }
@@ -162,8 +161,7 @@ void check_layout(const Source& source, std::vector<Entry> entries, std::uint64_
   source.require(end == data_bytes, "the file must end with the data of its last tensor");
 }
 
-TensorFile read(const std::string& path) {
-  const Source source{path, InputFile(path, "load")};
+TensorFile read(const Source& source) {
   const std::uint64_t header_bytes = read_header_length(source);
   const std::uint64_t data_begin = kLengthBytes + header_bytes;
   const std::uint64_t data_bytes = source.file.size() - data_begin;
@@ -199,9 +197,21 @@ TensorFile read(const std::string& path) {
   return result;
 }
 
-}  // namespace
+// The whole file: its first eight bytes, the header, and the tensors' bytes where they are.
+struct Layout {
+  std::uint64_t header_bytes = 0;
+  std::string header;
+  std::vector<std::span<const std::byte>> data;
 
-void write_safetensors(const std::string& path, const TensorFile& file) {
+  [[nodiscard]] std::vector<std::span<const std::byte>> pieces() const {
+    std::vector<std::span<const std::byte>> all{std::as_bytes(std::span(&header_bytes, 1)),
+                                                std::as_bytes(std::span(header))};
+    all.insert(all.end(), data.begin(), data.end());
+    return all;
+  }
+};
+
+Layout layout_of(const TensorFile& file) {
   check_names(file);
   // Larger elements first: then all data is aligned to its elements, and readers may map the file.
   std::vector<std::size_t> order(file.tensors.size());
@@ -209,12 +219,12 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return size_of(file.tensors[a].second.dtype()) > size_of(file.tensors[b].second.dtype());
   });
-  std::vector<std::span<const std::byte>> pieces(2);  // length and header come first
+  Layout result;
   std::vector<std::uint64_t> begins(order.size());
   std::uint64_t end = 0;
   for (const std::size_t i : order) {
     const Tensor& tensor = file.tensors[i].second;
-    pieces.emplace_back(tensor.raw(), tensor.bytes());
+    result.data.emplace_back(tensor.raw(), tensor.bytes());
     begins[i] = end;
     end += tensor.bytes();
   }
@@ -228,25 +238,50 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
     const auto& [name, tensor] = file.tensors[i];
     members.emplace_back(name, entry_of(tensor, begins[i]));
   }
-  std::string header = Json(std::move(members)).dump();
-  header.append((kLengthBytes - header.size() % kLengthBytes) % kLengthBytes, ' ');
-  const std::uint64_t length = header.size();
-  if (length > kMaxHeader) {
+  result.header = Json(std::move(members)).dump();
+  result.header.append((kLengthBytes - result.header.size() % kLengthBytes) % kLengthBytes, ' ');
+  result.header_bytes = result.header.size();
+  if (result.header_bytes > kMaxHeader) {
     invalid("save",
             "names and metadata must fit a header of 100 MB",
-            {{"header", std::to_string(length) + " bytes"}});
+            {{"header", std::to_string(result.header_bytes) + " bytes"}});
   }
-  pieces[0] = std::as_bytes(std::span(&length, 1));
-  pieces[1] = std::as_bytes(std::span(header));
-  replace_file(path, pieces, "save");
+  return result;
+}
+
+TensorFile read_or_fail(const Source& source) {
+  try {
+    return read(source);
+  } catch (const std::bad_alloc&) {
+    fail("load", "memory must suffice for the file", source.received);
+  }
+}
+
+}  // namespace
+
+void write_safetensors(const std::string& path, const TensorFile& file) {
+  replace_file(path, layout_of(file).pieces(), "save");
+}
+
+std::string safetensors_bytes(const TensorFile& file) {
+  std::string bytes;
+  const Layout layout = layout_of(file);
+  std::size_t size = 0;
+  for (const auto piece : layout.pieces()) size += piece.size();
+  bytes.reserve(size);
+  for (const auto piece : layout.pieces())
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  return bytes;
 }
 
 TensorFile read_safetensors(const std::string& path) {
-  try {
-    return read(path);
-  } catch (const std::bad_alloc&) {
-    fail("load", "memory must suffice for the file", {{"path", "'" + path + "'"}});
-  }
+  const InputFile file(path, "load");
+  return read_or_fail({file, {{"path", in_quotes(path)}}});
+}
+
+TensorFile parse_safetensors(std::string_view bytes) {
+  const InputMemory memory(std::as_bytes(std::span(bytes)));
+  return read_or_fail({memory, {{"bytes", std::to_string(bytes.size())}}});
 }
 
 }  // namespace chainrule

@@ -24,7 +24,7 @@ TensorType with_unknown(const TensorType& type, std::int64_t length) {
   return result;
 }
 
-/// What may still be made on this thread (see LoadBudget): bytes of weights, traces of layers.
+/// What may still be made on this thread (see Loading): bytes of weights, traces of layers.
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMostTraces = 1 << 18;
 thread_local std::size_t weight_budget = kUnlimited;
@@ -71,6 +71,7 @@ void Layer::ensure_built(const std::vector<Shape>& input_shapes) {
     throw;
   }
   built_ = true;
+  built_for_ = input_shapes;
 }
 
 VariablePtr Layer::add_weight(const std::string& weight_name,
@@ -92,13 +93,17 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
             "the configuration asks for more weights than the file holds",
             {{"weight", "'" + name + "/" + weight_name + "'"}, {"shape", shape.str()}});
   }
-  if (weight_budget != kUnlimited) weight_budget -= bytes;
-  Random random(next_random_seed());
   auto variable = std::make_shared<Variable>();
   variable->name = name + "/" + weight_name;
-  const InitializerPtr chosen =
-      weight_initializer ? weight_initializer : initializer("glorot_uniform");
-  variable->value = chosen->values(shape, dtype, random);
+  if (weight_budget != kUnlimited) {
+    weight_budget -= bytes;
+    variable->value = Tensor(shape, dtype);
+  } else {
+    Random random(next_random_seed());
+    const InitializerPtr chosen =
+        weight_initializer ? weight_initializer : initializer("glorot_uniform");
+    variable->value = chosen->values(shape, dtype, random);
+  }
   variable->trainable = is_trainable;
   weights_.push_back(variable);
   return variable;
@@ -206,13 +211,13 @@ LayerCall::~LayerCall() {
   }
 }
 
-LoadBudget::LoadBudget(std::size_t weight_bytes)
+Loading::Loading(std::size_t weight_bytes)
     : saved_bytes_(weight_budget), saved_traces_(trace_budget) {
   weight_budget = weight_bytes;
   trace_budget = kMostTraces;
 }
 
-LoadBudget::~LoadBudget() {
+Loading::~Loading() {
   weight_budget = saved_bytes_;
   trace_budget = saved_traces_;
 }

@@ -55,6 +55,8 @@ class FunctionLoss final : public Loss {
     return function_(target.shape() == y_pred.shape() ? target : y_true, y_pred);
   }
 
+  [[nodiscard]] const std::function<Value(Value, Value)>& function() const { return function_; }
+
  private:
   std::function<Value(Value, Value)> function_;
 };
@@ -109,6 +111,11 @@ LossPtr function_loss(const std::string& name, std::function<Value(Value, Value)
   auto result = std::make_shared<FunctionLoss>(std::move(function));
   result->name = name;
   return result;
+}
+
+const std::function<Value(Value, Value)>* function_of(const Loss& loss) {
+  const auto* made = dynamic_cast<const FunctionLoss*>(&loss);
+  return made == nullptr ? nullptr : &made->function();
 }
 
 Value match_targets(Value y_true, const Shape& expected, std::string_view where) {

@@ -20,6 +20,8 @@ class FunctionMetric final : public MeanMetric {
     return function_(target.shape() == y_pred.shape() ? target : y_true, y_pred);
   }
 
+  [[nodiscard]] const std::function<Value(Value, Value)>& function() const { return function_; }
+
  private:
   std::function<Value(Value, Value)> function_;
 };
@@ -106,6 +108,11 @@ MetricPtr function_metric(const std::string& name, std::function<Value(Value, Va
   auto result = std::make_shared<FunctionMetric>(std::move(function));
   result->name = name;
   return result;
+}
+
+const std::function<Value(Value, Value)>* function_of(const Metric& metric) {
+  const auto* made = dynamic_cast<const FunctionMetric*>(&metric);
+  return made == nullptr ? nullptr : &made->function();
 }
 
 std::shared_ptr<MeanMetric> mean_tracker(const std::string& name) {

@@ -10,14 +10,16 @@ namespace {
 
 int axis_of(const Node& node) { return static_cast<int>(node.attrs.get<std::int64_t>("axis")); }
 
-/// Where part i of a concatenation along `axis` begins: zero along all other axes.
-std::vector<std::int64_t> start_of(const Node& node, std::size_t i) {
+/// Where the parts of a concatenation begin: zero along all axes but the joined one.
+std::vector<std::vector<std::int64_t>> starts_of(const Node& node) {
+  const auto axis = static_cast<std::size_t>(axis_of(node));
+  std::vector<std::vector<std::int64_t>> starts;
   std::vector<std::int64_t> start(static_cast<std::size_t>(node.in(0).shape.rank()), 0);
-  for (std::size_t k = 0; k < i; ++k) {
-    start[static_cast<std::size_t>(axis_of(node))] +=
-        node.in(static_cast<int>(k)).shape[axis_of(node)];
+  for (const Value& x : node.inputs) {
+    starts.push_back(start);
+    start[axis] += x.shape()[static_cast<int>(axis)];
   }
-  return start;
+  return starts;
 }
 
 std::vector<TensorType> infer_concatenate(const Node& node) {
@@ -50,12 +52,12 @@ Step lower_concatenate(const LowerContext& call) {
     kernels::StridedCopy copy;
   };
   std::vector<Part> parts;
+  const auto starts = starts_of(call.node);
   for (std::size_t i = 0; i < call.node.inputs.size(); ++i) {
     const Shape& shape = call.node.inputs[i].shape();
     if (shape.size() == 0) continue;
-    parts.push_back(
-        {call.inputs[i],
-         kernels::insert_copy(whole.shape, start_of(call.node, i), shape, size_of(whole.dtype))});
+    parts.push_back({call.inputs[i],
+                     kernels::insert_copy(whole.shape, starts[i], shape, size_of(whole.dtype))});
   }
   return [out = call.outputs[0], parts = std::move(parts)](const Exec& exec) {
     for (const Part& part : parts) kernels::strided_copy(exec, out, part.x, part.copy);
@@ -69,10 +71,11 @@ const OpDef concatenate_op{
         [](const VjpContext& c) {
           // y[start_i : start_i + n_i] = x_i: dx_i = dy[start_i : start_i + n_i]
           std::vector<Value> d(c.node.inputs.size());
+          const auto starts = starts_of(c.node);
           for (std::size_t i = 0; i < d.size(); ++i) {
             if (c.needed[i] == 0) continue;
             const Shape& shape = c.node.inputs[i].shape();
-            d[i] = slice(c.dy(), start_of(c.node, i), dims_of(shape));
+            d[i] = slice(c.dy(), starts[i], dims_of(shape));
           }
           return d;
         },

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "train/predictor.h"
 #include "train/trainer.h"
@@ -139,6 +141,25 @@ void Model::connect(Symbols inputs, Symbols outputs) {
   layers_ = order_layers(walk);
   calls_ = walk.calls;
   built_ = true;
+  forget_programs();
+}
+
+void Model::extend(const Symbol& output) {
+  layers_.emplace_back(output.call->layer);
+  calls_.push_back(output.call);
+  outputs_ = {output};
+  forget_programs();
+}
+
+void Model::shorten() {
+  const Symbol before = calls_.back()->inputs[0];
+  layers_.pop_back();
+  calls_.pop_back();
+  outputs_ = {before};
+  forget_programs();
+}
+
+void Model::forget_programs() {
   predictor_->forget_programs();
   if (trainer_) trainer_->forget_programs();
 }
@@ -183,11 +204,12 @@ std::vector<std::string> Model::input_names() const {
 
 std::vector<std::string> Model::output_names() const {
   std::vector<std::string> names;
+  std::unordered_set<std::string> used;
+  std::unordered_map<std::string, int> last;  // the number that a name got last
   for (const Symbol& symbol : outputs_) {
-    std::string unique = symbol.call->layer->name;
-    for (int k = 1; std::find(names.begin(), names.end(), unique) != names.end(); ++k) {
-      unique = symbol.call->layer->name + "_" + std::to_string(k);
-    }
+    const std::string& layer = symbol.call->layer->name;
+    std::string unique = layer;
+    while (!used.insert(unique).second) unique = layer + "_" + std::to_string(++last[layer]);
     names.push_back(unique);
   }
   return names;

@@ -5,18 +5,14 @@ namespace {
 
 bool is_input(const LayerPtr& layer) { return layer->class_name() == "InputLayer"; }
 
-/// The output of the last layer, each applied to that of the one before.
-Symbol apply_chain(Symbol x, const std::vector<LayerPtr>& layers) {
-  for (const LayerPtr& layer : layers) {
-    const Symbols outputs = layer->apply({x});
-    if (outputs.size() != 1) {
-      invalid("Sequential",
-              "layers of a Sequential have one output",
-              {{"layer", "'" + layer->name + "'"}});
-    }
-    x = outputs[0];
+Symbol output_of(const LayerPtr& layer, const Symbol& x) {
+  const Symbols outputs = layer->apply({x});
+  if (outputs.size() != 1) {
+    invalid("Sequential",
+            "layers of a Sequential have one output",
+            {{"layer", "'" + layer->name + "'"}});
   }
-  return x;
+  return outputs[0];
 }
 
 }  // namespace
@@ -35,23 +31,23 @@ void Sequential::add(const LayerPtr& layer) {
     }
     const Symbol input = input_symbol(layer);
     connect({input}, {input});
+    names_.insert(layer->name);
     return;
   }
-  for (const LayerPtr& other : chain_) {
-    if (other->name == layer->name) {
-      invalid(
-          "Sequential", "layers must have different names", {{"name", "'" + layer->name + "'"}});
-    }
+  if (names_.contains(layer->name)) {
+    invalid("Sequential", "layers must have different names", {{"name", "'" + layer->name + "'"}});
   }
-  if (!inputs().empty()) connect(inputs(), {apply_chain(outputs()[0], {layer})});
+  if (!inputs().empty()) extend(output_of(layer, outputs()[0]));
+  names_.insert(layer->name);
   chain_.push_back(layer);
 }
 
 void Sequential::pop() {
   const auto lock = change("Sequential");
   if (chain_.empty()) invalid("Sequential", "there is no layer to remove");
+  names_.erase(chain_.back()->name);
   chain_.pop_back();
-  if (!inputs().empty()) connect(inputs(), {apply_chain(inputs()[0], chain_)});
+  if (!inputs().empty()) shorten();
 }
 
 void Sequential::build(const std::vector<Shape>& input_shapes) {
@@ -68,7 +64,10 @@ void Sequential::build(const std::vector<Shape>& input_shapes) {
   for (int axis = 1; axis < shape.rank(); ++axis)
     sample.push_back(shape[axis] == Shape::kUnknown[0] ? -1 : shape[axis]);
   const Symbol input = layers::Input(sample);
-  connect({input}, {apply_chain(input, chain_)});
+  Symbol output = input;
+  for (const LayerPtr& layer : chain_) output = output_of(layer, output);
+  connect({input}, {output});
+  names_.insert(input.call->layer->name);
 }
 
 }  // namespace chainrule

@@ -62,6 +62,27 @@ void read_through_broadcasts(const Node& node, std::vector<Value>& inputs) {
   }
 }
 
+constexpr std::size_t kHashFactor = 1000003U;
+
+/// Of the op and the attributes that tell many nodes of a graph apart: which variable, which
+/// constant, which axes.
+std::size_t hash_of(const Node& node) {
+  std::size_t hash = std::hash<const void*>{}(node.op);
+  const auto mix = [&](std::size_t part) { hash = hash * kHashFactor + part; };
+  for (const auto& [name, attr] : node.attrs.items()) {
+    if (const auto* variable = std::get_if<VariablePtr>(&attr)) {
+      mix(std::hash<VariablePtr>{}(*variable));
+    } else if (const auto* tensor = std::get_if<Tensor>(&attr)) {
+      mix(std::hash<const void*>{}(tensor->raw()));
+    } else if (const auto* number = std::get_if<std::int64_t>(&attr)) {
+      mix(std::hash<std::int64_t>{}(*number));
+    } else if (const auto* list = std::get_if<std::vector<std::int64_t>>(&attr)) {
+      for (const std::int64_t item : *list) mix(std::hash<std::int64_t>{}(item));
+    }
+  }
+  return hash;
+}
+
 }  // namespace
 
 std::vector<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked) {
@@ -107,17 +128,17 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
 
   // Adds a node unless an equal one is there.
   const auto add_shared = [&](const Node& node, std::vector<Value> inputs) {
-    std::size_t hash = std::hash<const void*>{}(node.op);
+    if (node.op == &input_op || node.op->kind == OpKind::assign)  // is like no other
+      return target.add(*node.op, std::move(inputs), node.attrs);
+    std::size_t hash = hash_of(node);
     for (const Value& value : inputs) {
-      hash = hash * 1000003U + static_cast<std::size_t>(value.node_index()) * 8U +
+      hash = hash * kHashFactor + static_cast<std::size_t>(value.node_index()) * 8U +
              static_cast<std::size_t>(value.output());
     }
-    const bool unique = node.op == &input_op || node.op->kind == OpKind::assign;
     for (const int candidate : seen[hash]) {
       const Node& other = target.node(candidate);
-      if (!unique && other.op == node.op && other.inputs == inputs && other.attrs == node.attrs) {
+      if (other.op == node.op && other.inputs == inputs && other.attrs == node.attrs)
         return values_of[candidate];
-      }
     }
     std::vector<Value> values = target.add(*node.op, std::move(inputs), node.attrs);
     seen[hash].push_back(target.size() - 1);

@@ -22,6 +22,10 @@ class Callback:
     model: Any = None
     params: dict[str, Any] = {}  # noqa: RUF012
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: all but the model, which the next run sets."""
+        return {name: value for name, value in self.__dict__.items() if name != "model"}
+
     def set_params(self, params: dict[str, Any]) -> None:
         """Called at the begin of a run."""
         self.params = params

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import inspect
+import io
 import math
 import os
 from collections.abc import Callable
 from typing import Any
 
+from chainrule import _core
 from chainrule._callback import Callback
 
 
@@ -34,13 +36,14 @@ class CSVLogger(Callback):
         self._columns = []
         if self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0:
             self._columns = self._read()[0]
+            self._end_last_row()
         self._open("a" if self.append else "w")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         new = sorted(set(logs) - set(self._columns) - {"epoch"})
         if new or not self._columns:
             self._add_columns(new if self._columns else ["epoch", *new])
-        self._write([{**logs, "epoch": epoch}])
+        self._write(self._file, [{**logs, "epoch": epoch}])
 
     def on_train_end(self, logs: Any = None) -> None:
         self._file.close()
@@ -61,24 +64,35 @@ class CSVLogger(Callback):
         return columns, rows
 
     def _add_columns(self, names: list[str]) -> None:
-        rows = self._read()[1] if self._columns else []
+        if not self._columns:
+            self._columns = names
+            csv.writer(self._file, delimiter=self.separator).writerow(names)
+            return
+        rows = self._read()[1]
         self._columns = self._columns + names
         self._file.close()
-        whole, self.filename = self.filename, self.filename + ".new"
-        try:
-            self._open("w")
-            csv.writer(self._file, delimiter=self.separator).writerow(self._columns)
-            self._write(rows)
-            self._file.close()
-            os.replace(self.filename, whole)
-        finally:
-            self.filename = whole
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self.separator).writerow(self._columns)
+        self._write(text, rows)
+        _core.replace_file(os.fsencode(self.filename), text.getvalue().encode())
         self._open("a")
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
-        writer = csv.DictWriter(self._file, self._columns, restval="NA", delimiter=self.separator)
+    def _write(self, file: Any, rows: list[dict[str, Any]]) -> None:
+        writer = csv.DictWriter(file, self._columns, restval="NA", delimiter=self.separator)
         writer.writerows(rows)
-        self._file.flush()
+        file.flush()
+
+    def _end_last_row(self) -> None:
+        """Of a file whose writer was killed: what is left of a row is removed."""
+        with open(self.filename, "rb+") as file:
+            content = file.read()
+            if content.endswith(b"\n"):
+                return
+            before, _, last = content.rpartition(b"\n")
+            if before and last.count(self.separator.encode()) < len(self._columns) - 1:
+                file.truncate(len(before) + 1)
+            else:
+                file.write(b"\r\n")
 
 
 class TerminateOnNaN(Callback):

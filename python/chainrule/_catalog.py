@@ -17,6 +17,8 @@ converters: dict[str, Callable[[Any], Any]] = {}
 getters: dict[str, Callable[[Any], Any]] = {}
 # Classes and functions of the caller's own that files may name: utils.register_keras_serializable.
 registered: dict[str, Any] = {}
+# Activations of the caller's own, by name: activations.serialize.
+own_activations: dict[str, Any] = {}
 
 
 def plain(value: Any, field_type: str) -> Any:
@@ -207,8 +209,19 @@ def factory(
 
 
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:
-    if isinstance(thing, type):
-        return thing.from_config(config)  # type: ignore[attr-defined]
-    base = _core.classes[f"{kind}."]
-    made = _core.function_loss if kind == "losses" else _core.function_metric
-    return wrap(kind, base, made(config.get("name", thing.__name__), thing), thing)
+    """An object of the caller's own class, or made of the caller's own function."""
+    try:
+        if isinstance(thing, type):
+            return thing.from_config(config)  # type: ignore[attr-defined]
+        made = _core.function_loss if kind == "losses" else _core.function_metric
+        return wrap(
+            kind, _core.classes[f"{kind}."], made(config.get("name", thing.__name__), thing), thing
+        )
+    except (ValueError, RuntimeError, OSError):
+        raise
+    except Exception as error:  # what a constructor does with arguments that it does not expect
+        name = getattr(thing, "__name__", type(thing).__name__)
+        raise ValueError(
+            f"[{name}] from_config() did not take the configuration: "
+            f"{type(error).__name__}: {error}"
+        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _catalog, _core, initializers
+from chainrule import _catalog, _core, _pickle, initializers
 
 Symbol = _core.Symbol
 BASE_ARGUMENTS = {"self", "name", "trainable", "dtype", "kwargs"}
@@ -98,6 +98,9 @@ class Layer(_core.Layer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return cls(**config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickle.reduce_layer(self)
 
     # --- to be used ---
 

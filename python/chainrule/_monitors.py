@@ -155,7 +155,7 @@ class ModelCheckpoint(_Monitor):
         monitor: The log that says which model is best.
         verbose: 1 prints when it saves.
         save_best_only: Whether to save only when the log improves.
-        save_weights_only: Must be False: files hold the whole model.
+        save_weights_only: Whether to save the weights alone: save_weights().
         mode: "min" or "max": which values are better; "auto" knows losses and the metrics of this
             package, and asks you for others.
         save_freq: "epoch".
@@ -174,14 +174,15 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        if save_weights_only or save_freq != "epoch":
+        if save_freq != "epoch":
             raise ValueError(
-                "[ModelCheckpoint] whole models are saved, after epochs. "
-                f"Received: save_weights_only={save_weights_only}, save_freq={save_freq!r}"
+                f"[ModelCheckpoint] models are saved after epochs: leave out save_freq. "
+                f"Received: save_freq={save_freq!r}"
             )
         self.filepath = os.fspath(filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
         if initial_value_threshold is not None:
             self.best = initial_value_threshold
 
@@ -193,7 +194,10 @@ class ModelCheckpoint(_Monitor):
             self.best = value
         path = self._path(epoch, logs or {})
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        self.model.save(path)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
         if self.verbose > 0:
             print(f"Epoch {epoch + 1}: saved {path}")
 
@@ -224,7 +228,8 @@ class ModelCheckpoint(_Monitor):
         logs.pop("epoch", None)
         path = self._path(0, logs)
         refuse_foreign(path)
-        self.model.get_config()  # raises for layers that cannot be saved
+        if not self.save_weights_only:
+            self.model.get_config()  # raises for layers that cannot be saved
         fixed = self.filepath.partition("{")[0] if "{" in self.filepath else path
         folder = os.path.dirname(fixed) or "."
         os.makedirs(folder, exist_ok=True)

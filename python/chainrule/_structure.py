@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _catalog, _core
+from chainrule import _catalog, _core, _data, _pickle
 from chainrule._layer import Layer, flatten, one_or_list
 
 FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
@@ -160,34 +160,98 @@ class Structure(Layer):
         return _core.model_from_config(spec, _catalog.factory(custom_objects, "from_config"))
 
     def to_json(self, **kwargs: Any) -> str:
-        """The configuration as text: models.model_from_json() reads it."""
-        return json.dumps(_catalog.serialize(self), **kwargs)
+        """The configuration as text: models.model_from_json() reads it.
+
+        Args:
+            kwargs: Arguments of json.dumps(): indent=2.
+
+        Raises:
+            ValueError: for arguments of layers that JSON cannot hold: infinity, NaN, values that
+                hold themselves.
+        """
+        spec = _catalog.serialize(self)
+        _core.require_finite(spec, "to_json")
+        return json.dumps(spec, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickle.reduce_model(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _pickle.set_model_state(self, state)
 
     def save(self, filepath: Any, overwrite: bool = True) -> None:
         """Writes weights, optimizer, random state and configuration to one safetensors file, which
         appears at once and whole.
 
         Args:
-            filepath: Where; by custom the name ends in ".safetensors".
+            filepath: Where; by custom the name ends in ".safetensors". A link is followed, and a
+                file that exists keeps its permissions.
             overwrite: Whether a file of that name may be replaced.
 
         Raises:
             ValueError: for the suffix of another format.
-            RuntimeError: when the model has no shape yet, or the file cannot be written.
+            RuntimeError: when the model has no shape yet.
+            OSError: when the file cannot be written: PermissionError, FileNotFoundError...
         """
-        path = os.fspath(filepath)
-        refuse_foreign(path)
-        if not overwrite and os.path.exists(path):
-            raise ValueError(f"[save] the file exists, and overwrite=False. Received: '{path}'")
-        _core.save(self, path)
+        _core.save(self, _path_to_write(filepath, overwrite, "save"))
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Writes the weights alone to a safetensors file, which appears at once and whole.
+
+        Args:
+            filepath, overwrite: As in save().
+
+        Raises:
+            ValueError, RuntimeError, OSError: as save() does.
+        """
+        _core.save_weights(self, _path_to_write(filepath, overwrite, "save_weights"))
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Reads the weights from a file of save_weights() or save() into a model of the same
+        shapes: by name where all names are the same, else in their order.
+
+        Args:
+            filepath: The file.
+            skip_mismatch: Not supported.
+
+        Raises:
+            ValueError: when the file is damaged or has weights of other shapes; the model is as it
+                was.
+            RuntimeError: when the model has no shape yet.
+            OSError: when the file cannot be read: FileNotFoundError, PermissionError...
+
+        Example:
+
+        >>> model = Sequential([Input((2,)), layers.Dense(1)])
+        >>> model.save_weights("weights.safetensors")
+        >>> model.load_weights("weights.safetensors")
+        """
+        _data.refuse("load_weights", skip_mismatch=(skip_mismatch, False))
+        _core.load_weights(self, _path(filepath, "load_weights"))
 
 
-def refuse_foreign(path: str) -> None:
+def _path(filepath: Any, where: str) -> bytes:
+    """A path (str, bytes or os.PathLike) as the system knows it."""
+    path = os.fspath(filepath)
+    refuse_foreign(os.fsdecode(path), where)
+    return os.fsencode(path)
+
+
+def _path_to_write(filepath: Any, overwrite: bool, where: str) -> bytes:
+    path = _path(filepath, where)
+    if not overwrite and os.path.exists(path):
+        raise ValueError(
+            f"[{where}] the file exists, and overwrite=False. Received: '{os.fsdecode(path)}'"
+        )
+    return path
+
+
+def refuse_foreign(path: str, where: str = "save") -> None:
     """Raises for the suffixes of other formats."""
     if path.lower().endswith(FOREIGN_FILES):
         raise ValueError(
-            f"[save] models are saved as safetensors files: use the suffix .safetensors. "
-            f"Received: '{path}'"
+            f"[{where}] models and weights are safetensors files: use the suffix .safetensors; "
+            f"weights of other libraries come by set_weights(). Received: '{path}'"
         )
 
 

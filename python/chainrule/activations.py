@@ -157,7 +157,7 @@ def deserialize(config: str, custom_objects: Any = None) -> Any:
     return get(config)
 
 
-_custom: dict[str, Any] = {}
+_custom = _catalog.own_activations
 _catalog.converters["str | Callable | None"] = serialize
 _catalog.getters["str | Callable | None"] = get
 __all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]

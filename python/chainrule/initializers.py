@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _catalog, _core
+from chainrule import _catalog, _core, _pickle
 
 
 class Initializer(_core.Initializer):
@@ -45,6 +45,9 @@ class Initializer(_core.Initializer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return cls(**config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickle.reduce_described(self)
 
 
 def get(identifier: Any) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule import _catalog, _core
+from chainrule import _catalog, _core, _pickle
 
 
 class Loss(_core.Loss):
@@ -67,6 +67,9 @@ class Loss(_core.Loss):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return cls(**config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickle.reduce_loss(self)
 
 
 def get(identifier: Any) -> Any:

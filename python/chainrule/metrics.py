@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule import _catalog, _core
+from chainrule import _catalog, _core, _pickle
 from chainrule.losses import _function
 
 
@@ -51,6 +51,9 @@ class Metric(_core.Metric):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return cls(**config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickle.reduce_metric(self)
 
 
 def get(identifier: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -44,9 +43,7 @@ class Sequential(Model):
 
     def pop(self) -> Layer:
         """Removes the last layer and returns it."""
-        last = self.layers[-1:]
-        _core.sequential_pop(self)
-        return last[0]
+        return _core.sequential_pop(self)
 
 
 def load_model(
@@ -63,19 +60,26 @@ def load_model(
         The model.
 
     Raises:
-        RuntimeError: when the file is missing.
+        OSError: when the file cannot be read: FileNotFoundError, PermissionError...
         ValueError: when it is damaged or holds no model.
+        RuntimeError: when memory does not suffice for it.
     """
     return _core.load_model(
-        os.fspath(filepath), _catalog.factory(custom_objects, "load_model"), compile
+        os.fsencode(filepath), _catalog.factory(custom_objects, "load_model"), compile
     )
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A model of the structure that to_json() wrote, with new weights."""
-    return _core.model_from_config(
-        json.loads(json_string), _catalog.factory(custom_objects, "model_from_json")
-    )
+    """A model of the structure that to_json() wrote, with new weights.
+
+    Args:
+        json_string: What to_json() returned.
+        custom_objects: {name: class or function} for what is your own in the model.
+
+    Raises:
+        ValueError: when the text is no JSON or describes no model.
+    """
+    return _core.model_from_json(json_string, _catalog.factory(custom_objects, "model_from_json"))
 
 
 def clone_model(model: Model) -> Any:

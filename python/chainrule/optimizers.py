@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule import _catalog, _core
+from chainrule import _catalog, _core, _pickle
 
 
 class Optimizer(_core.Optimizer):
@@ -27,6 +27,9 @@ class Optimizer(_core.Optimizer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return cls(**config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pickle.reduce_optimizer(self)
 
 
 def get(identifier: Any) -> Any:

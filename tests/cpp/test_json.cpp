@@ -133,12 +133,19 @@ TEST("json: text that is not JSON is refused, with its place") {
 
 TEST("json: nesting is limited, in reading and in writing") {
   CHECK_EQ(Json::parse(nested(Json::kMaxDepth)).dump(), nested(Json::kMaxDepth));
-  CHECK_THROWS(Json::parse(nested(Json::kMaxDepth + 1)), "nested deeper than 64");
-  CHECK_THROWS(Json::parse(std::string(1000000, '[')), "nested deeper than 64");
+  CHECK_THROWS(Json::parse(nested(Json::kMaxDepth + 1)), "nested deeper than 256");
+  CHECK_THROWS(Json::parse(std::string(1000000, '[')), "nested deeper than 256");
   Json deep = 1;
   for (int i = 0; i < Json::kMaxDepth; ++i) deep = Json::array({deep});
   CHECK(Json::parse(deep.dump()) == deep);
-  CHECK_THROWS(Json::object({{"a", deep}}).dump(), "nested deeper than 64");
+  CHECK_THROWS(Json::object({{"a", deep}}), "nested deeper than 256");
+  CHECK_THROWS(Json::array({1, deep}), "nested deeper than 256");
+  CHECK_THROWS(Json().set("a", deep), "nested deeper than 256");
+  const auto nest_without_end = [] {
+    Json value;
+    for (int i = 0; i < 200'000; ++i) value = Json::Array{std::move(value)};
+  };
+  CHECK_THROWS(nest_without_end(), "nested deeper than 256");
 }
 
 TEST("json: what is written reads back equal, kinds included") {

@@ -116,7 +116,7 @@ TEST("files that hold another thing than the model say so") {
   CHECK_THROWS(load_model(changed(path, [](TensorFile& f) { metadata(f, "format") = "other"; })),
                "of format 'chainrule-model'");
   CHECK_THROWS(load_model(changed(path, [](TensorFile& f) { metadata(f, "version") = "99"; })),
-               "version=99");
+               "version='99'");
   CHECK_THROWS(load_model(changed(path, [](TensorFile& f) { metadata(f, "model") = "{"; })),
                "json");
   CHECK_THROWS(load_model(changed(

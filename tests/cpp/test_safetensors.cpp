@@ -109,6 +109,17 @@ TEST("safetensors: round trip of every dtype, names, order and metadata") {
   CHECK_EQ(entries_in(directory), 1);
 }
 
+TEST("safetensors: the bytes in memory are those of the file") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("m");
+  write_safetensors(path, sample());
+  const std::string bytes = safetensors_bytes(sample());
+  CHECK_EQ(bytes, read_bytes(path));
+  CHECK(equal(parse_safetensors(bytes), sample()));
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    CHECK_THROWS(parse_safetensors(std::string_view(bytes).substr(0, i)), "Received: bytes=");
+}
+
 TEST("safetensors: the header is padded and data is aligned to its elements") {
   const TemporaryDirectory directory;
   const std::string path = directory.file("m.safetensors");
@@ -165,7 +176,7 @@ TEST("safetensors: damaged headers") {
   check_refused(file_of("{}x"), "the text must end after the value");
   check_refused(file_of(std::string("{}\0", 3)), "the text must end after the value");
   check_refused(file_of("{\"\xff\":1}"), "strings must be valid UTF-8");
-  check_refused(file_of("{\"a\":" + std::string(100000, '[')), "nested deeper than 64");
+  check_refused(file_of("{\"a\":" + std::string(100000, '[')), "nested deeper than 256");
   check_refused(file_of("{}", "x"), "the file must end with the data of its last tensor");
 }
 
@@ -270,11 +281,11 @@ TEST("safetensors: what is no file") {
   CHECK_THROWS(read_safetensors(directory.file("none")),
                "[load] the file could not be opened: No such file or directory. Received: path='");
   CHECK_THROWS(read_safetensors(directory.path().string()),
-               "[load] the path must name a regular file");
+               "[load] the path must name a file: Is a directory");
   CHECK_THROWS(read_safetensors(""), "[load] a path must have characters");
   CHECK_THROWS(read_safetensors(std::string("a\0b", 3)), "none of them zero");
   CHECK_THROWS(write_safetensors(directory.path().string(), {}),
-               "[save] the path must name a regular");
+               "[save] the path must name a file: Is a directory");
   CHECK_THROWS(write_safetensors("/dev/null", {}), "[save] the path must name a regular file");
   CHECK_THROWS(write_safetensors(directory.file("no/m"), {}), "the directory could not be opened");
   CHECK_THROWS(write_safetensors("", {}), "[save] a path must have characters");

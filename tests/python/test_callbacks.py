@@ -171,8 +171,20 @@ def test_best_checkpoint_only(tmp_path):
     fit(checkpoint, model=model, epochs=2)
     assert checkpoint.best <= best
     assert path.stat().st_mtime_ns == stamp or checkpoint.best < best
-    with pytest.raises(ValueError, match="whole models are saved"):
-        callbacks.ModelCheckpoint(path, save_weights_only=True)
+    with pytest.raises(ValueError, match="models are saved after epochs"):
+        callbacks.ModelCheckpoint(path, save_freq=5)
+
+
+def test_checkpoints_of_weights_alone(tmp_path):
+    path = tmp_path / "w.safetensors"
+    model = make()
+    fit(callbacks.ModelCheckpoint(path, save_weights_only=True), model=model)
+    other = make()
+    other.load_weights(path)
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="weights alone"):
+        chainrule.models.load_model(path)
 
 
 def test_csv_logger(tmp_path):
@@ -222,6 +234,23 @@ def test_csv_logger_appends_under_the_right_names(tmp_path):
     with pytest.raises(ValueError, match=r"\[CSVLogger\] only a file of logs.*\['a', 'b'\]"):
         fit(callbacks.CSVLogger(other, append=True))
     assert other.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize(("left", "kept"), [("3", 3), ("3,0.5", 4), ("", 3)])
+def test_csv_logger_goes_on_after_a_killed_run(tmp_path, left, kept):
+    """A row that its writer could not end is removed; a whole one without its end is ended."""
+    path = tmp_path / "log.csv"
+    fit(callbacks.CSVLogger(path), epochs=3)
+    lines = path.read_text().splitlines()
+    with path.open("a") as file:
+        file.write(left)
+    fit(callbacks.CSVLogger(path, append=True), epochs=2)
+    rows = rows_of(path)
+    expected = ["0", "1", "2", *(["3"] if kept == 4 else []), "0", "1"]
+    assert [row["epoch"] for row in rows] == expected
+    assert len(rows) == kept + 2
+    assert path.read_text().splitlines()[: len(lines)] == lines
+    assert all(float(row["loss"]) >= 0 for row in rows)
 
 
 def test_terminate_on_nan(capsys):

@@ -172,7 +172,7 @@ def test_what_cannot_be_saved(tmp_path):
     make().save(tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="the file exists"):
         make().save(tmp_path / "m.safetensors", overwrite=False)
-    with pytest.raises(RuntimeError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         make().save(tmp_path / "nowhere" / "m.safetensors")
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
@@ -225,6 +225,6 @@ def test_damaged_files_give_an_error_and_nothing_else(tmp_path):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(RuntimeError, match="absent.safetensors"):
+    with pytest.raises(FileNotFoundError, match="absent.safetensors"):
         models.load_model(tmp_path / "absent.safetensors")
     shutil.rmtree(tmp_path)

@@ -33,6 +33,22 @@ class RuntimeError : public std::runtime_error, public Error {
   [[nodiscard]] const char* message() const noexcept override { return what(); }
 };
 
+/// The operating system refused a file. `OSError` in Python, of the class that belongs to the code:
+/// FileNotFoundError, PermissionError, IsADirectoryError...
+class FileError : public RuntimeError {
+ public:
+  /// `code` is a value of errno; the message is `[where] rule: what it means. Received: path=...`.
+  FileError(std::string_view where, std::string_view rule, int code, std::string path);
+  [[nodiscard]] int code() const noexcept { return code_; }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// The message without the path: `[where] rule: what it means`.
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+
+ private:
+  int code_;
+  std::string path_, reason_;
+};
+
 /// What a call was given, as it is to be shown: `{"input", shape.str()}`.
 struct Received {
   std::string_view name;

@@ -35,8 +35,9 @@ class Json {
   Json(const char* v) : value_(std::string(v)) {}
   Json(std::string v) : value_(std::move(v)) {}
   Json(std::string_view v) : value_(std::string(v)) {}
-  Json(Array v) : value_(std::move(v)) {}
-  Json(Object v) : value_(std::move(v)) {}
+  /// These throw InvalidArgument for values nested deeper than kMaxDepth.
+  Json(Array v);
+  Json(Object v);
   static Json array(Array v = {}) { return Json(std::move(v)); }
   static Json object(Object v = {}) { return Json(std::move(v)); }
 
@@ -69,12 +70,17 @@ class Json {
   /// numbers, invalid UTF-8, duplicate keys, nesting deeper than kMaxDepth.
   [[nodiscard]] std::string dump(int indent = -1) const;
 
-  static constexpr int kMaxDepth = 64;
+  /// Arrays and objects inside each other: what is read, made, written and compared stays far from
+  /// the end of the stack.
+  static constexpr int kMaxDepth = 256;
 
-  bool operator==(const Json&) const = default;
+  bool operator==(const Json& other) const { return value_ == other.value_; }
 
  private:
+  void hold(const Json& item);
+
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
+  int depth_ = 0;  ///< of what the constructors and set() were given
 };
 
 /// "null", "boolean", "integer", "number", "string", "array", "object".

@@ -129,6 +129,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// build(), once; later calls check nothing but that the layer is built.
   void ensure_built(const std::vector<Shape>& input_shapes);
   [[nodiscard]] bool built() const { return built_; }
+  /// The shapes that ensure_built() has built the layer for; empty: none yet.
+  [[nodiscard]] const std::vector<Shape>& built_for() const { return built_for_; }
 
   /// call(), with the layer's name on its nodes and in its errors.
   std::vector<Value> trace(CallContext& context, const std::vector<Value>& inputs);
@@ -161,6 +163,7 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
 
  private:
   std::vector<VariablePtr> weights_;
+  std::vector<Shape> built_for_;
 };
 
 /// A layer with one input and one output.
@@ -183,15 +186,16 @@ struct LayerPtr : std::shared_ptr<Layer> {
 /// The tensor of an InputLayer.
 Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
-/// What a file may ask for while it is loaded on this thread: weights of at most so many bytes, as
-/// many as it holds, and a bounded number of traced layers, since each level of nested models can
-/// double it.
-class LoadBudget {
+/// While a file is loaded on this thread: its weights are coming, so add_weight() gives zeros and
+/// runs no initializer; and what it may ask for is bounded: weights of at most so many bytes, as
+/// many as it holds, and a number of traced layers, since each level of nested models can double
+/// it.
+class Loading {
  public:
-  explicit LoadBudget(std::size_t weight_bytes);
-  ~LoadBudget();
-  LoadBudget(const LoadBudget&) = delete;
-  LoadBudget& operator=(const LoadBudget&) = delete;
+  explicit Loading(std::size_t weight_bytes);
+  ~Loading();
+  Loading(const Loading&) = delete;
+  Loading& operator=(const Loading&) = delete;
 
  private:
   std::size_t saved_bytes_, saved_traces_;

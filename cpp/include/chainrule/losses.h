@@ -65,6 +65,8 @@ using LossPtr = std::shared_ptr<Loss>;
 LossPtr loss(const Json& spec);
 /// A loss from a function of symbolic values, (y_true, y_pred) -> values of each sample.
 LossPtr function_loss(const std::string& name, std::function<Value(Value, Value)> function);
+/// The function that function_loss() was given; null for another loss.
+const std::function<Value(Value, Value)>* function_of(const Loss& loss);
 
 /// Targets in the shape they should have, when it differs by trailing axes of length 1 alone: (n,)
 /// for (n, 1) and the reverse. Other differences throw in the name of `where`.

@@ -64,6 +64,8 @@ MetricPtr metric(const Json& spec);
 MetricPtr accuracy(const Shape& y_true, const Shape& y_pred);
 /// The mean of a function of symbolic values, (y_true, y_pred) -> values of each sample.
 MetricPtr function_metric(const std::string& name, std::function<Value(Value, Value)> function);
+/// The function that function_metric() was given; null for another metric.
+const std::function<Value(Value, Value)>* function_of(const Metric& metric);
 /// A plain weighted mean, for losses: use update_mean.
 std::shared_ptr<MeanMetric> mean_tracker(const std::string& name);
 

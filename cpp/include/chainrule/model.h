@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -230,13 +231,22 @@ class Model : public Layer {
 
   // --- files (io/model_file.cpp) ---
   /// Weights, optimizer and random state, and the configuration, as one safetensors file, replaced
-  /// atomically.
+  /// atomically. Throws FileError when the system refuses.
   void save(const std::string& path) const;
+  /// The content of that file in memory: load_model_bytes() reads it.
+  [[nodiscard]] std::string to_bytes() const;
+  /// The weights alone; and the reverse, from a file of weights or of a whole model: by their names
+  /// where these are the same, else in their order. Shapes are checked before anything changes.
+  void save_weights(const std::string& path) const;
+  void load_weights(const std::string& path);
 
  protected:
   Model();
   /// Replaces the structure, or throws and changes nothing.
   void connect(Symbols inputs, Symbols outputs);
+  /// Makes `output` of a new layer, applied to the present output, the output; and the reverse.
+  void extend(const Symbol& output);
+  void shorten();
   /// Held while compile() or a new structure replaces what runs use; throws while one is under way.
   [[nodiscard]] std::unique_lock<std::recursive_mutex> change(std::string_view where);
 
@@ -258,6 +268,8 @@ class Model : public Layer {
   };
 
   Trainer& require_trainer(std::string_view where) const;
+  /// For a structure that has changed.
+  void forget_programs();
 
   Symbols inputs_, outputs_;
   std::vector<LayerPtr> layers_;
@@ -300,7 +312,8 @@ class Sequential final : public Model {
   [[nodiscard]] const std::vector<LayerPtr>& chain() const { return chain_; }
 
  private:
-  std::vector<LayerPtr> chain_;  ///< without the Input
+  std::vector<LayerPtr> chain_;                 ///< without the Input
+  std::unordered_set<std::string> names_ = {};  ///< of all layers
 };
 
 /// Makes objects that the catalog does not know (classes and functions of the caller's own) from
@@ -315,5 +328,9 @@ std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& 
 std::shared_ptr<Model> load_model(const std::string& path,
                                   const ObjectFactory& make = {},
                                   bool compile = true);
+/// The same from memory, as Model::to_bytes() gave it.
+std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
+                                        const ObjectFactory& make = {},
+                                        bool compile = true);
 
 }  // namespace chainrule

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,13 +25,18 @@ struct TensorFile {
 /// Writes a file, or replaces one: at every moment, and after a crash, the path holds the whole old
 /// file or the whole new one. A symbolic link is followed. Throws InvalidArgument for names that
 /// are not unique or not UTF-8, the reserved name "__metadata__", and tensors without memory;
-/// RuntimeError when the file system refuses (the old file then stays; nothing else is left
-/// behind).
+/// FileError when the file system refuses (the old file then stays; nothing else is left behind). A
+/// file that exists keeps its permissions.
 void write_safetensors(const std::string& path, const TensorFile& file);
+/// The same bytes in memory.
+std::string safetensors_bytes(const TensorFile& file);
 
 /// Reads a file into memory of its own. Everything that the file claims is checked before memory is
 /// allocated for it. Throws InvalidArgument for a file that is not valid, or has element types
-/// other than F32, F64, I32, I64, U8, BOOL; RuntimeError when it cannot be read.
+/// other than F32, F64, I32, I64, U8, BOOL; FileError when it cannot be read, RuntimeError when
+/// memory does not suffice.
 TensorFile read_safetensors(const std::string& path);
+/// The same from memory, as safetensors_bytes() wrote it.
+TensorFile parse_safetensors(std::string_view bytes);
 
 }  // namespace chainrule

@@ -4,14 +4,16 @@ cache."""
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from chainrule import _core
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Split = tuple[Arrays, Arrays]
@@ -71,7 +73,7 @@ def download(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             content: bytes = answer.read()
             return content
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise RuntimeError(
             f"[datasets] the download failed: {error}. Without a network, put the file into a "
             f"folder and name the "
@@ -82,16 +84,7 @@ def download(url: str) -> bytes:
 def write(path: Path, content: bytes) -> None:
     """The file appears at once and whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    _core.replace_file(os.fsencode(path), content)
 
 
 def read(path: Path, *names: str) -> list[np.ndarray[Any, Any]]:
@@ -99,7 +92,9 @@ def read(path: Path, *names: str) -> list[np.ndarray[Any, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # NumPy and zipfile have many for damaged files
         raise ValueError(
             f"[datasets] the file must be an .npz file with the arrays {', '.join(names)}: "
             f"{error}. Received: '{path}'"

@@ -1,0 +1,14 @@
+// Configurations of models as JSON.
+#pragma once
+
+#include <string_view>
+
+#include "chainrule/json.h"
+
+namespace chainrule {
+
+/// Throws InvalidArgument, in the name of `where`, for a number that JSON has not: infinity or NaN.
+/// The error names the argument and the layer, loss, metric or optimizer that it belongs to.
+void require_finite(const Json& spec, std::string_view where);
+
+}  // namespace chainrule

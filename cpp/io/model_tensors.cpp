@@ -1,0 +1,202 @@
+#include "io/model_tensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/utf8.h"
+#include "train/trainer.h"
+
+namespace chainrule {
+namespace {
+
+constexpr const char* kOptimizer = "optimizer/";
+constexpr const char* kRandomState = "random_state";
+
+/// Names of weights, each once; equal paths get a number, the same in writing and in reading.
+class Names {
+ public:
+  struct Weight {
+    std::string path;
+    VariablePtr variable;
+  };
+  std::vector<Weight> weights;
+
+  void add(const Model& model, const std::string& prefix) {
+    for (const LayerPtr& layer : model.layers()) {
+      if (const auto* inner = dynamic_cast<const Model*>(layer.get())) {
+        add(*inner, prefix + inner->name + "/");
+        continue;
+      }
+      for (const VariablePtr& variable : layer->weights()) {
+        if (seen_.insert(variable.get()).second)
+          weights.push_back({unique(prefix + variable->name), variable});
+      }
+    }
+  }
+
+ private:
+  std::string unique(const std::string& path) {
+    if (used_.insert(path).second) return path;
+    for (int& k = last_.try_emplace(path, 1).first->second;;) {
+      std::string numbered = path + "#" + std::to_string(++k);
+      if (used_.insert(numbered).second) return numbered;
+    }
+  }
+
+  std::unordered_set<std::string> used_;
+  std::unordered_map<std::string, int> last_;  // the number that a path got last
+  std::unordered_set<const Variable*> seen_;
+};
+
+Names names_of(const Model& model) {
+  Names names;
+  names.add(model, "");
+  return names;
+}
+
+/// What a weight is called in a file: never like the optimizer's state.
+std::string escaped(const std::string& path) {
+  return path.starts_with(kOptimizer) || path.starts_with('%') ? "%" + path : path;
+}
+
+Place place_of(const std::string& prefix, const std::string& path, const Tensor& tensor) {
+  return {prefix + escaped(path), prefix + path, tensor};
+}
+
+std::vector<Place> places_of(const Names& names) {
+  std::vector<Place> places;
+  for (const auto& [path, variable] : names.weights)
+    places.push_back(place_of("", path, variable->value));
+  return places;
+}
+
+Place plain_place(const std::string& name, const Tensor& tensor) { return {name, name, tensor}; }
+
+// --- reading -------------------------------------------------------------------------------------
+
+using Stored = std::unordered_map<std::string_view, const Tensor*>;
+
+const Tensor* find(const Stored& stored, const Place& place) {
+  auto found = stored.find(place.name);
+  if (found == stored.end()) found = stored.find(place.older_name);
+  return found == stored.end() ? nullptr : found->second;
+}
+
+void require_type(const Place& place, const Tensor& tensor, const std::string& name) {
+  if (tensor.type() == place.tensor.type()) return;
+  invalid(
+      "load",
+      "tensor " + in_quotes(place.name) + " must be " + place.tensor.type().str(),
+      {{"in the file", tensor.type().str() + (name == place.name ? "" : " " + in_quotes(name))}});
+}
+
+void copy(const std::vector<Place>& places, const std::vector<const Tensor*>& tensors) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (tensors[i]->bytes() > 0)
+      std::memcpy(places[i].tensor.raw(), tensors[i]->raw(), tensors[i]->bytes());
+  }
+}
+
+/// Names of the weights of a file, in the order of the model that wrote it.
+std::vector<std::string> weight_names(const TensorFile& file, const Stored& stored) {
+  std::vector<std::string> names;
+  if (const std::string* list = find_metadata(file, "weights")) {
+    const Json all = Json::parse(*list);
+    for (const Json& name : all.as_array()) {
+      names.push_back(name.as_string());
+      if (!stored.contains(names.back()))
+        invalid("load", "the file lacks one of its weights", {{"tensor", in_quotes(names.back())}});
+    }
+    return names;
+  }
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name != kRandomState && !name.starts_with(kOptimizer)) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+std::vector<Place> weight_places(const Model& model) { return places_of(names_of(model)); }
+
+std::vector<Place> all_places(const Model& model) {
+  const bool has_shape = !model.outputs().empty();
+  if (model.compiled() && has_shape) model.trainer()->parameters();  // may move the weights
+  const Names names = names_of(model);
+  std::vector<Place> places = places_of(names);
+  places.push_back(plain_place(kRandomState, model.random_state()->value));
+  if (!model.compiled()) return places;
+
+  const Optimizer& optimizer = *model.compile_options().optimizer;
+  places.push_back(plain_place("optimizer/iterations", optimizer.iterations()->value));
+  places.push_back(plain_place("optimizer/learning_rate", optimizer.rate()->value));
+  if (!has_shape) return places;  // nor weights
+
+  const FlatParameters& parameters = model.trainer()->parameters();
+  std::unordered_map<const Variable*, std::string> paths;
+  for (const auto& [path, variable] : names.weights) paths.emplace(variable.get(), path);
+  for (const VariablePtr& slot : optimizer.slots()) {
+    for (std::size_t i = 0; i < parameters.variables.size(); ++i) {
+      // The part of the flat slot that belongs to one weight, shared memory.
+      const Variable& weight = *parameters.variables[i];
+      const auto offset = static_cast<std::size_t>(parameters.offsets[i]) * sizeof(float);
+      places.push_back(place_of(kOptimizer + slot->name + "/",
+                                paths.at(&weight),
+                                slot->value.window(weight.value.type(), offset)));
+    }
+  }
+  return places;
+}
+
+const std::string* find_metadata(const TensorFile& file, std::string_view key) {
+  for (const auto& [name, value] : file.metadata) {
+    if (name == key) return &value;
+  }
+  return nullptr;
+}
+
+void restore(const std::vector<Place>& places, const TensorFile& file, bool with_optimizer) {
+  Stored stored;
+  for (const auto& [name, tensor] : file.tensors) stored.emplace(name, &tensor);
+  std::vector<const Tensor*> tensors;
+  std::unordered_set<const Tensor*> used;
+  for (const Place& place : places) {
+    const Tensor* tensor = find(stored, place);
+    if (tensor == nullptr)
+      invalid("load", "the file lacks a tensor of the model", {{"tensor", in_quotes(place.name)}});
+    require_type(place, *tensor, place.name);
+    tensors.push_back(tensor);
+    used.insert(tensor);
+  }
+  for (const auto& [name, tensor] : file.tensors) {
+    if (used.contains(&tensor) || (!with_optimizer && name.starts_with(kOptimizer))) continue;
+    invalid("load", "the model has no such tensor", {{"tensor", in_quotes(name)}});
+  }
+  copy(places, tensors);
+}
+
+void restore_weights(const std::vector<Place>& places, const TensorFile& file) {
+  Stored stored;
+  for (const auto& [name, tensor] : file.tensors) stored.emplace(name, &tensor);
+  const std::vector<std::string> names = weight_names(file, stored);
+  if (names.size() != places.size()) {
+    invalid("load_weights",
+            "the file must hold as many weights as the model",
+            {{"in the file", std::to_string(names.size())},
+             {"in the model", std::to_string(places.size())}});
+  }
+  const auto named = [&](const Place& place) { return find(stored, place) != nullptr; };
+  const bool by_name = std::all_of(places.begin(), places.end(), named);
+  std::vector<const Tensor*> tensors;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Tensor* tensor = by_name ? find(stored, places[i]) : stored.at(names[i]);
+    require_type(places[i], *tensor, by_name ? places[i].name : names[i]);
+    tensors.push_back(tensor);
+  }
+  copy(places, tensors);
+}
+
+}  // namespace chainrule

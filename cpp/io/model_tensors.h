@@ -1,0 +1,41 @@
+// The tensors of a model's file: what they are called, and how they come back.
+//
+//   <layer>/<weight>                     float32 weights; inner models prefix their name
+//   optimizer/<slot>/<layer>/<weight>    optimizer slots, in the shape of the weight
+//   optimizer/iterations, optimizer/learning_rate, random_state
+//
+// A weight whose name would begin with "optimizer/" or "%" has one more "%" in front.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "chainrule/model.h"
+#include "chainrule/safetensors.h"
+
+namespace chainrule {
+
+/// A tensor of the file, and the memory of the model that it is.
+struct Place {
+  std::string name;
+  std::string older_name;  ///< before weights of a layer "optimizer" got their "%"
+  Tensor tensor;
+};
+
+/// The weights of a model in Keras's order, each once.
+std::vector<Place> weight_places(const Model& model);
+/// Weights, random state and optimizer. Makes the optimizer's slots if they are not there. Of a
+/// model that has no shape yet: what does not depend on it.
+std::vector<Place> all_places(const Model& model);
+
+/// Copies the file's tensors into the model's, which must be the same set; optimizer state may be
+/// left out. Throws InvalidArgument, and changes nothing, for a set that differs.
+void restore(const std::vector<Place>& places, const TensorFile& file, bool with_optimizer);
+/// Copies the weights of a file of weights or of a whole model: by name where all names are the
+/// same, else one after the other. Throws InvalidArgument, and changes nothing, for other shapes.
+void restore_weights(const std::vector<Place>& places, const TensorFile& file);
+
+/// The value of a key of the metadata, or null.
+const std::string* find_metadata(const TensorFile& file, std::string_view key);
+
+}  // namespace chainrule
