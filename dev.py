@@ -2,7 +2,9 @@
 """Sets up, tries, tests, checks and formats this checkout.
 
     python3 dev.py demo      install into .venv and train a first model
-    python3 dev.py test      install into .venv, then run the C++ and the Python tests
+    python3 dev.py test      install into .venv, then run the C++ and the Python tests, with every
+                             instruction set of this machine forced, and random models;
+                             --random N: nothing but N random models
     python3 dev.py emulate   install into .venv, then run the C++ tests on emulated processors:
                              x86-64 without AVX, without AVX-512, and 64-bit Arm
     python3 dev.py lint      clang-format, clang-tidy, ruff and mypy; changes nothing
@@ -31,6 +33,8 @@ ROOT = Path(__file__).resolve().parent
 # [build-system] of pyproject.toml and what it calls. Kept in the virtual environment, because a
 # build in an isolated one would compile everything again each time.
 BUILD_TOOLS = ("scikit-build-core>=0.11", "pybind11>=3.0", "cmake>=3.24", "ninja>=1.11")
+
+RANDOM_MODELS = 300  # of each `test`: half a minute
 
 
 class DevError(Exception):
@@ -100,6 +104,15 @@ class Venv:
             subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         )
 
+    def instruction_sets(self) -> list[str]:
+        """Those that the installed engine runs here, best first."""
+        command = [str(self.bin / "chainrule"), "info"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found = re.search(r"^instruction set +\w+ \(of (.*)\)$", said, re.MULTILINE)
+        if found is None:
+            raise DevError(f"chainrule info does not name the instruction sets: {said}")
+        return found[1].split(", ")
+
     def install_checkout(self, extra: str = "") -> None:
         self.pip_install("--quiet", *BUILD_TOOLS)
         self.pip_install("--no-build-isolation", f"{ROOT}{extra}")
@@ -114,6 +127,11 @@ def demo(venv: Venv, options: argparse.Namespace) -> None:
 
 def test(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
+    if options.random is not None:
+        venv.pip_install("--quiet", *BUILD_TOOLS)
+        venv.run("cmake", "--preset", "release")
+        try_random_models(venv, options.random, options.seed)
+        return
     print("Compiling the engine and its tests; the first time takes minutes.", flush=True)
     venv.install_checkout("[test]")
     eigen = venv.site_packages() / "cmeel.prefix"  # of the package cmeel-eigen
@@ -122,8 +140,24 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
         "-DCHAINRULE_TEST_EIGEN=ON", f"-DEigen3_DIR={eigen / 'share/eigen3/cmake'}",
     )  # fmt: skip
     venv.run("cmake", "--build", "--preset", "release")
-    run(ROOT / "build" / "release" / "chainrule_tests")
+    tests = ROOT / "build" / "release" / "chainrule_tests"
+    run(tests)
     venv.run("pytest")
+    # The best instruction set is what ran; the others, forced, run what they have a part in.
+    for isa in venv.instruction_sets()[1:]:
+        forced = {**venv.env, "CHAINRULE_ISA": isa, "CHAINRULE_TEST_EXPECTED_ISA": isa}
+        run(tests, env=forced)
+        run(venv.bin / "pytest", "-m", "not once", env=forced)
+    try_random_models(venv, RANDOM_MODELS, options.seed)
+
+
+def try_random_models(venv: Venv, count: int, seed: int) -> None:
+    """Compares random models, `count` from number `seed` on, with the plain interpreter."""
+    program = "chainrule_random_models"
+    venv.run("cmake", "--build", "--preset", "release", "--target", program)
+    jobs = os.cpu_count() or 1
+    path = ROOT / "build" / "release" / program
+    run(path, f"--count={count}", f"--seed={seed}", f"--jobs={jobs}")
 
 
 def require_emulators() -> None:
@@ -252,7 +286,15 @@ def main() -> int:
                         help="the Python to make it with (default: this one)")  # fmt: skip
     parser.add_argument("--since", metavar="REVISION",
                         help="lint: clang-tidy only the files changed since then")  # fmt: skip
+    parser.add_argument("--random", type=int, metavar="N",
+                        help="test: compare N random models, and do nothing else")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=1,
+                        help="test: of the first random model (default: 1)")  # fmt: skip
     options = parser.parse_args()
+    if options.random is not None and options.random < 1:
+        parser.error("--random must be positive")
+    if options.seed < 1:
+        parser.error("--seed must be positive")
     try:
         venv = Venv(options.venv.resolve(), options.python)
         commands[options.command](venv, options)

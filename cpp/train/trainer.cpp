@@ -259,8 +259,8 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
   const Value state = graph.read(model_.random_state());
   CallContext context{
       .graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
-  const std::vector<Value> predictions = model_.call(context, x);
-  step.loss = add_losses(graph, y, predictions, weights, context);
+  step.predictions = model_.call(context, x);
+  step.loss = add_losses(graph, y, step.predictions, weights, context);
 
   if (mode == Mode::train) {
     const FlatParameters& flat = parameters();

@@ -36,6 +36,7 @@ struct StepGraph {
   std::unique_ptr<Graph> graph = std::make_unique<Graph>();
   std::vector<Value> inputs;
   std::vector<std::size_t> sources;  ///< see StepProgram
+  std::vector<Value> predictions;    ///< one for each output of the model
   Value loss;                        ///< scalar, all outputs together
   std::vector<Value> gradients;      ///< of the loss by the trainable weights; none in Mode::test
 };

@@ -145,6 +145,7 @@ TEST("a child made by fork computes") {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    alarm(120);  // ends a child that hangs
     bool good = true;
     for (int i = 0; i < 100; ++i) good &= sum_of_indices(2, 1000, 10) == 500500;
     _exit(good ? 0 : 1);

@@ -18,6 +18,7 @@ losses = model.fit(x, y, batch_size=32, epochs=10, verbose=0).history["loss"]
 assert losses[-1] < 1e-3 < losses[0], losses
 
 command = [sys.executable, "-m", "chainrule", "--cmake-dir"]
-folder = Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+result = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+folder = Path(result.stdout.strip())
 assert (folder / "chainrule-config.cmake").is_file(), folder
 print(f"smoke: chainrule {keras.__version__} on Python {sys.version.split()[0]}: passed")

@@ -4,14 +4,18 @@ import re
 import subprocess
 import sys
 
+import processes
 import pytest
+from processes import started
 
 import chainrule
+
+pytestmark = pytest.mark.once
 
 
 def run(*arguments, check=True):
     command = [sys.executable, "-m", "chainrule", *map(str, arguments)]
-    return subprocess.run(command, check=check, capture_output=True, text=True)
+    return processes.run(command, check=check, capture_output=True, text=True)
 
 
 def test_demo_learns_to_read_digits(tmp_path):
@@ -49,7 +53,7 @@ def test_info():
 
 def test_a_reader_that_goes_away_is_no_error_of_ours():
     command = [sys.executable, "-m", "chainrule", "info"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()  # long before anything is written
         assert process.stderr.read() == b""
     assert process.returncode == 1

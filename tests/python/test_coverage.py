@@ -14,6 +14,8 @@ import chainrule
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))
 import cases  # noqa: E402
 
+pytestmark = pytest.mark.once
+
 # Public names without values of their own: bases to derive from, and look-ups by name.
 LOOK_UPS = {"get", "serialize", "deserialize"}
 WITHOUT_CASE = {

@@ -1,22 +1,24 @@
 """A C++ program outside of the project, built against the installed package; models that cross."""
 
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 import chainrule as keras
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(keras.__file__).parent / "datasets" / "digits.safetensors"
 
 
 def run(*command):
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    result = processes.run([str(part) for part in command], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

@@ -8,6 +8,8 @@ import pytest
 
 from chainrule.datasets import _files, digits, fashion_mnist, mnist
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch, tmp_path):

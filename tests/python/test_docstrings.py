@@ -8,6 +8,8 @@ import pytest
 
 import chainrule
 
+pytestmark = pytest.mark.once
+
 MODULES = [
     "_layer",
     "_model",

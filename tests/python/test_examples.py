@@ -3,10 +3,10 @@ it does not."""
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ CLAIMS = {
 
 def run(name, folder, **environment):
     """What the example prints; it runs in an empty folder, with warnings as errors."""
-    result = subprocess.run(
+    result = processes.run(
         [sys.executable, "-W", "error", FOLDER / name],
         cwd=folder,
         env={**os.environ, **environment},

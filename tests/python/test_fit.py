@@ -9,7 +9,9 @@ import threading
 import time
 
 import numpy as np
+import processes
 import pytest
+from processes import started
 
 import chainrule
 from chainrule import layers
@@ -103,7 +105,7 @@ def test_predicting_in_a_loop_leaves_memory_flat():
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert used < 512, f"{used} KB more after 100,000 calls"
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+    processes.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
 
 
 def test_float32_is_not_copied():
@@ -123,7 +125,7 @@ def test_float32_is_not_copied():
     assert used < 40, f"{used} MB more, the array has {x.nbytes / 2**20:.0f} MB"
     """
     del x, y
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+    processes.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
 
 
 def test_batch_sizes():
@@ -236,7 +238,10 @@ def test_learning_rate_zero_changes_nothing():
     np.testing.assert_array_equal(before[0], model.get_weights()[0])
 
 
+# A background job of a shell ignores Ctrl-C, and so do its children until they say otherwise.
 LONG = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import _thread, sys, threading, time
 import chainrule, numpy as np
 x, y = np.ones((100_000, 64), "float32"), np.ones((100_000, 1), "float32")
@@ -262,9 +267,8 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_returns_at_once_and_leaves_a_model():
-    with subprocess.Popen(
-        [sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True
-    ) as process:
+    command = [sys.executable, "-c", LONG]
+    with started(command, timeout=60, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
         sent = time.time()
@@ -346,20 +350,19 @@ def test_progress_in_a_terminal_is_one_line():
     model.fit(x, y, batch_size=16, epochs=2, validation_split=0.1)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    process = subprocess.Popen(
-        command, stdout=slave, env={**os.environ, "PYTHONIOENCODING": "utf-8"}
-    )
-    os.close(slave)
-    text = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        text += part
-    assert process.wait() == 0
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    with started(command, stdout=slave, env=environment) as process:
+        os.close(slave)
+        text = b""
+        while True:
+            try:
+                part = os.read(master, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            text += part
+    assert process.returncode == 0
     os.close(master)
     shown = text.decode()
     assert shown.count("\n") == 2

@@ -1,7 +1,11 @@
 """Importing chainrule costs little more than importing NumPy."""
 
-import subprocess
 import sys
+
+import processes
+import pytest
+
+pytestmark = pytest.mark.once
 
 LIMIT = 0.1  # seconds
 
@@ -11,7 +15,7 @@ def seconds(module):
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     command = [sys.executable, "-c", code]
     times = [
-        float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5)
+        float(processes.run(command, check=True, capture_output=True).stdout) for _ in range(5)
     ]
     return min(times)
 
@@ -22,7 +26,7 @@ def test_import_time():
 
 def test_nothing_heavy_is_imported():
     code = "import sys, chainrule; print(*sorted(sys.modules))"
-    out = subprocess.run(
+    out = processes.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout
     assert not {"urllib.request", "http.client", "ssl", "chainrule.datasets", "asyncio"} & set(

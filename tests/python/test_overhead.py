@@ -10,6 +10,8 @@ import pytest
 import chainrule
 from chainrule import layers
 
+pytestmark = pytest.mark.once
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((37, 4)).astype("float32")
 Y = RANDOM.standard_normal((37, 2)).astype("float32")

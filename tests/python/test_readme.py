@@ -6,13 +6,15 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 import chainrule
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -97,20 +99,20 @@ def built(tmp_path_factory):
         ]
     (folder / "CMakeLists.txt").write_text("\n".join(lines) + "\n")
     asked = [sys.executable, "-m", "chainrule", "--cmake-dir"]
-    package = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    package = processes.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     configure = [cmake, "-S", folder, "-B", folder / "build", f"-Dchainrule_DIR={package}"]
     for command in (
         [*configure, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"],
         [cmake, "--build", folder / "build", "--parallel", "2"],
     ):
-        result = subprocess.run(command, capture_output=True, text=True)
+        result = processes.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr
     return folder / "build"
 
 
 @pytest.mark.parametrize("name", sorted(cpp_programs()))
 def test_cpp_blocks_are_programs_that_run(name, built, tmp_path):
-    result = subprocess.run([built / name], cwd=tmp_path, capture_output=True, text=True)
+    result = processes.run([built / name], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -154,7 +156,7 @@ def test_commands_are_known(page, words, monkeypatch):
         assert (ROOT / rest[0]).is_file()
     elif program == "chainrule":
         command = [sys.executable, "-m", "chainrule", rest[0], "--help"]
-        assert subprocess.run(command, capture_output=True).returncode == 0
+        assert processes.run(command, capture_output=True).returncode == 0
     elif program == "cmake":
         assert accepted_by_cmake(rest)
     else:

@@ -7,6 +7,8 @@ import pytest
 
 import chainrule
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "make_docs.py"
 _spec = importlib.util.spec_from_file_location("make_docs", SCRIPT)
 make_docs = importlib.util.module_from_spec(_spec)

@@ -3,11 +3,11 @@
 import multiprocessing
 import os
 import re
-import subprocess
 import sys
 import threading
 
 import numpy as np
+import processes
 import pytest
 
 import chainrule
@@ -26,7 +26,7 @@ def info(**settings):
     }
     environment.update(settings.pop("env", {}))
     command = [sys.executable, "-m", "chainrule", "info"]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, **settings)
+    result = processes.run(command, capture_output=True, text=True, env=environment, **settings)
     assert result.returncode == 0, result.stderr
     return dict(re.findall(r"^(\w+(?: \w+)*)  +(.*)$", result.stdout, re.MULTILINE))
 
@@ -48,7 +48,7 @@ def test_every_instruction_set_can_be_forced():
 def test_an_instruction_set_that_is_not_there_is_refused():
     command = [sys.executable, "-m", "chainrule", "info"]
     environment = {**os.environ, "CHAINRULE_ISA": "mmx"}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    result = processes.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 1
     assert result.stderr.startswith("chainrule: [CHAINRULE_ISA] unknown instruction set")
     assert result.stderr.endswith("reference. Received: CHAINRULE_ISA='mmx'\n")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "make_stubs.py"
 _spec = importlib.util.spec_from_file_location("make_stubs", SCRIPT)
 make_stubs = importlib.util.module_from_spec(_spec)

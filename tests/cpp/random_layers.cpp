@@ -1,0 +1,117 @@
+// Layers of random models: a line for every class.
+#include <algorithm>
+
+#include "random_net.h"
+
+namespace chainrule::test {
+namespace {
+
+struct LayerMaker {
+  const char* class_name;
+  int weight;  ///< how often it is taken, beside others
+  Symbol (*add)(Net& net);
+};
+
+std::vector<Int> factors(Draw& draw, Int size) {
+  std::vector<Int> shape;
+  while (size > 1 && shape.size() < 3) {
+    Int factor = draw.between(1, std::min<Int>(size, 12));
+    while (size % factor != 0) --factor;
+    shape.push_back(factor);
+    size /= factor;
+  }
+  shape.push_back(size);
+  return shape;
+}
+
+LayerPtr nested(Net& net, const Symbol& x, bool chain) {
+  const LayerPtr inner = net.dense(x);
+  const LayerPtr after = layers::ActivationLayer("tanh");
+  if (chain) return std::make_shared<Sequential>(std::vector<LayerPtr>{inner, after});
+  const Symbol in = layers::Input(sample_shape(x));
+  return std::make_shared<Model>(Symbols{in}, Symbols{after(inner(in))});
+}
+
+const LayerMaker kLayers[] = {
+    {"InputLayer", 1, [](Net& net) { return net.input(); }},
+    {"Dense",
+     12,
+     [](Net& net) {
+       const Symbol x = net.any();
+       return net.share(x, [&] { return net.dense(x); });
+     }},
+    {"Activation",
+     4,
+     [](Net& net) {
+       const Symbol x = net.any();
+       return net.use(layers::ActivationLayer(net.activation(x)), {x});
+     }},
+    {"Dropout",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();
+       Json::Object config = {{"rate", net.draw.pick<double>({0.0, 0.1, 0.5, 0.9})}};
+       if (net.draw.chance(0.3)) config.emplace_back("seed", net.draw.below(1000));
+       return net.use(layers::make("Dropout", config), {x});
+     }},
+    {"Flatten", 1, [](Net& net) { return net.use(layers::Flatten(), {net.any()}); }},
+    {"Reshape",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();
+       return net.use(layers::Reshape(factors(net.draw, size_of_sample(x))), {x});
+     }},
+    {"Permute",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();
+       std::vector<Int> order;
+       for (Int axis = 1; axis < rank_of(x); ++axis)
+         order.insert(order.begin() + net.draw.between(0, axis - 1), axis);
+       return net.use(layers::Permute(order), {x});
+     }},
+    {"Concatenate", 2, [](Net& net) { return net.merge(layers::Concatenate(), 2); }},
+    {"Add", 2, [](Net& net) { return net.merge(layers::Add(), net.draw.between(2, 3)); }},
+    {"Subtract", 1, [](Net& net) { return net.merge(layers::Subtract(), 2); }},
+    {"Multiply", 1, [](Net& net) { return net.merge(layers::Multiply(), 2); }},
+    {"Average", 1, [](Net& net) { return net.merge(layers::Average(), net.draw.between(1, 3)); }},
+    {"Maximum", 1, [](Net& net) { return net.merge(layers::Maximum(), 2); }},
+    {"Minimum", 1, [](Net& net) { return net.merge(layers::Minimum(), 2); }},
+    {"Functional",
+     1,
+     [](Net& net) {
+       const Symbol x = net.any();
+       return net.share(x, [&] { return nested(net, x, false); });
+     }},
+    {"Sequential",
+     1,
+     [](Net& net) {
+       const Symbol x = net.any();
+       return net.share(x, [&] { return nested(net, x, true); });
+     }},
+};
+
+}  // namespace
+
+const std::vector<Int>& lengths() {
+  static const std::vector<Int> all = {1,  2,  3,  7,   8,   9,   15,  16,  17,  31,  32,  33,
+                                       63, 64, 65, 127, 128, 129, 255, 256, 257, 300, 513, 600};
+  return all;
+}
+
+void add_layer(Net& net) {
+  std::vector<const LayerMaker*> lots;
+  for (const LayerMaker& maker : kLayers)
+    lots.insert(lots.end(), static_cast<std::size_t>(maker.weight), &maker);
+  const Symbol y = net.draw.pick(lots)->add(net);
+  net.elements -= net.batch * size_of_sample(y) / 8;
+  net.pool.push_back(y);
+}
+
+std::vector<std::string> layers_without_maker() {
+  std::vector<std::string> missing;
+  find_missing(missing, Kind::layers, kLayers);
+  return missing;
+}
+
+}  // namespace chainrule::test
