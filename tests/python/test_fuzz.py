@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 FUZZER = Path(__file__).parents[1] / "fuzz" / "fuzz_files.py"
 
 

@@ -28,7 +28,7 @@ def calls(tree):
 
 def limitless(source):
     """Lines that start a process without a time limit. A Popen has one if its function waits for
-    something with a timeout."""
+    something with a timeout, or kills, as a watchdog does."""
     tree = ast.parse(source)
     found = []
     for name, call in calls(tree):
@@ -45,7 +45,13 @@ def limitless(source):
                 if isinstance(node, ast.FunctionDef)
                 and node.lineno <= call.lineno <= (node.end_lineno or 0)
             ]
-            if not any(has_limit(each) for home in homes for _, each in calls(home)):
+            watched = [
+                each
+                for home in homes
+                for verb, each in calls(home)
+                if has_limit(each) or verb.endswith(".kill")
+            ]
+            if not watched:
                 found.append(call.lineno)
     return found
 

@@ -12,6 +12,8 @@ import pytest
 import chainrule
 from chainrule import layers, models, ops
 
+pytestmark = pytest.mark.once
+
 MOST = 10.0  # times, for four times the size
 SMALLEST = 0.02  # seconds: below, nothing is said of growth
 
