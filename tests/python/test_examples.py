@@ -29,6 +29,7 @@ def run(name, folder, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
+        timeout=1800,  # MNIST with the reference kernels on a busy machine
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
