@@ -15,6 +15,8 @@ from chainrule import callbacks, initializers, layers, losses, metrics, optimize
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 import corpus
 
+pytestmark = pytest.mark.once
+
 WAYS = {
     "pickle": lambda thing: pickle.loads(pickle.dumps(thing)),
     "deepcopy": copy.deepcopy,
