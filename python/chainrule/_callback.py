@@ -34,10 +34,10 @@ class Callback:
         """Called at the begin of a run."""
         self.model = model
 
-    def _expect(self, names: dict[str, str | None], complete: bool) -> None:
+    def _expect(self, names: dict[str, str | None], complete: bool, validation_freq: int) -> None:
         """Before on_train_begin: the logs of an epoch, and whether "min" or "max" of each is better
-        (None: unknown). Not `complete`: callbacks of the user's own may add others. Raises for what
-        cannot work."""
+        (None: unknown). Not `complete`: callbacks of the user's own may add others. Those of
+        validation are there every `validation_freq` epochs. Raises for what cannot work."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         """fit() begins; its data have been checked."""

@@ -214,7 +214,7 @@ class Model(Structure):
             params,
             display_for(verbose),
             history=history,
-            validates=validation is not None or split > 0,
+            validation_freq=validation_freq if validation is not None or split > 0 else 0,
         )
         try:
             _core.fit(self, data, settings, run)

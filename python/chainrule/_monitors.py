@@ -71,7 +71,7 @@ class _Monitor(Callback):
             )
         return better
 
-    def _expect(self, names: dict[str, str | None], complete: bool) -> None:
+    def _expect(self, names: dict[str, str | None], complete: bool, validation_freq: int) -> None:
         if complete and self.monitor not in names:
             raise _no_log(self.monitor, list(names), type(self).__name__)
         self._better(names)
@@ -213,6 +213,9 @@ class ModelCheckpoint(_Monitor):
                 f"as 'm-{{epoch:02d}}.safetensors': {error}. Received: '{self.filepath}'"
             ) from None
 
+    def _waits_for_validation(self) -> bool:
+        return self.save_best_only and self.monitor.startswith("val_")
+
     def _fields(self) -> list[str]:
         """Names between braces."""
         try:
@@ -221,9 +224,16 @@ class ModelCheckpoint(_Monitor):
             return []  # format() says what is wrong
         return [re.split(r"[.[]", field)[0] for _, field, _, _ in parts if field]
 
-    def _expect(self, names: dict[str, str | None], complete: bool) -> None:
+    def _expect(self, names: dict[str, str | None], complete: bool, validation_freq: int) -> None:
         if self.save_best_only:
-            super()._expect(names, complete)
+            super()._expect(names, complete, validation_freq)
+        rare = [name for name in self._fields() if name.startswith("val_")]
+        if rare and validation_freq > 1 and not self._waits_for_validation():
+            raise ValueError(
+                f"[ModelCheckpoint] filepath must not hold logs of validation, which only some "
+                f"epochs have, unless save_best_only=True watches one. Received: "
+                f"'{self.filepath}', validation_freq={validation_freq}"
+            )
         logs = dict.fromkeys(names if complete else [*names, *self._fields()], 0.5)
         logs.pop("epoch", None)
         path = self._path(0, logs)

@@ -19,10 +19,10 @@ class Run:
         params: dict[str, Any],
         display: Any = None,
         history: Any = None,
-        validates: bool = False,
+        validation_freq: int = 0,
     ) -> None:
-        """Of a fit: `history` becomes the last of its callbacks; `validates`: epochs may have logs
-        of validation."""
+        """Of a fit: `history` becomes the last of its callbacks; every `validation_freq`
+        epochs have logs of validation; 0: none has."""
         given = [] if callbacks is None else callbacks
         self.callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
         for callback in self.callbacks:
@@ -37,7 +37,7 @@ class Run:
             self.callbacks.append(history)
         self.model = model
         self.history = history
-        self.validates = validates
+        self.validation_freq = validation_freq
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
@@ -60,13 +60,13 @@ class Run:
 
     def on_train_begin(self) -> None:
         names = _core.log_names(self.model)
-        if self.validates:
+        if self.validation_freq:
             names |= {f"val_{name}": better for name, better in names.items()}
         if any(isinstance(c, _ADD_LEARNING_RATE) for c in self.callbacks):
             names["learning_rate"] = None
         complete = not any(_may_add_logs(c) for c in self.callbacks)
         for callback in self.callbacks:
-            callback._expect(names, complete)
+            callback._expect(names, complete, self.validation_freq)
         self.call("on_train_begin", {})
 
     def on_train_end(self) -> None:

@@ -182,6 +182,16 @@ def test_names_of_checkpoints_that_cannot_be(tmp_path, name, message):
     refused_before_training(ValueError, message, callbacks.ModelCheckpoint(tmp_path / name))
 
 
+def test_names_with_logs_of_epochs_that_validate(tmp_path):
+    path = tmp_path / "{epoch}-{val_loss:.1f}.safetensors"
+    settings = {"validation_split": 0.5, "validation_freq": 2}
+    refused_before_training(
+        ValueError, "validation_freq=2", callbacks.ModelCheckpoint(path), **settings
+    )
+    fit(callbacks.ModelCheckpoint(path, save_best_only=True), **settings)
+    assert [name[:2] for name in os.listdir(tmp_path)] == ["2-"]
+
+
 def test_places_of_checkpoints_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
     checkpoint = callbacks.ModelCheckpoint(tmp_path / "file" / "m.safetensors")

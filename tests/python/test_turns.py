@@ -91,6 +91,21 @@ def test_copies_are_of_one_moment():
     assert len(seen) > 10
 
 
+def test_functions_of_weights_are_of_one_moment():
+    model = make()
+    parts_of_model = model.layers[0].parts
+
+    class All(layers.Layer):
+        def call(self, inputs):
+            flat = [chainrule.ops.reshape(part, (-1,)) for part in parts_of_model]
+            return inputs + chainrule.ops.concatenate(flat)
+
+    look = All()
+    with Trained(model):
+        for _ in range(100):
+            assert_whole([look(np.zeros(8 * sum(WIDTHS), "float32"))])
+
+
 def test_files_are_of_one_moment(tmp_path):
     model = make()
     path = tmp_path / "m.safetensors"
