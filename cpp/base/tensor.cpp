@@ -1,5 +1,7 @@
 #include "chainrule/tensor.h"
 
+#include "base/guards.h"
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -51,6 +53,9 @@ namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
+/// Bytes of NaN before a buffer and behind it.
+std::size_t guard_zone() { return guards_wanted() ? kGuardZone : 0; }
+
 /// Large buffers start on a huge page.
 std::align_val_t alignment_of(std::size_t bytes) {
   return std::align_val_t{bytes >= kHugePage / 2 ? kHugePage : kAlignment};
@@ -60,21 +65,27 @@ std::align_val_t alignment_of(std::size_t bytes) {
 
 Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
   const bool large = bytes >= kHugePage / 2;
-  const std::size_t room = large ? (bytes + kHugePage - 1) / kHugePage * kHugePage : bytes;
-  data_ = static_cast<std::byte*>(::operator new(room, alignment_of(bytes), std::nothrow));
-  if (data_ == nullptr) {
+  const std::size_t zone = guard_zone();
+  const std::size_t room =
+      (large ? (bytes + kHugePage - 1) / kHugePage * kHugePage : bytes) + 2 * zone;
+  auto* const memory =
+      static_cast<std::byte*>(::operator new(room, alignment_of(bytes), std::nothrow));
+  if (memory == nullptr) {
     fail("memory",
          "the system must have enough memory for the buffer",
          {{"bytes", std::to_string(bytes)}});
   }
 #if defined(__linux__)
   // A hint: matrices whose rows lie pages apart would otherwise miss the TLB row by row.
-  if (large) (void)madvise(data_, room, MADV_HUGEPAGE);
+  if (large) (void)madvise(memory, room, MADV_HUGEPAGE);
 #endif
+  data_ = memory + zone;
+  std::memset(memory, 0xff, zone);
   std::memset(data_, 0, bytes);
+  std::memset(data_ + bytes, 0xff, zone);
 }
 
-Buffer::~Buffer() { ::operator delete(data_, alignment_of(bytes_)); }
+Buffer::~Buffer() { ::operator delete(data_ - guard_zone(), alignment_of(bytes_)); }
 
 Tensor::Tensor(TensorType type) : type_(type), buffer_(std::make_shared<Buffer>(type.bytes())) {}
 

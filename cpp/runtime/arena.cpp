@@ -14,7 +14,7 @@ std::size_t aligned(std::size_t bytes) {
 }  // namespace
 
 std::size_t ArenaPlanner::allocate(std::size_t bytes) {
-  bytes = aligned(bytes);
+  bytes = aligned(bytes) + 2 * zone_;
   auto best = free_.end();
   for (auto it = free_.begin(); it != free_.end(); ++it) {
     if (it->second >= bytes && (best == free_.end() || it->second < best->second)) best = it;
@@ -30,16 +30,17 @@ std::size_t ArenaPlanner::allocate(std::size_t bytes) {
       }
     }
     peak_ = offset + bytes;
-    return offset;
+    return offset + zone_;
   }
   const auto [offset, length] = *best;
   free_.erase(best);
   if (length > bytes) free_[offset + bytes] = length - bytes;
-  return offset;
+  return offset + zone_;
 }
 
 void ArenaPlanner::release(std::size_t offset, std::size_t bytes) {
-  bytes = aligned(bytes);
+  bytes = aligned(bytes) + 2 * zone_;
+  offset -= zone_;
   if (bytes == 0) return;
   auto next = free_.lower_bound(offset);
   if (next != free_.end() && offset + bytes == next->first) {

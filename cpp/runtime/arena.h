@@ -10,6 +10,8 @@ namespace chainrule {
 /// touched.
 class ArenaPlanner {
  public:
+  /// `zone`: bytes that stay free on either side of each block, a multiple of kAlignment.
+  explicit ArenaPlanner(std::size_t zone = 0) : zone_(zone) {}
   std::size_t allocate(std::size_t bytes);
   void release(std::size_t offset, std::size_t bytes);
   [[nodiscard]] std::size_t peak() const { return peak_; }
@@ -17,6 +19,7 @@ class ArenaPlanner {
  private:
   std::map<std::size_t, std::size_t> free_;  // offset -> bytes, neighbours merged
   std::size_t peak_ = 0;
+  std::size_t zone_;
 };
 
 }  // namespace chainrule

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/guards.h"
 #include "graph/op.h"
 #include "runtime/arena.h"
 
@@ -20,6 +21,7 @@ struct Storage {
   bool is_variable = false;
   bool pinned = false;  // has its own memory for the whole run
   int producer = -1;    // node that fills it; -1 for leaves
+  int output = 0;       // which one of it
   int parent = -1;      // storage that contains this one, at parent_offset bytes
   std::size_t parent_offset = 0;
   std::size_t offset = 0;  // in the arena, for those without parent
@@ -28,7 +30,8 @@ struct Storage {
 
 class Planner {
  public:
-  Planner(const Graph& graph, bool reuse) : graph_(graph), reuse_(reuse) {}
+  Planner(const Graph& graph, bool reuse, bool guarded)
+      : graph_(graph), reuse_(reuse), guarded_(guarded) {}
 
   Plan make(const std::vector<Value>& inputs, const std::vector<Value>& outputs, Value check) {
     create_storages();
@@ -69,6 +72,7 @@ class Planner {
       for (const TensorType& type : node(i).outputs) {
         Storage storage;
         storage.bytes = type.bytes();
+        storage.output = static_cast<int>(mine.size());
         if (node(i).op == &constant_op) {
           storage.external = node(i).attrs.get<Tensor>("value").raw();
         } else if (node(i).op == &variable_op) {
@@ -95,6 +99,7 @@ class Planner {
       if (node(i).op->kind != OpKind::pack) continue;
       const Key whole = storage_of_[static_cast<std::size_t>(i)][0];
       storages_[whole].pinned = true;  // the gaps stay zero
+      if (guarded_) continue;
       const auto& offsets = node(i).attrs.get<std::vector<std::int64_t>>("offsets");
       for (std::size_t k = 0; k < offsets.size(); ++k) {
         const Value& piece = node(i).inputs[k];
@@ -239,8 +244,9 @@ class Planner {
   }
 
   void assign_offsets() {
-    ArenaPlanner arena;
+    ArenaPlanner arena(guarded_ ? kGuardZone : 0);
     plan_.scratch.assign(static_cast<std::size_t>(graph_.size()), 0);
+    plan_.dying.resize(plan_.order.size());
     plan_.prepared.resize(static_cast<std::size_t>(graph_.size()));
     const auto in_arena = [&](const Storage& s) { return s.external == nullptr && s.parent < 0; };
     for (int i = 0; i < graph_.size(); ++i) {  // inputs, packs: for the whole run
@@ -277,11 +283,13 @@ class Planner {
       std::erase_if(alive, [&](Key key) {
         const Storage& s = storages_[key];
         if (s.last_use > static_cast<int>(p)) return false;
-        if (!taken.contains(key)) arena.release(s.offset, s.bytes);
+        if (taken.contains(key)) return true;
+        arena.release(s.offset, s.bytes);
+        plan_.dying[p].emplace_back(s.producer, s.output);
         return true;
       });
     }
-    plan_.arena_bytes = arena.peak();
+    plan_.arena_bytes = arena.peak() + (guarded_ ? kGuardTail : 0);
   }
 
   Plan finish() {
@@ -301,7 +309,7 @@ class Planner {
   }
 
   const Graph& graph_;
-  bool reuse_;
+  bool reuse_, guarded_;
   Plan plan_;
   std::vector<Storage> storages_;
   std::vector<std::vector<Key>> storage_of_;  // by node, by output
@@ -315,8 +323,9 @@ Plan make_plan(const Graph& graph,
                const std::vector<Value>& inputs,
                const std::vector<Value>& outputs,
                Value check,
-               bool reuse) {
-  return Planner(graph, reuse).make(inputs, outputs, check);
+               bool reuse,
+               bool guarded) {
+  return Planner(graph, reuse, guarded).make(inputs, outputs, check);
 }
 
 }  // namespace chainrule

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "chainrule/graph.h"
@@ -25,15 +26,21 @@ struct Plan {
   std::vector<std::vector<Place>> outputs;  ///< by node, by output
   std::vector<PreparedCall> prepared;       ///< by node; empty: its op has no scratch
   std::vector<std::size_t> scratch;         ///< by node: arena offset
+  std::vector<std::vector<std::pair<int, int>>> dying;  ///< by position: node, output last used
   std::size_t arena_bytes = 0;
 };
 
+/// Bytes behind all values of a guarded plan, for what writes far beyond a guard zone.
+constexpr std::size_t kGuardTail = 64 * 1024;
+
 /// `inputs`, `outputs` and `check` keep their memory for the whole run. With `reuse` false every
-/// value has its own memory.
+/// value has its own memory. `guarded` plans lay guard zones around values and scratch memory; the
+/// pieces of a pack are then no neighbours either, but copied.
 Plan make_plan(const Graph& graph,
                const std::vector<Value>& inputs,
                const std::vector<Value>& outputs,
                Value check,
-               bool reuse);
+               bool reuse,
+               bool guarded = false);
 
 }  // namespace chainrule

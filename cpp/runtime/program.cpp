@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/guards.h"
 #include "graph/op.h"
 #include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
+#include "runtime/guards.h"
 #include "runtime/plan.h"
 #include "runtime/thread_choice.h"
 #include "transform/passes.h"
@@ -17,6 +19,7 @@ struct Program::State {
   std::vector<Step> steps;
   std::size_t first_update = 0;  // steps from here on may write variables
   std::shared_ptr<Buffer> arena;
+  std::unique_ptr<Guards> guards;  // null: not asked for
   std::vector<Tensor> inputs, outputs;
   Tensor check;     // not defined: no check
   int threads = 0;  // fixed; 0: by choice
@@ -110,11 +113,17 @@ Program::Program(const Graph& graph,
   for (Value& output : final_outputs) output = unchanging(*rewritten.graph, output);
   const Value final_check = options.check.defined() ? rewritten.tracked.back() : Value();
 
-  const Plan plan =
-      make_plan(final_graph, final_inputs, final_outputs, final_check, options.reuse_memory);
+  const bool guarded = options.guards || guards_wanted();
+  const Plan plan = make_plan(
+      final_graph, final_inputs, final_outputs, final_check, options.reuse_memory, guarded);
   State& state = *state_;
   state.threads = options.threads;
   state.arena = std::make_shared<Buffer>(plan.arena_bytes);
+  if (guarded) {
+    std::vector<Value> kept = final_inputs;
+    kept.insert(kept.end(), final_outputs.begin(), final_outputs.end());
+    state.guards = std::make_unique<Guards>(final_graph, plan, kept, *state.arena);
+  }
 
   const auto pointer = [&](const Value& value) {
     const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
@@ -142,6 +151,10 @@ Program::Program(const Graph& graph,
     Step step = node.op->prepare == nullptr
                     ? node.op->lower(call)
                     : plan.prepared[at].bind(call, state.arena->data() + plan.scratch[at]);
+    if (state.guards) {
+      step = state.guards->guarded(
+          final_graph, plan, static_cast<int>(p), std::move(step), describe(node));
+    }
     if (!step) continue;
     state.steps.push_back(std::move(step));
     state.listing.push_back(describe(node));

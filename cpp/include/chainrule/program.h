@@ -18,7 +18,13 @@ struct ProgramOptions {
   bool simplify = true;      ///< see transform/passes.h
   bool fuse = true;          ///< element-wise chains in one pass
   bool reuse_memory = true;  ///< values share memory once dead, element-wise ops run in place
-  int threads = 0;           ///< of every run, at most; 0: see Program::choose_threads()
+  /// For debugging: guard zones around every value and scratch memory, and NaN in all that is not
+  /// written yet or was read for the last time. After each instruction all memory is looked at, and
+  /// run() throws RuntimeError, with the instruction and the value, if anything has changed that is
+  /// not the instruction's own. Slow, and twice the memory. CHAINRULE_GUARDS=1 in the environment
+  /// sets it for all programs.
+  bool guards = false;
+  int threads = 0;  ///< of every run, at most; 0: see Program::choose_threads()
   /// A floating scalar that run() tests before anything is written to a variable; none: no test.
   Value check = {};
 };

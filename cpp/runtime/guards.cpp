@@ -1,0 +1,266 @@
+#include "runtime/guards.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "base/guards.h"
+
+namespace chainrule {
+namespace {
+
+/// Poison is made of words: NaN as a float32, and so is each pair of them as a float64.
+constexpr std::size_t kWord = 4;
+
+/// The word at `offset` bytes into the arena, a multiple of kWord.
+std::uint32_t poison_at(std::size_t offset) {
+  return 0xfff80000U | (static_cast<std::uint32_t>(offset / kWord) & 0x7ffffU);
+}
+
+std::string name_of_output(const Node& node, int output) {
+  std::string name = node.outputs.size() > 1 ? "output " + std::to_string(output) + " of " : "";
+  name += node.op->name;
+  if (node.op == &input_op) name += " '" + node.attrs.get<std::string>("name") + "'";
+  if (node.op == &variable_op) name += " '" + node.attrs.get<VariablePtr>("variable")->name + "'";
+  name += " " + node.outputs[static_cast<std::size_t>(output)].str();
+  return node.scope.empty() ? name : name + " @" + node.scope;
+}
+
+std::string bytes_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " byte" : " bytes"); }
+
+}  // namespace
+
+// --- what there is to watch ----------------------------------------------------------------------
+
+Guards::Guards(const Graph& graph,
+               const Plan& plan,
+               const std::vector<Value>& kept,
+               const Buffer& arena) {
+  regions_.push_back({arena.data(), arena.bytes(), {}});
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(i);
+    if (node.op->kind == OpKind::leaf) leaves_.push_back(range_of(graph, plan, i, 0));
+    if (node.op->kind == OpKind::pack) zeroed_.push_back(range_of(graph, plan, i, 0));
+    if (node.op == &constant_op) watch(node.attrs.get<Tensor>("value"));
+    if (node.op == &variable_op || node.op == &assign_op)
+      watch(node.attrs.get<VariablePtr>("variable")->value);
+  }
+  for (const Value& value : kept)
+    kept_.push_back(range_of(graph, plan, value.node_index(), value.output()));
+}
+
+Guards::Range Guards::range_of(const Graph& graph, const Plan& plan, int node, int output) const {
+  const Place& place =
+      plan.outputs[static_cast<std::size_t>(node)][static_cast<std::size_t>(output)];
+  const TensorType& type = graph.node(node).outputs[static_cast<std::size_t>(output)];
+  return {place.external != nullptr ? place.external : regions_[0].begin + place.offset,
+          type.bytes(),
+          name_of_output(graph.node(node), output),
+          chainrule::is_floating(type.dtype)};
+}
+
+void Guards::watch(const Tensor& tensor) {
+  if (tensor.bytes() == 0) return;
+  const std::size_t zone = guards_wanted() ? kGuardZone : 0;
+  std::byte* begin = tensor.raw() - zone;
+  std::byte* end = tensor.raw() + tensor.bytes() + zone;
+  // One region for memory that overlaps: windows of one buffer.
+  std::erase_if(regions_, [&](const Region& region) {
+    const bool arena = &region == regions_.data();
+    if (arena || region.begin >= end || begin >= region.begin + region.bytes) return false;
+    begin = std::min(begin, region.begin);
+    end = std::max(end, region.begin + region.bytes);
+    return true;
+  });
+  regions_.push_back({begin, static_cast<std::size_t>(end - begin), {}});
+}
+
+bool Guards::is_in_arena(const Range& range) const {
+  const Region& arena = regions_[0];
+  return range.begin >= arena.begin && range.begin < arena.begin + arena.bytes;
+}
+
+std::vector<Guards::Stretch> Guards::all_but(std::vector<const Range*> ranges, bool arena_only) {
+  std::sort(ranges.begin(), ranges.end(), [](const Range* a, const Range* b) {
+    return a->begin < b->begin;
+  });
+  std::vector<Stretch> rest;
+  for (Region& region : regions_) {
+    std::byte* at = region.begin;
+    std::byte* const end = region.begin + region.bytes;
+    const auto add = [&](std::byte* to) {
+      if (to <= at) return;
+      rest.push_back(
+          {at, region.copy.data() + (at - region.begin), static_cast<std::size_t>(to - at)});
+    };
+    for (const Range* range : ranges) {
+      if (range->begin < region.begin || range->begin >= end) continue;
+      add(range->begin);
+      at = std::max(at, range->begin + range->bytes);
+    }
+    add(end);
+    if (arena_only) break;
+  }
+  return rest;
+}
+
+Step Guards::guarded(
+    const Graph& graph, const Plan& plan, int position, Step step, const std::string& name) {
+  const auto at = static_cast<std::size_t>(position);
+  const int i = plan.order[at];
+  const Node& node = graph.node(i);
+  if (step) {
+    Instruction made;
+    made.name = name;
+    for (int k = 0; k < static_cast<int>(node.outputs.size()); ++k)
+      made.outputs.push_back(range_of(graph, plan, i, k));
+    if (node.op->kind == OpKind::assign) {
+      const VariablePtr& variable = node.attrs.get<VariablePtr>("variable");
+      made.outputs.push_back(
+          {variable->value.raw(), variable->value.bytes(), "variable '" + variable->name + "'"});
+    }
+    if (node.op->prepare != nullptr) {
+      made.scratch = {regions_[0].begin + plan.scratch[static_cast<std::size_t>(i)],
+                      plan.prepared[static_cast<std::size_t>(i)].scratch_bytes,
+                      "its scratch"};
+    }
+    instructions_.push_back(std::move(made));
+  }
+  // What dies where nothing runs is not read after the step before.
+  if (!instructions_.empty()) {
+    for (const auto& [dead, output] : plan.dying[at])
+      instructions_.back().dying.push_back(range_of(graph, plan, dead, output));
+  }
+  if (!step) return step;
+  return [this, number = instructions_.size() - 1, step = std::move(step)](const Exec& exec) {
+    if (number == 0) begin_run();
+    step(exec);
+    check(number);
+  };
+}
+
+// --- a run ---------------------------------------------------------------------------------------
+
+void Guards::begin_run() {
+  if (regions_[0].copy.empty()) {  // the first time: all that there is to watch is known
+    for (Region& region : regions_) region.copy.resize(region.bytes);
+    std::vector<const Range*> kept;
+    for (const Range& range : kept_) kept.push_back(&range);
+    quiet_ = all_but(kept, true);
+    for (Instruction& each : instructions_) {
+      std::vector<const Range*> own = {&each.scratch};
+      for (const Range& output : each.outputs) own.push_back(&output);
+      each.untouched = all_but(own, false);
+    }
+  }
+  for (const Stretch& stretch : quiet_) {
+    if (!ran_) {
+      poison(stretch.begin, stretch.bytes);
+    } else if (std::memcmp(stretch.begin, stretch.copy, stretch.bytes) != 0) {
+      Instruction none;
+      none.name = "none, between two runs";
+      breach(none, stretch);
+    }
+  }
+  ran_ = true;
+  for (const Instruction& each : instructions_) {
+    for (const Range& output : each.outputs) {
+      if (is_in_arena(output)) poison(output.begin, output.bytes);
+    }
+  }
+  for (const Range& pack : zeroed_) std::memset(pack.begin, 0, pack.bytes);
+  for (Region& region : regions_) std::memcpy(region.copy.data(), region.begin, region.bytes);
+}
+
+void Guards::check(std::size_t step) {
+  const Instruction& done = instructions_[step];
+  for (const Stretch& stretch : done.untouched) {
+    if (std::memcmp(stretch.begin, stretch.copy, stretch.bytes) != 0) breach(done, stretch);
+  }
+  for (const Range& output : done.outputs) {
+    check_written(done, output);
+    remember(output);
+  }
+  if (done.scratch.bytes > 0) poison(done.scratch.begin, done.scratch.bytes);
+  for (const Range& dead : done.dying) poison(dead.begin, dead.bytes);
+}
+
+void Guards::check_written(const Instruction& by, const Range& output) const {
+  if (!output.is_floating || !is_in_arena(output)) return;
+  const auto first = static_cast<std::size_t>(output.begin - regions_[0].begin);
+  for (std::size_t i = 0; i + kWord <= output.bytes; i += kWord) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, output.begin + i, kWord);
+    if (word != poison_at(first + i)) continue;
+    fail("guards",
+         "an instruction must write all of its outputs",
+         {{"instruction", by.name}, {"left out", bytes_text(i) + " into " + output.name}});
+  }
+}
+
+void Guards::poison(std::byte* begin, std::size_t bytes) {
+  Region& arena = regions_[0];
+  auto offset = static_cast<std::size_t>(begin - arena.begin);
+  for (const std::size_t end = offset + bytes; offset < end;) {
+    const std::uint32_t word = poison_at(offset);
+    const std::size_t length = std::min(kWord, end - offset);
+    std::memcpy(arena.begin + offset, &word, length);
+    std::memcpy(arena.copy.data() + offset, &word, length);
+    offset += length;
+  }
+}
+
+void Guards::remember(const Range& range) {
+  for (Region& region : regions_) {
+    if (range.begin < region.begin || range.begin >= region.begin + region.bytes) continue;
+    std::memcpy(region.copy.data() + (range.begin - region.begin), range.begin, range.bytes);
+    return;
+  }
+}
+
+void Guards::breach(const Instruction& by, const Stretch& stretch) {
+  const auto [at, copy] = std::mismatch(stretch.begin, stretch.begin + stretch.bytes, stretch.copy);
+  const std::string place = describe(by, at);
+  ran_ = false;  // the next run begins anew
+  fail("guards",
+       "an instruction must write to its outputs and its scratch alone",
+       {{"instruction", by.name}, {"written", place}});
+}
+
+std::string Guards::describe(const Instruction& by, const std::byte* at) const {
+  // Its own memory first, then the latest that holds the place, or is nearest.
+  std::vector<const Range*> ranges;
+  const auto add = [&](const Instruction& instruction) {
+    for (const Range& output : instruction.outputs) ranges.push_back(&output);
+  };
+  if (by.scratch.begin != nullptr) ranges.push_back(&by.scratch);
+  add(by);
+  const auto own = static_cast<std::ptrdiff_t>(ranges.size());
+  const auto done = std::find_if(
+      instructions_.begin(), instructions_.end(), [&](const auto& each) { return &each == &by; });
+  for (auto each = done; each != instructions_.begin();) add(*--each);
+  for (const Range& leaf : leaves_) ranges.push_back(&leaf);
+  for (auto each = done; each != instructions_.end(); ++each) add(*each);
+
+  const auto holds = [&](const Range* range) {
+    return range->begin <= at && at < range->begin + range->bytes;
+  };
+  const auto distance = [&](const Range* range) {
+    return at < range->begin ? range->begin - at : at - (range->begin + range->bytes) + 1;
+  };
+  const auto nearer = [&](const Range* a, const Range* b) { return distance(a) < distance(b); };
+  // In a guard zone of the writer's own memory; else in another value, or beside the nearest.
+  auto found = std::min_element(ranges.begin(), ranges.begin() + own, nearer);
+  if (own == 0 || distance(*found) > static_cast<std::ptrdiff_t>(kGuardZone)) {
+    found = std::find_if(ranges.begin(), ranges.end(), holds);
+    if (found == ranges.end()) found = std::min_element(ranges.begin(), ranges.end(), nearer);
+  }
+  const Range& range = **found;
+  if (holds(&range))
+    return bytes_text(static_cast<std::size_t>(at - range.begin)) + " into " + range.name;
+  return bytes_text(static_cast<std::size_t>(distance(&range))) +
+         (at < range.begin ? " before " : " behind the end of ") + range.name;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,90 @@
+// The debug mode of a program (ProgramOptions::guards): what an instruction has no business with is
+// watched, and what is dead is NaN.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "chainrule/graph.h"
+#include "chainrule/tensor.h"
+#include "graph/op.h"
+#include "runtime/plan.h"
+
+namespace chainrule {
+
+/// Watches the memory of one program against a copy of it:
+///
+/// - Before a run, everything but the inputs is poison: NaN, and another one at each place, so that
+///   poison which is copied shows. Scratch is poison before each instruction, and a value again
+///   when its last reader is done.
+/// - After each instruction, nothing has changed but its outputs, no guard zone, other value,
+///   variable or constant, and no element of a floating output is still poison.
+/// - Between two runs, nothing in the arena has changed but inputs and outputs.
+///
+/// Whatever is wrong is raised as a RuntimeError that names the instruction and the value.
+class Guards {
+ public:
+  /// For a guarded plan. `kept` are the program's inputs and outputs; the arena is that of the
+  /// plan, filled with zeros.
+  Guards(const Graph& graph, const Plan& plan, const std::vector<Value>& kept, const Buffer& arena);
+
+  /// The step of plan.order[position], with what watches it; an empty one stays empty. Steps are
+  /// handed over in their order, and must not outlive the Guards. `name` is what errors call it.
+  Step guarded(
+      const Graph& graph, const Plan& plan, int position, Step step, const std::string& name);
+
+ private:
+  /// A value or a scratch area, under the name that errors call it by.
+  struct Range {
+    std::byte* begin = nullptr;
+    std::size_t bytes = 0;
+    std::string name;
+    bool is_floating = false;
+  };
+  /// A part of memory that must be equal to its copy.
+  struct Stretch {
+    std::byte* begin;
+    std::byte* copy;
+    std::size_t bytes;
+  };
+  struct Instruction {
+    std::string name;
+    std::vector<Range> outputs;
+    Range scratch;
+    std::vector<Range> dying;
+    std::vector<Stretch> untouched;
+  };
+  /// The arena, and each variable or constant outside of it.
+  struct Region {
+    std::byte* begin;
+    std::size_t bytes;
+    std::vector<std::byte> copy;
+  };
+
+  [[nodiscard]] Range range_of(const Graph& graph, const Plan& plan, int node, int output) const;
+  /// Memory outside of the arena, with the guard zones of its buffer if it has some.
+  void watch(const Tensor& tensor);
+  [[nodiscard]] bool is_in_arena(const Range& range) const;
+  /// All memory, or the arena alone, but for `ranges`.
+  [[nodiscard]] std::vector<Stretch> all_but(std::vector<const Range*> ranges, bool arena_only);
+
+  void begin_run();
+  void check(std::size_t step);
+  void check_written(const Instruction& by, const Range& output) const;
+  /// Fills memory of the arena, and its copy.
+  void poison(std::byte* begin, std::size_t bytes);
+  void remember(const Range& range);
+  [[noreturn]] void breach(const Instruction& by, const Stretch& stretch);
+  [[nodiscard]] std::string describe(const Instruction& by, const std::byte* at) const;
+
+  std::vector<Region> regions_;  // the arena comes first
+  std::vector<Range> leaves_;    // inputs, variables, constants
+  std::vector<Range> kept_;      // inputs and outputs, which the caller may write to
+  std::vector<Range> zeroed_;    // packs: their gaps are zero
+  std::vector<Instruction> instructions_;
+  std::vector<Stretch> quiet_;  // of the arena, between two runs
+  bool ran_ = false;            // and nothing was wrong: the copy tells what memory holds
+};
+
+}  // namespace chainrule
