@@ -207,7 +207,8 @@ std::uint32_t word(const Node& node, const Operands& in, Int i) {
   const auto low = [](double x) { return static_cast<std::uint32_t>(static_cast<Int>(x)); };
   const auto high = [](double x) { return static_cast<std::uint32_t>(static_cast<Int>(x) >> 32); };
   const double seed = in[0]->values[0], step = in[0]->values[1];
-  const auto block = static_cast<double>(i / 4);
+  const Int number = i / 4;
+  const auto block = static_cast<double>(number);
   const auto stream = static_cast<double>(whole(node, "stream"));
   return philox({low(block), high(block), low(stream), low(step)},
                 {low(seed), high(seed)})[at(i % 4)];

@@ -44,7 +44,7 @@ Symbol head(Net& net, const Symbol& x, const std::string& activation, Int least 
 /// two, which they cannot.
 Symbol probabilities(Net& net, const Symbol& x, const char* activation, Int least) {
   const Int n = std::max(net.units(x), least);
-  const Symbol p = net.use(net.dense(x, n, activation), {x});
+  Symbol p = net.use(net.dense(x, n, activation), {x});
   if (net.draw.chance(0.7)) return p;
   return layers::Average()(Symbols{p, net.use(net.dense(x, n, activation), {x})});
 }

@@ -64,7 +64,7 @@ TEST("interpreter: the spread of its lanes is that of rounding to float32") {
 TEST(
     "interpreter: comparisons that rounding may turn are doubtful, those of exact numbers are "
     "not") {
-  const auto doubts = [](std::vector<float> numbers, bool computed) {
+  const auto doubts = [](const std::vector<float>& numbers, bool computed) {
     Graph graph;
     const Value x = graph.input({{2}, DType::float32}, "x");
     const Value y = relu(computed ? x * 3.0 - 1.0 : x);
