@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "bindings/arguments.h"
 #include "bindings/gil.h"
 #include "bindings/json.h"
 #include "bindings/module.h"
@@ -40,8 +41,28 @@ py::list describe(const std::string& kind_name) {
   return result;
 }
 
+/// As to_json; an argument that is no plain data is named.
+Json to_spec(const py::object& spec) {
+  if (!py::isinstance<py::dict>(spec) || !spec.contains("config") || !spec.contains("class_name") ||
+      !py::isinstance<py::dict>(spec["config"])) {
+    return to_json(spec);
+  }
+  Json config = Json::object();
+  for (const auto& [key, value] : spec["config"].cast<py::dict>()) {
+    const std::string name = py::str(key);
+    try {
+      config.set(name, to_json(value));
+    } catch (const InvalidArgument&) {
+      invalid(py::str(spec["class_name"]).cast<std::string>(),
+              name + " must be a number of at most 64 bits, a str, a list, a dict or None",
+              {{name, shown(value)}});
+    }
+  }
+  return Json::object({{"class_name", to_json(spec["class_name"])}, {"config", config}});
+}
+
 Made make(const std::string& kind, const py::object& spec) {
-  return {deserialize(kind_of(kind), to_json(spec))};
+  return {deserialize(kind_of(kind), to_spec(spec))};
 }
 
 /// A loss whose call(y_true, y_pred) is written in Python.
@@ -173,7 +194,10 @@ void bind_losses(py::module_& m) {
   py::class_<Loss, PythonLoss, py::smart_holder> loss_class(m, "Loss");
   bind_configurable(loss_class);
   loss_class.def(py::init_alias<std::string, const std::string&, const std::string&>())
-      .def_readwrite("name", &Loss::name)
+      .def_property(
+          "name",
+          [](const Loss& self) { return self.name; },
+          [](Loss& self, py::handle name) { self.name = text(name, "Loss", "name"); })
       .def_readonly("reduction", &Loss::reduction)
       .def("_config", [](const Loss& self) { return to_python(self.Loss::Configurable::config()); })
       .def("_apply", [](Loss& self, py::handle y_true, py::handle y_pred, py::handle weight) {
@@ -190,7 +214,11 @@ void bind_losses(py::module_& m) {
 void bind_metrics(py::module_& m) {
   py::class_<Metric, py::smart_holder> metric_class(m, "Metric");
   bind_configurable(metric_class);
-  metric_class.def_readwrite("name", &Metric::name)
+  metric_class
+      .def_property(
+          "name",
+          [](const Metric& self) { return self.name; },
+          [](Metric& self, py::handle name) { self.name = text(name, "Metric", "name"); })
       .def("_config", [](const Metric& self) { return to_python(self.config()); })
       .def("_update",
            [](Metric& self, py::handle y_true, py::handle y_pred, py::handle weight) {

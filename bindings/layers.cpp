@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bindings/arguments.h"
 #include "bindings/json.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
@@ -190,13 +191,19 @@ void bind_layers(py::module_& m) {
       // From a raw pointer: shared_from_this() must come to mean the Python object, too.
       .def(py::init_alias<std::string, const std::string&, bool>())
       .def_readonly("name", &Layer::name, "The layer's name, unique in a model.")
-      .def_readwrite("trainable",
-                     &Layer::trainable,
-                     "Whether training changes the weights; takes effect at compile().")
+      .def_property(
+          "trainable",
+          [](const Layer& self) { return self.trainable; },
+          [](Layer& self, py::handle value) {
+            self.trainable = truth(value, self.class_name(), "trainable");
+          },
+          "Whether training changes the weights; takes effect at compile().")
       .def_property(
           "built",
           &Layer::built,
-          [](const LayerHandle& self, bool value) { python_layer(self, "built").set_built(value); },
+          [](const LayerHandle& self, py::handle value) {
+            python_layer(self, "built").set_built(truth(value, self->class_name(), "built"));
+          },
           "Whether the weights exist.")
       .def_property_readonly("weights", &Layer::weights, "All weights, in Keras's order.")
       .def_property_readonly(

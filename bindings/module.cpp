@@ -1,5 +1,6 @@
 #include "bindings/module.h"
 
+#include "bindings/arguments.h"
 #include "bindings/json.h"
 #include "chainrule/initializers.h"
 #include "isa/table.h"
@@ -42,6 +43,7 @@ PYBIND11_MODULE(_core, m) {
   using namespace chainrule::python;  // NOLINT(google-build-using-namespace)
   m.doc() = "The engine of Chainrule. Use the package chainrule.";
   m.attr("__version__") = CHAINRULE_VERSION;
+  bind_arguments(m);
   bind_ops(m);
   bind_catalog(m);
   bind_layers(m);
@@ -50,4 +52,5 @@ PYBIND11_MODULE(_core, m) {
   bind_eager(m);
   m.def("info", &info);
   m.def("set_random_seed", &chainrule::set_random_seed);
+  tell_errors_in_own_words(m);
 }

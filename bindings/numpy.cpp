@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "bindings/arguments.h"
 #include "chainrule/error.h"
 
 namespace chainrule::python {
@@ -178,17 +179,14 @@ py::tuple shape_tuple(const Shape& shape) {
 Shape to_shape(py::handle lengths, std::string_view what) {
   std::vector<std::int64_t> dims;
   try {
-    if (py::isinstance<py::int_>(lengths)) {
-      dims.push_back(lengths.cast<std::int64_t>());
+    if (!py::isinstance<py::iterable>(lengths) || !py::hasattr(lengths, "__len__")) {
+      dims.push_back(integer(lengths, what, "shape"));
     } else {
-      for (const py::handle length : lengths) {
-        dims.push_back(length.is_none() ? Shape::kUnknown[0] : length.cast<std::int64_t>());
-      }
+      for (const py::handle length : lengths)
+        dims.push_back(length.is_none() ? Shape::kUnknown[0] : integer(length, what, "shape"));
     }
   } catch (const std::exception&) {
-    invalid(what,
-            "a shape is a tuple of lengths, None where unknown",
-            {{"shape", py::repr(lengths).cast<std::string>()}});
+    invalid(what, "a shape is a tuple of lengths, None where unknown", {{"shape", shown(lengths)}});
   }
   return Shape(dims);
 }

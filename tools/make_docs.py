@@ -26,6 +26,8 @@ NAMESPACES = (
 ).split()
 WIDTH = 88  # characters of a signature's line
 SHORT = 60  # characters of a signature that is a heading
+# Annotations that say no more than the text does: the package checks them, Python's types do not.
+UNTYPED = ("Any", "Array", "DType", "Number", "Tensor")
 SECTION = re.compile(r"^(Args|Returns|Raises|Example):$")
 
 
@@ -93,7 +95,10 @@ def markdown(doc: str | None) -> list[str]:
 
 def shown_parameter(parameter: inspect.Parameter) -> str:
     annotation = str(parameter.annotation)
-    known = parameter.annotation is not inspect.Parameter.empty and annotation != "Any"
+    known = (
+        parameter.annotation is not inspect.Parameter.empty
+        and annotation.removesuffix(" | None") not in UNTYPED
+    )
     bare = parameter.replace(annotation=inspect.Parameter.empty, default=inspect.Parameter.empty)
     text = f"{bare}: {annotation}" if known else str(bare)
     if parameter.default is inspect.Parameter.empty:

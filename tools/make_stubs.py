@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._arguments import DType, Number, Tensor
 """
 NAMESPACES = ("layers", "losses", "metrics", "optimizers", "initializers", "activations", "ops")
 # What a field's type means to the caller of a constructor.

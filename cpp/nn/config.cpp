@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <typeinfo>
+#include <utility>
 
 #include "nn/catalog.h"
 
@@ -18,6 +20,70 @@ const Rule closed_unit_interval{"the value must be in [0, 1]", [](const Json& v)
                                 }};
 
 namespace {
+
+std::string python_text(const Json& value) {
+  switch (value.kind()) {
+    case Json::Kind::null:
+      return "None";
+    case Json::Kind::boolean:
+      return value.as_bool() ? "True" : "False";
+    case Json::Kind::string:
+      return "'" + value.as_string() + "'";
+    case Json::Kind::object:
+      if (const Json* name = value.find("class_name")) return name->as_string() + "()";
+      return value.dump();
+    default:
+      return value.dump();
+  }
+}
+
+/// A value as errors show it.
+std::string shown(const Json& value) {
+  constexpr std::size_t most = 100;
+  if (value.kind() == Json::Kind::number && !std::isfinite(value.as_double()))
+    return std::to_string(value.as_double());
+  const std::string text = python_text(value);
+  return text.size() <= most ? text : text.substr(0, most) + "...";
+}
+
+/// A whole number is an integer however it is written: 3.0, which a division gives, is 3.
+Json as_integer(const Json& value) {
+  if (value.kind() != Json::Kind::number) return value;
+  const double number = value.as_double();
+  const bool whole = number == std::floor(number) && std::abs(number) < 0x1p63;
+  return whole ? Json(static_cast<std::int64_t>(number)) : value;
+}
+
+bool is_integer(const Json& value) { return value.kind() == Json::Kind::integer; }
+
+/// Makes the value of a field of a plain type what the type wants; returns what it must be if that
+/// cannot be, else null. Other types read themselves.
+const char* fit_type(std::string_view type, Json& value) {
+  constexpr std::string_view optional = " | None";
+  if (type.ends_with(optional)) {
+    if (value.is_null()) return nullptr;
+    type.remove_suffix(optional.size());
+  }
+  if (type == "int") {
+    value = as_integer(value);
+    return is_integer(value) ? nullptr : "an integer";
+  }
+  if (type == "float") {
+    if (value.kind() != Json::Kind::number && !is_integer(value)) return "a number";
+    return std::isfinite(value.as_double()) ? nullptr : "finite";
+  }
+  if (type == "bool") return value.kind() == Json::Kind::boolean ? nullptr : "True or False";
+  if (type == "str") return value.kind() == Json::Kind::string ? nullptr : "a string";
+  if (type == "tuple[int, ...]") {
+    if (value.kind() != Json::Kind::array) value = Json::Array{value};
+    Json::Array items = value.as_array();
+    for (Json& item : items) item = as_integer(item);
+    const bool all = std::all_of(items.begin(), items.end(), is_integer);
+    value = std::move(items);
+    return all ? nullptr : "integers";
+  }
+  return nullptr;
+}
 
 class Lister final : public Fields {
  public:
@@ -39,7 +105,7 @@ class Reader final : public Fields {
       if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
         invalid(where_,
                 "there is no argument '" + name + "'" + did_you_mean(name, known_),
-                {{name, value.dump()}});
+                {{name, shown(value)}});
       }
     }
   }
@@ -52,8 +118,11 @@ class Reader final : public Fields {
       if (info.required) invalid(where_, "the argument '" + info.name + "' is required");
       return;
     }
+    Json fitting = *value;
+    if (const char* must = fit_type(info.type, fitting))
+      invalid(where_, info.name + " must be " + must, {{info.name, shown(*value)}});
     try {
-      set(*value);
+      set(fitting);
     } catch (const InvalidArgument& error) {
       // The inner message has its own end.
       throw InvalidArgument("[" + where_ + "] argument '" + info.name + "': " + error.message());
@@ -64,22 +133,6 @@ class Reader final : public Fields {
   std::string where_;
   std::vector<std::string> known_;
 };
-
-std::string python_text(const Json& value) {
-  switch (value.kind()) {
-    case Json::Kind::null:
-      return "None";
-    case Json::Kind::boolean:
-      return value.as_bool() ? "True" : "False";
-    case Json::Kind::string:
-      return "'" + value.as_string() + "'";
-    case Json::Kind::object:
-      if (const Json* name = value.find("class_name")) return name->as_string() + "()";
-      return value.dump();
-    default:
-      return value.dump();
-  }
-}
 
 }  // namespace
 

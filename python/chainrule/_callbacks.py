@@ -8,9 +8,11 @@ import io
 import math
 import os
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 from chainrule import _core
+from chainrule._arguments import checked, message
 from chainrule._callback import Callback
 
 
@@ -25,8 +27,13 @@ class CSVLogger(Callback):
         append: Whether to go on with an existing file, whose columns stay in their order.
     """
 
-    def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
-        self.filename = os.fspath(filename)
+    @checked
+    def __init__(
+        self, filename: str | PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        if len(separator) != 1:
+            raise ValueError(message("CSVLogger", "one character", "separator", separator))
+        self.filename = str(filename)
         self.separator = separator
         self.append = append
         self._file: Any = None
@@ -136,7 +143,8 @@ class LearningRateScheduler(Callback):
         verbose: 1 prints the rate.
     """
 
-    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+    @checked
+    def __init__(self, schedule: Callable[..., float], verbose: int | bool = 0) -> None:
         self.schedule = schedule
         self.verbose = verbose
         self.takes_rate = _takes_rate(schedule)

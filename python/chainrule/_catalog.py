@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._arguments import message, shown
 
 Field = tuple[str, str, str, bool, Any]  # name, type, doc, required, default
 
@@ -154,12 +155,14 @@ def get(kind: str, base: type, identifier: Any) -> Any:
             f"[{kind}] an object is needed, not a class: write {identifier.__name__}(). "
             f"Received: {identifier!r}"
         )
+    if isinstance(identifier, dict):
+        spec(identifier, kind)
     if isinstance(identifier, (str, dict)):
         made = _core.make(kind, identifier)
         return wrap(kind, base, made, identifier)
     raise ValueError(
         f"[{kind}] a name, a configuration or an object of chainrule.{kind} is needed. Received: "
-        f"{identifier!r}"
+        f"{shown(identifier)}"
     )
 
 
@@ -171,7 +174,30 @@ def wrap(kind: str, base: Any, made: Any, identifier: Any) -> Any:
     return self
 
 
-def serialize(thing: Any) -> dict[str, Any]:
+def spec(config: Any, where: str) -> tuple[str, dict[str, Any]]:
+    """The class's name and configuration of {"class_name": ..., "config": {...}}."""
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
+        rule = "{'class_name': ..., 'config': {...}}"
+        raise ValueError(message(where, rule, "config", config))
+    return config["class_name"], mapping(config.get("config") or {}, where, "config")
+
+
+def mapping(config: Any, where: str, name: str = "config") -> dict[str, Any]:
+    """A dict with texts as keys, which may be passed on as arguments."""
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise ValueError(message(where, "a dict with texts as keys", name, config))
+    return config
+
+
+def from_config(cls: Any, config: Any) -> Any:
+    """What from_config() of every class does: the constructor with these arguments."""
+    return cls(**mapping(config, cls.__name__))
+
+
+def serialize(thing: Any, base: Any, where: str) -> dict[str, Any]:
+    """{"class_name": ..., "config": ...} of an object of a kind."""
+    if not isinstance(thing, base):
+        raise TypeError(message(where, f"a {base.__name__}", base.__name__.lower(), thing))
     return {"class_name": thing._class_name, "config": thing.get_config()}
 
 
@@ -192,10 +218,10 @@ def factory(
     custom_objects: dict[str, Any] | None, where: str
 ) -> Callable[[str, dict[str, Any]], Any]:
     """What makes objects of the caller's own classes when a model is loaded."""
-    custom = {**registered, **(custom_objects or {})}
+    custom = {**registered, **mapping(custom_objects or {}, where, "custom_objects")}
 
-    def make(kind: str, spec: dict[str, Any]) -> Any:
-        name, config = spec["class_name"], spec.get("config") or {}
+    def make(kind: str, given: dict[str, Any]) -> Any:
+        name, config = spec(given, where)
         if name in custom:
             return from_custom(kind, custom[name], config)
         if unknown(kind, name):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core, losses, metrics
+from chainrule._arguments import shown
 
 Parts = tuple[list[Any], list[Any], list[Any]]
 
@@ -126,13 +127,6 @@ def steps(x: Any, validation_split: float, batch_size: Any) -> int | None:
     return -(-samples // max(batch_size, 1))
 
 
-def flag(value: Any, name: str, where: str) -> bool:
-    """A setting that is True or False."""
-    if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
-        raise ValueError(f"[{where}] {name} must be True or False. Received: {name}={value!r}")
-    return bool(value)
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating, np.bool_))
 
@@ -143,19 +137,19 @@ def class_weights(weights: Any, where: str) -> dict[int, float]:
         return {}
     if not isinstance(weights, dict):
         raise ValueError(
-            f"[{where}] class_weight is a dict from label to weight. Received: {weights!r}"
+            f"[{where}] class_weight is a dict from label to weight. Received: {shown(weights)}"
         )
     result = {}
     for label, weight in weights.items():
         if not _is_number(label) or not float(label).is_integer():
             raise ValueError(
                 f"[{where}] class_weight is {{label: weight}}, where labels are whole numbers, for "
-                f"a model with one output: {{0: 1.0, 1: 2.5}}. Received: label={label!r}"
+                f"a model with one output: {{0: 1.0, 1: 2.5}}. Received: label={shown(label)}"
             )
         if not _is_number(weight) or not math.isfinite(weight):
             raise ValueError(
                 f"[{where}] class_weight is {{label: weight}}, where weights are numbers. "
-                f"Received: {{{label!r}: {weight!r}}}"
+                f"Received: {{{shown(label)}: {shown(weight)}}}"
             )
         result[int(label)] = float(weight)
     return result
@@ -222,7 +216,7 @@ def loss_weights(given: Any, names: list[str]) -> list[float]:
     if given is None:
         return []
     return [
-        1.0 if weight is None else float(weight)
+        1.0 if weight is None else _core.number(weight, "compile", "loss_weights")
         for weight in per_output(given, names, "loss_weights")
     ]
 
@@ -231,5 +225,6 @@ def refuse(where: str, **settings: tuple[Any, Any]) -> None:
     """Raises for Keras's settings that have no meaning here, unless they have their default:
     name=(given, default)."""
     for name, (given, default) in settings.items():
-        if given != default and given is not None:
-            raise ValueError(f"[{where}] {name} is not supported. Received: {name}={given!r}")
+        plain = isinstance(given, (bool, int, float, str))  # others need not compare at all
+        if given is not None and not (plain and given == default):
+            raise ValueError(f"[{where}] {name} is not supported. Received: {name}={shown(given)}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _catalog, _core, _pickle, initializers
+from chainrule._arguments import DType, checked
 
 Symbol = _core.Symbol
 BASE_ARGUMENTS = {"self", "name", "trainable", "dtype", "kwargs"}
@@ -97,7 +98,7 @@ class Layer(_core.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        return cls(**config)
+        return _catalog.from_config(cls, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_layer(self)
@@ -240,10 +241,11 @@ class Layer(_core.Layer):
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
 
 
+@checked
 def Input(
-    shape: Sequence[int | None] | None = None,
+    shape: int | Sequence[int | None] | None = None,
     batch_size: int | None = None,
-    dtype: Any = "float32",
+    dtype: DType | None = "float32",
     name: str | None = None,
 ) -> Any:
     """A tensor that the caller of a model provides.
@@ -269,10 +271,9 @@ def Input(
             f"[Input] the batch size is not part of a model: leave it out. Received: "
             f"batch_size={batch_size}"
         )
-    lengths = [shape] if isinstance(shape, int) else list(shape)
     layer = _core.classes["layers.InputLayer"](
-        shape=[-1 if n is None else n for n in lengths],
-        dtype=np.dtype(dtype or "float32").name,
+        shape=[-1 if n is None else n for n in shape],  # type: ignore[union-attr]
+        dtype=dtype or "float32",
         name=name,
     )
     return _core.input_symbol(layer)

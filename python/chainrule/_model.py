@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from chainrule import _catalog, _core, _data, optimizers
+from chainrule._arguments import checked
 from chainrule._layer import flatten, one_or_list
 from chainrule._run import Run
 from chainrule._structure import Structure
@@ -46,6 +47,7 @@ class Model(Structure):
                 return outputs
         return super().__call__(inputs, training)
 
+    @checked
     def compile(
         self,
         optimizer: Any = None,
@@ -121,8 +123,9 @@ class Model(Structure):
 
     @stop_training.setter
     def stop_training(self, stop: bool) -> None:
-        _core.set_stop_training(self, bool(stop))
+        _core.set_stop_training(self, _core.truth(stop, "Model", "stop_training"))
 
+    @checked
     def fit(
         self,
         x: Any = None,
@@ -194,8 +197,8 @@ class Model(Structure):
             "batch_size": size,
             "epochs": epochs,
             "initial_epoch": initial_epoch,
-            "shuffle": _data.flag(shuffle, "shuffle", "fit"),
-            "validation_split": float(validation_split),
+            "shuffle": shuffle,
+            "validation_split": validation_split,
             "validation_batch_size": validation_batch_size or 0,
             "validation_freq": validation_freq,
             "class_weight": _data.class_weights(class_weight, "fit"),
@@ -210,7 +213,7 @@ class Model(Structure):
         history = self.history = History()
         run = Run(
             self,
-            flatten(callbacks or []),
+            [] if callbacks is None else flatten(callbacks),
             params,
             display_for(verbose),
             history=history,
@@ -247,7 +250,8 @@ class Model(Structure):
         if steps is not None:
             _data.refuse("evaluate", steps=(steps, None))
         data = _data.parts(self, x, y, sample_weight, "evaluate")
-        size = 32 if batch_size is None else batch_size
+        size = 32 if batch_size is None else _core.integer(batch_size, "evaluate", "batch_size")
+        return_dict = _core.truth(return_dict, "evaluate", "return_dict")
         if _is_silent(verbose, callbacks):
             return _results(_core.evaluate(self, data, size, None), return_dict)
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
@@ -274,7 +278,7 @@ class Model(Structure):
         Returns:
             An array, or a list of them for several outputs.
         """
-        size = 32 if batch_size is None else batch_size
+        size = 32 if batch_size is None else _core.integer(batch_size, "predict", "batch_size")
         if steps is None and _is_silent(verbose, callbacks):
             outputs = _core.predict_at_once(self, x, size)
             if outputs is not None:
@@ -328,8 +332,10 @@ class Model(Structure):
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:
-    if return_dict:
+    if return_dict is True:
         return logs
+    if return_dict is not False:
+        _core.truth(return_dict, "Model", "return_dict")
     return one_or_list([logs["loss"], *(v for name, v in logs.items() if name != "loss")])
 
 

@@ -7,9 +7,11 @@ import math
 import os
 import re
 import string
+from os import PathLike
 from typing import Any
 
 from chainrule import _core
+from chainrule._arguments import checked, shown
 from chainrule._callback import Callback
 from chainrule._structure import refuse_foreign
 
@@ -92,12 +94,13 @@ class EarlyStopping(_Monitor):
         start_from_epoch: First epoch to watch.
     """
 
+    @checked
     def __init__(
         self,
         monitor: str = "val_loss",
         min_delta: float = 0.0,
         patience: int = 0,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         mode: str = "auto",
         baseline: float | None = None,
         restore_best_weights: bool = False,
@@ -162,11 +165,12 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: A value to be better than.
     """
 
+    @checked
     def __init__(
         self,
-        filepath: Any,
+        filepath: str | PathLike[str],
         monitor: str = "val_loss",
-        verbose: int = 0,
+        verbose: int | bool = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
         mode: str = "auto",
@@ -174,12 +178,12 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        if save_freq != "epoch":
+        if not isinstance(save_freq, str) or save_freq != "epoch":
             raise ValueError(
                 f"[ModelCheckpoint] models are saved after epochs: leave out save_freq. "
-                f"Received: save_freq={save_freq!r}"
+                f"Received: save_freq={shown(save_freq)}"
             )
-        self.filepath = os.fspath(filepath)
+        self.filepath = str(filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
@@ -264,12 +268,13 @@ class ReduceLROnPlateau(_Monitor):
         min_lr: Smallest rate.
     """
 
+    @checked
     def __init__(
         self,
         monitor: str = "val_loss",
         factor: float = 0.1,
         patience: int = 10,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         mode: str = "auto",
         min_delta: float = 1e-4,
         cooldown: int = 0,

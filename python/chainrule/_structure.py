@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _catalog, _core, _data, _pickle
+from chainrule._arguments import checked, message
 from chainrule._layer import Layer, flatten, one_or_list
 
 FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
@@ -45,6 +46,7 @@ class Structure(Layer):
         """All layers."""
         return _core.model_layers(self)
 
+    @checked
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name or by index.
 
@@ -123,6 +125,7 @@ class Structure(Layer):
         )
         self._build(input_shape if several else [input_shape])
 
+    @checked
     def summary(
         self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
     ) -> None:
@@ -132,6 +135,8 @@ class Structure(Layer):
             line_length: Width in characters; 80 by default.
             print_fn: What to print with; gets the whole table.
         """
+        if line_length is not None and not 1 <= line_length <= 10_000:
+            raise ValueError(message("summary", "from 1 to 10,000", "line_length", line_length))
         (print_fn or print)(_core.summary(self, line_length or 80))
 
     def _as_inputs(self, arrays: list[Any]) -> list[Any]:
@@ -169,7 +174,7 @@ class Structure(Layer):
             ValueError: for arguments of layers that JSON cannot hold: infinity, NaN, values that
                 hold themselves.
         """
-        spec = _catalog.serialize(self)
+        spec = _catalog.serialize(self, Layer, "to_json")
         _core.require_finite(spec, "to_json")
         return json.dumps(spec, **kwargs)
 

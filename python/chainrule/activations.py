@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from chainrule import _catalog, _core, ops
+from chainrule._arguments import Tensor, checked, shown
 from chainrule.ops import eager
 
 _a = _core.activations
@@ -15,81 +16,82 @@ _functions: dict[str, Any] = {}
 
 def _activation(function: Callable[..., Any]) -> Callable[..., Any]:
     """Enters an activation under its name."""
-    wrapped = eager(function)
+    wrapped = checked(eager(function))
     _names[wrapped] = function.__name__
     _functions[function.__name__] = wrapped
     return wrapped
 
 
 @_activation
-def celu(x: Any, alpha: float = 1.0) -> Any:
+def celu(x: Tensor, alpha: float = 1.0) -> Any:
     """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
     return _a.celu(x, alpha)
 
 
 @_activation
-def elu(x: Any, alpha: float = 1.0) -> Any:
+def elu(x: Tensor, alpha: float = 1.0) -> Any:
     """x for x > 0, else alpha (exp(x) - 1)."""
     return _a.elu(x, alpha)
 
 
 @_activation
-def gelu(x: Any, approximate: bool = False) -> Any:
+def gelu(x: Tensor, approximate: bool = False) -> Any:
     """x times the standard normal distribution function of x; `approximate` uses tanh."""
     return _a.gelu(x, approximate)
 
 
 @_activation
-def glu(x: Any, axis: int = -1) -> Any:
+def glu(x: Tensor, axis: int = -1) -> Any:
     """a sigmoid(b) for the halves a, b of x along an axis."""
     return _a.glu(x, axis)
 
 
 @_activation
-def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+def hard_shrink(x: Tensor, threshold: float = 0.5) -> Any:
     """x where |x| > threshold, else 0."""
     return _a.hard_shrink(x, threshold)
 
 
 @_activation
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Any:
     """x for x > 0, else negative_slope x."""
     return _a.leaky_relu(x, negative_slope)
 
 
 @_activation
-def log_softmax(x: Any, axis: int = -1) -> Any:
+def log_softmax(x: Tensor, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis."""
     return _core.ops.log_softmax(x, axis)
 
 
 @_activation
 def relu(
-    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+    x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Any:
     """max(x, 0); with a slope below `threshold` and a largest value."""
     return _a.relu(x, negative_slope, max_value, threshold)
 
 
 @_activation
-def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+def soft_shrink(x: Tensor, threshold: float = 0.5) -> Any:
     """x moved towards 0 by `threshold`."""
     return _a.soft_shrink(x, threshold)
 
 
 @_activation
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Tensor, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis."""
     return _core.ops.softmax(x, axis)
 
 
 @_activation
-def squareplus(x: Any, b: float = 4.0) -> Any:
+def squareplus(x: Tensor, b: float = 4.0) -> Any:
     """(x + sqrt(x^2 + b)) / 2."""
     return _a.squareplus(x, b)
 
 
-def threshold(x: Any, threshold: float, default_value: float) -> Any:
+@checked
+def threshold(x: Tensor, threshold: float, default_value: float) -> Any:
     """x where x > threshold, else default_value."""
     return _threshold(x, threshold, default_value)
 
@@ -98,7 +100,7 @@ _threshold = eager(lambda x, limit, value: _a.threshold(x, limit, value))
 
 
 def _plain(name: str) -> Callable[..., Any]:
-    def function(x: Any) -> Any:
+    def function(x: Tensor) -> Any:
         return _core.activation(name, x)
 
     function.__name__ = function.__qualname__ = name
@@ -119,9 +121,14 @@ def get(identifier: Any) -> Any:
         return identifier
     if isinstance(identifier, str) and identifier in _functions:
         return _functions[identifier]
-    hint = _core.did_you_mean(str(identifier), sorted(_functions)) or "."
+    if not isinstance(identifier, str):
+        raise TypeError(
+            f"[activations] an activation is a name or a function. Received: {shown(identifier)}"
+        )
+    hint = _core.did_you_mean(identifier, sorted(_functions)) or "."
     raise ValueError(
-        f"[activations] there is no '{identifier}' here{hint} Received: name={identifier!r}"
+        f"[activations] there is no {shown(identifier)} here{hint} Received: "
+        f"name={shown(identifier)}"
     )
 
 
@@ -132,14 +139,14 @@ def serialize(activation: Any) -> str:
         return "linear"
     if isinstance(activation, str):
         return activation
-    if activation in _names:
+    if isinstance(activation, Hashable) and activation in _names:
         return _names[activation]
     name = getattr(activation, "__name__", "<lambda>")
     if not callable(activation) or isinstance(activation, type) or name == "<lambda>":
         raise ValueError(
             "[activations] an activation is a name or a function with a name, so that models can "
             "be saved: use def, "
-            f"or write a layers.Layer. Received: {activation!r}"
+            f"or write a layers.Layer. Received: {shown(activation)}"
         )
     known = _functions.get(name)
     if known is not None and getattr(ops, name, None) is activation:

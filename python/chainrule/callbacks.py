@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule._arguments import checked, message, shown
 from chainrule._callback import Callback
 from chainrule._callbacks import CSVLogger, LearningRateScheduler, TerminateOnNaN
 from chainrule._monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
@@ -59,6 +60,8 @@ class LambdaCallback(Callback):
         for name, function in hooks.items():
             if not name.startswith("on_") or not hasattr(Callback, name):
                 raise ValueError(f"[LambdaCallback] there is no hook '{name}'")
+            if function is not None and not callable(function):
+                raise TypeError(message("LambdaCallback", "a function", name, function))
             if function is not None:
                 setattr(self, name, function)
 
@@ -66,6 +69,7 @@ class LambdaCallback(Callback):
 class ProgbarLogger(Callback):
     """Shows progress: what verbose=1 does. In a log file it writes a line an epoch."""
 
+    @checked
     def __init__(self, bar: bool = True) -> None:
         self.bar = bar
         self.progress = Progress(bar, 0)
@@ -113,6 +117,6 @@ def display_for(verbose: Any) -> ProgbarLogger | None:
     """What verbose asks for."""
     if isinstance(verbose, (bool, int)) and verbose in (0, 1, 2):
         return None if verbose == 0 else ProgbarLogger(bar=verbose == 1)
-    if verbose == "auto":
+    if isinstance(verbose, str) and verbose == "auto":
         return ProgbarLogger()
-    raise ValueError(f"[verbose] must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+    raise ValueError(f"[verbose] must be 'auto', 0, 1 or 2. Received: verbose={shown(verbose)}")

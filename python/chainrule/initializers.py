@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import _catalog, _core, _pickle
+from chainrule._arguments import DType, checked
 
 
 class Initializer(_core.Initializer):
@@ -18,6 +20,9 @@ class Initializer(_core.Initializer):
 
     __slots__ = ()
 
+    def __init__(self) -> None:
+        raise TypeError("[Initializer] this is the base: make an object of a class such as Zeros()")
+
     def __init_subclass__(cls) -> None:
         if "_catalog_class" not in cls.__dict__:
             raise TypeError(
@@ -25,7 +30,10 @@ class Initializer(_core.Initializer):
                 f"or set_weights"
             )
 
-    def __call__(self, shape: Any, dtype: Any = "float32") -> np.ndarray[Any, Any]:
+    @checked
+    def __call__(
+        self, shape: int | Sequence[int], dtype: DType = "float32"
+    ) -> np.ndarray[Any, Any]:
         """New values.
 
         Args:
@@ -35,7 +43,7 @@ class Initializer(_core.Initializer):
         Returns:
             An array.
         """
-        return self._values(shape, np.dtype(dtype).name)
+        return self._values(shape, dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -44,7 +52,7 @@ class Initializer(_core.Initializer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        return cls(**config)
+        return _catalog.from_config(cls, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_described(self)
@@ -57,7 +65,7 @@ def get(identifier: Any) -> Any:
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of an initializer."""
-    return _catalog.serialize(initializer)
+    return _catalog.serialize(initializer, Initializer, "initializers.serialize")
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:

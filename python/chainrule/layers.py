@@ -16,7 +16,7 @@ globals().update(_classes)
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a layer."""
-    return _catalog.serialize(layer)
+    return _catalog.serialize(layer, Layer, "layers.serialize")
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

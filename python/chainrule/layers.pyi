@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._arguments import DType, Number, Tensor
 from chainrule._layer import Input as Input
 from chainrule._layer import Layer as Layer
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule import _catalog, _core, _pickle
+from chainrule._arguments import Tensor, checked, shown
 
 
 class Loss(_core.Loss):
@@ -23,15 +24,16 @@ class Loss(_core.Loss):
 
     __slots__ = ()
 
+    @checked
     def __init__(
         self,
         name: str | None = None,
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
-        if dtype not in (None, "float32"):
+        if dtype is not None and (not isinstance(dtype, str) or dtype != "float32"):
             raise ValueError(
-                f"[{type(self).__name__}] losses are float32. Received: dtype={dtype!r}"
+                f"[{type(self).__name__}] losses are float32. Received: dtype={shown(dtype)}"
             )
         class_name = type(self).__name__
         super().__init__(class_name, name or _core.snake_case(class_name), reduction or "none")
@@ -43,7 +45,8 @@ class Loss(_core.Loss):
         """The loss of each sample, from symbolic values: (batch, ..., n) -> (batch, ...)."""
         raise NotImplementedError(f"[{type(self).__name__}] write call(self, y_true, y_pred)")
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    @checked
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Any:
         """The reduced, weighted loss.
 
         Args:
@@ -66,7 +69,7 @@ class Loss(_core.Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        return cls(**config)
+        return _catalog.from_config(cls, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_loss(self)
@@ -88,7 +91,7 @@ def _function(what: str, function: Any, make: Callable[..., Any], kind: str, bas
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a loss."""
-    return _catalog.serialize(loss)
+    return _catalog.serialize(loss, Loss, "losses.serialize")
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -101,14 +104,14 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 
 
 def _loss_function(name: str, cls: Any) -> Callable[..., Any]:
-    def function(y_true: Any, y_pred: Any, **settings: Any) -> Any:
-        return cls(reduction="none", **settings)(y_true, y_pred)
+    def function(y_true: Tensor, y_pred: Tensor, **settings: Any) -> Any:
+        return cls(**{"reduction": "none", **settings})(y_true, y_pred)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
         f"The values of {cls.__name__} for each sample; `settings` are its arguments."
     )
-    return function
+    return checked(function)
 
 
 _classes = _catalog.make_classes("losses", Loss)

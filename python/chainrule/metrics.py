@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule import _catalog, _core, _pickle
+from chainrule._arguments import Tensor, checked
 from chainrule.losses import _function
 
 
@@ -20,6 +21,9 @@ class Metric(_core.Metric):
 
     __slots__ = ()
 
+    def __init__(self) -> None:
+        raise TypeError("[Metric] this is the base: make an object of a class such as Accuracy()")
+
     def __init_subclass__(cls) -> None:
         if "_catalog_class" not in cls.__dict__:
             raise TypeError(
@@ -27,7 +31,10 @@ class Metric(_core.Metric):
                 f"(y_true, y_pred)"
             )
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    @checked
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -38,7 +45,10 @@ class Metric(_core.Metric):
         arrays = [y_true, y_pred] if sample_weight is None else [y_true, y_pred, sample_weight]
         _core.run(lambda a, b, w=None: self._update(a, b, w), arrays, False)
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+    @checked
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> float:
         """update_state() and result()."""
         self.update_state(y_true, y_pred, sample_weight)
         return self.result()
@@ -50,7 +60,7 @@ class Metric(_core.Metric):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        return cls(**config)
+        return _catalog.from_config(cls, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_metric(self)
@@ -66,7 +76,7 @@ def get(identifier: Any) -> Any:
 
 def serialize(metric: Metric) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a metric."""
-    return _catalog.serialize(metric)
+    return _catalog.serialize(metric, Metric, "metrics.serialize")
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

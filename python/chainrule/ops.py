@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._arguments import DType, Number, Tensor, axis_of, checked, shown
 
 _ops = _core.ops
 _ARRAYS = (np.ndarray, np.generic, _core.Variable)
@@ -55,8 +56,7 @@ def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
     if isinstance(value, _core.Symbol):
         raise ValueError(
             "[ops] the output of a layer of a functional model is no array: put the computation "
-            "into the call() "
-            f"of a layers.Layer. Received: {value!r}"
+            f"into the call() of a layers.Layer. Received: {shown(value)}"
         )
     if _is_array(value):
         arrays.append(value)
@@ -69,16 +69,13 @@ def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
 
 
 def _public(function: Callable[..., Any]) -> Callable[..., Any]:
-    wrapped = eager(function)
+    wrapped = checked(eager(function))
     __all__.append(function.__name__)
     return wrapped
 
 
-def _axes(axis: int | Sequence[int] | None, x: Any) -> list[int]:
-    """Axes to reduce; the engine's empty list means all of them."""
-    if axis is None:
-        return []
-    return [axis] if isinstance(axis, int) else list(axis)
+# What the engine takes for all axes.
+_ALL: list[int] = []
 
 
 # --- element-wise: made from the engine's table ---------------------------------------------------
@@ -88,12 +85,12 @@ def _elementwise(name: str, operands: int, meaning: str) -> Callable[..., Any]:
     function = getattr(_ops, name)
     if operands == 1:
 
-        def op(x: Any) -> Any:
+        def op(x: Tensor) -> Any:
             return function(x)
 
     else:
 
-        def op(x1: Any, x2: Any) -> Any:  # type: ignore[misc]
+        def op(x1: Tensor, x2: Tensor) -> Any:  # type: ignore[misc]
             return function(x1, x2)
 
     op.__name__ = op.__qualname__ = name
@@ -113,34 +110,34 @@ __all__ += ["absolute", "true_divide"]
 
 
 @_public
-def where(condition: Any, x1: Any, x2: Any) -> Any:
+def where(condition: Tensor, x1: Tensor, x2: Tensor) -> Any:
     """x1 where the condition holds, else x2."""
     return _ops.where(condition, x1, x2)
 
 
 @_public
-def clip(x: Any, x_min: Any, x_max: Any) -> Any:
+def clip(x: Tensor, x_min: Tensor, x_max: Tensor) -> Any:
     """min(max(x, x_min), x_max)."""
     return _ops.clip(x, x_min, x_max)
 
 
 @_public
-def cast(x: Any, dtype: Any) -> Any:
+def cast(x: Tensor, dtype: DType) -> Any:
     """The elements as another type: "float32", "float64", "int32", "int64", "uint8" or "bool"."""
-    return _ops.cast(x, np.dtype(dtype).name)
+    return _ops.cast(x, dtype)
 
 
 @_public
-def stop_gradient(variable: Any) -> Any:
+def stop_gradient(variable: Tensor) -> Any:
     """The same values, through which no gradient flows."""
     return _ops.stop_gradient(variable)
 
 
 @_public
-def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
+def convert_to_tensor(x: Tensor, dtype: DType | None = None) -> Any:
     """A symbolic value for an array, weight or number."""
     value = _ops.convert(x)
-    return value if dtype is None else _ops.cast(value, np.dtype(dtype).name)
+    return value if dtype is None else _ops.cast(value, dtype)
 
 
 # --- reductions -----------------------------------------------------------------------------------
@@ -149,8 +146,8 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
 def _reduction(name: str, core_name: str, meaning: str) -> Callable[..., Any]:
     function = getattr(_ops, core_name)
 
-    def op(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-        return function(x, _axes(axis, x), keepdims)
+    def op(x: Tensor, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+        return function(x, _ALL if axis is None else axis, keepdims)
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"{meaning} over `axis`: one axis, several, or None for all."
@@ -168,35 +165,35 @@ __all__ += ["amax", "amin"]
 
 
 @_public
-def std(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+def std(x: Tensor, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """The standard deviation over `axis`."""
-    return _ops.sqrt(_ops.variance(x, _axes(axis, x), keepdims))
+    return _ops.sqrt(_ops.variance(x, _ALL if axis is None else axis, keepdims))
 
 
 @_public
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first largest element along an axis; None: of the flat array."""
     return _ops.argmax(*_flat_axis(x, axis), keepdims)
 
 
 @_public
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first smallest element along an axis; None: of the flat array."""
     return _ops.argmin(*_flat_axis(x, axis), keepdims)
 
 
-def _flat_axis(x: Any, axis: int | None) -> tuple[Any, int]:
+def _flat_axis(x: Tensor, axis: int | None) -> tuple[Any, int]:
     return (_ops.reshape(x, [-1]), 0) if axis is None else (x, axis)
 
 
 @_public
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Tensor, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis."""
     return _ops.softmax(x, axis)
 
 
 @_public
-def log_softmax(x: Any, axis: int = -1) -> Any:
+def log_softmax(x: Tensor, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis."""
     return _ops.log_softmax(x, axis)
 
@@ -205,7 +202,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 @_public
-def matmul(x1: Any, x2: Any) -> Any:
+def matmul(x1: Tensor, x2: Tensor) -> Any:
     """The matrix product over the last two axes; leading axes broadcast."""
     return _ops.matmul(x1, x2)
 
@@ -213,46 +210,49 @@ def matmul(x1: Any, x2: Any) -> Any:
 # --- shape ----------------------------------------------------------------------------------------
 
 
-def shape(x: Any) -> tuple[int, ...]:
+@checked
+def shape(x: Tensor) -> tuple[int, ...]:
     """The shape of an array or symbolic value."""
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
 @_public
-def reshape(x: Any, newshape: Sequence[int]) -> Any:
+def reshape(x: Tensor, newshape: int | Sequence[int]) -> Any:
     """The same elements in another shape; one length may be -1."""
-    return _ops.reshape(x, [newshape] if isinstance(newshape, int) else list(newshape))
+    return _ops.reshape(x, newshape)
 
 
 @_public
-def ravel(x: Any) -> Any:
+def ravel(x: Tensor) -> Any:
     """All elements along one axis."""
     return _ops.reshape(x, [-1])
 
 
 @_public
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
+def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Any:
     """Axes in another order; None reverses them."""
-    return _ops.transpose(x, [] if axes is None else list(axes))
+    return _ops.transpose(x, _ALL if axes is None else axes)
 
 
 @_public
-def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+def swapaxes(x: Tensor, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     x = _ops.convert(x)
     order = list(range(x.ndim))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    first = axis_of(axis1, x.ndim, "swapaxes", "axis1")
+    second = axis_of(axis2, x.ndim, "swapaxes", "axis2")
+    order[first], order[second] = order[second], order[first]
     return _ops.transpose(x, order)
 
 
 @_public
-def expand_dims(x: Any, axis: int) -> Any:
+def expand_dims(x: Tensor, axis: int) -> Any:
     """A new axis of length 1."""
     return _ops.expand_dims(x, axis)
 
 
 @_public
-def squeeze(x: Any, axis: int | None = None) -> Any:
+def squeeze(x: Tensor, axis: int | None = None) -> Any:
     """Without an axis of length 1; None: without all of them."""
     if axis is not None:
         return _ops.squeeze(x, axis)
@@ -261,42 +261,43 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
 
 
 @_public
-def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
+def broadcast_to(x: Tensor, shape: Sequence[int]) -> Any:
     """x repeated to fill a shape, as NumPy broadcasts."""
-    return _ops.broadcast_to(x, list(shape))
+    return _ops.broadcast_to(x, shape)
 
 
 @_public
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
+def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Any:
     """Joined along an axis."""
-    return _ops.concatenate(list(xs), axis)
+    return _ops.concatenate(xs, axis)
 
 
 @_public
-def stack(x: Sequence[Any], axis: int = 0) -> Any:
+def stack(x: Sequence[Tensor], axis: int = 0) -> Any:
     """Joined along a new axis."""
-    return _ops.stack(list(x), axis)
+    return _ops.stack(x, axis)
 
 
 @_public
-def split(x: Any, indices_or_sections: int, axis: int = 0) -> Any:
+def split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> Any:
     """A list of equal parts along an axis."""
-    if not isinstance(indices_or_sections, int):
+    if np.iterable(indices_or_sections) and not isinstance(indices_or_sections, (str, bytes)):
         raise ValueError(
-            "[ops.split] the number of equal parts is needed; for unequal ones use slices. "
-            f"Received: indices_or_sections={indices_or_sections!r}"
+            "[split] the number of equal parts is needed; for unequal ones use slices. "
+            f"Received: indices_or_sections={shown(indices_or_sections)}"
         )
-    return list(_ops.split(x, indices_or_sections, axis))
+    parts = _core.integer(indices_or_sections, "split", "indices_or_sections")
+    return list(_ops.split(x, parts, axis))
 
 
 # --- indexing, creation ---------------------------------------------------------------------------
 
 
 @_public
-def take(x: Any, indices: Any, axis: int | None = 0) -> Any:
+def take(x: Tensor, indices: Tensor, axis: int | None = 0) -> Any:
     """Elements of x by index along an axis (the first, or that of the flat array for None)."""
     x = _ops.reshape(x, [-1]) if axis is None else _ops.convert(x)
-    first = 0 if axis is None else axis % x.ndim
+    first = 0 if axis is None else axis_of(axis, x.ndim, "take")
     if first == 0:
         return _ops.gather(x, indices)
     indices = _ops.convert(indices)
@@ -309,39 +310,39 @@ def take(x: Any, indices: Any, axis: int | None = 0) -> Any:
 
 
 @_public
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = "float32") -> Any:
+def one_hot(x: Tensor, num_classes: int, axis: int = -1, dtype: DType = "float32") -> Any:
     """Labels (...) as (..., num_classes) with a 1 at the label."""
     if axis != -1:
-        raise ValueError(f"[ops.one_hot] the new axis is the last one. Received: axis={axis}")
-    return _ops.one_hot(x, num_classes, np.dtype(dtype).name)
+        raise ValueError(f"[one_hot] the new axis is the last one. Received: axis={axis}")
+    return _ops.one_hot(x, num_classes, dtype)
 
 
 @_public
-def full(shape: Sequence[int], fill_value: float, dtype: Any = "float32") -> Any:
+def full(shape: Sequence[int], fill_value: Number, dtype: DType = "float32") -> Any:
     """An array of one value."""
-    return _ops.full(list(shape), fill_value, np.dtype(dtype).name)
+    return _ops.full(shape, fill_value, dtype)
 
 
 @_public
-def zeros(shape: Sequence[int], dtype: Any = "float32") -> Any:
+def zeros(shape: Sequence[int], dtype: DType = "float32") -> Any:
     """An array of zeros."""
-    return _ops.full(list(shape), 0.0, np.dtype(dtype).name)
+    return _ops.full(shape, 0.0, dtype)
 
 
 @_public
-def ones(shape: Sequence[int], dtype: Any = "float32") -> Any:
+def ones(shape: Sequence[int], dtype: DType = "float32") -> Any:
     """An array of ones."""
-    return _ops.full(list(shape), 1.0, np.dtype(dtype).name)
+    return _ops.full(shape, 1.0, dtype)
 
 
 @_public
-def zeros_like(x: Any) -> Any:
+def zeros_like(x: Tensor) -> Any:
     """Zeros of the shape and type of x."""
     return _ops.zeros_like(x)
 
 
 @_public
-def ones_like(x: Any) -> Any:
+def ones_like(x: Tensor) -> Any:
     """Ones of the shape and type of x."""
     return _ops.ones_like(x)
 

@@ -15,6 +15,9 @@ class Optimizer(_core.Optimizer):
 
     __slots__ = ()
 
+    def __init__(self) -> None:
+        raise TypeError("[Optimizer] this is the base: make an object of a class such as Adam()")
+
     def __init_subclass__(cls) -> None:
         if "_catalog_class" not in cls.__dict__:
             raise TypeError(f"[{cls.__name__}] optimizers cannot be written in Python")
@@ -26,7 +29,7 @@ class Optimizer(_core.Optimizer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        return cls(**config)
+        return _catalog.from_config(cls, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_optimizer(self)
@@ -39,7 +42,7 @@ def get(identifier: Any) -> Any:
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of an optimizer."""
-    return _catalog.serialize(optimizer)
+    return _catalog.serialize(optimizer, Optimizer, "optimizers.serialize")
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._arguments import DType, Number, Tensor
 
 
 __all__: list[str]
 
 class Optimizer(_core.Optimizer):
+    def __init__(self) -> None: ...
     def get_config(self) -> dict[str, Any]: ...
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any: ...

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from chainrule import _catalog, _core
-from chainrule._layer import flatten
+from chainrule._arguments import Array, array, axis_of, checked, message
+from chainrule._layer import Layer, flatten
 from chainrule.backend import clear_session
+
+MOST_ELEMENTS = 2**34  # of what to_categorical() makes
 
 __all__ = [
     "clear_session",
@@ -22,6 +25,7 @@ __all__ = [
 ]
 
 
+@checked
 def set_random_seed(seed: int) -> None:
     """Makes what follows repeatable: initial weights, dropout, shuffling; and Python's and NumPy's
     numbers.
@@ -29,16 +33,17 @@ def set_random_seed(seed: int) -> None:
     Args:
         seed: An integer from 0 to 2**32 - 1.
     """
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+    if not 0 <= seed < 2**32:
         raise ValueError(
             f"[set_random_seed] the seed must be an integer from 0 to 2**32 - 1. Received: {seed!r}"
         )
-    random.seed(int(seed))
-    np.random.seed(int(seed))  # noqa: NPY002  (as Keras does, for scripts that draw from it)
-    _core.set_random_seed(int(seed))
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (as Keras does, for scripts that draw from it)
+    _core.set_random_seed(seed)
 
 
-def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, Any]:
+@checked
+def to_categorical(x: Array, num_classes: int | None = None) -> np.ndarray[Any, Any]:
     """Labels as one-hot rows.
 
     Args:
@@ -54,32 +59,41 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    labels = np.asarray(x)
-    if labels.dtype.kind not in "iub" and not np.array_equal(labels, labels.astype("int64")):
+    with np.errstate(invalid="ignore"):  # NaN becomes a number, which differs from it
+        labels = x.astype("int64")
+    if not np.array_equal(labels, x):
         raise ValueError(
-            f"[to_categorical] labels must be integers. Received: an array of {labels.dtype}"
+            f"[to_categorical] labels must be integers. Received: an array of {x.dtype}"
         )
-    labels = labels.astype("int64")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     count = int(labels.max(initial=-1)) + 1 if num_classes is None else num_classes
-    if labels.size and (labels.min() < 0 or labels.max() >= count):
+    if count < 0 or (labels.size and (labels.min() < 0 or labels.max() >= count)):
         raise ValueError(
             f"[to_categorical] labels must be from 0 to {count - 1}. Received: {labels.min()} to "
             f"{labels.max()}"
+        )
+    if labels.size * count > MOST_ELEMENTS:
+        raise ValueError(
+            f"[to_categorical] the result must fit memory. Received: {labels.size} labels of "
+            f"{count} classes"
         )
     result = np.zeros((*labels.shape, count), "float32")
     np.put_along_axis(result, labels[..., None], 1.0, axis=-1)
     return result
 
 
-def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray[Any, Any]:
+@checked
+def normalize(x: Array, axis: int = -1, order: float = 2) -> np.ndarray[Any, Any]:
     """x divided by its norms along an axis; where a norm is 0, x as it is."""
-    array = np.asarray(x, dtype="float32")
-    norms = np.linalg.norm(array, order, axis, keepdims=True)
-    return array / np.where(norms == 0, 1, norms)
+    given = np.asarray(x, dtype="float32")
+    axis = axis_of(axis, given.ndim, "normalize")
+    with np.errstate(all="ignore"):  # infinity and what is too large or small for a float
+        norms = np.linalg.norm(given, order, axis, keepdims=True)
+        return given / np.where(norms == 0, 1, norms)
 
 
+@checked
 def register_keras_serializable(
     package: str = "Custom", name: str | None = None
 ) -> Callable[[Any], Any]:
@@ -92,12 +106,17 @@ def register_keras_serializable(
     """
 
     def register(thing: Any) -> Any:
+        if not callable(thing) or not hasattr(thing, "__name__"):
+            raise TypeError(
+                message("register_keras_serializable", "a class or a function", "thing", thing)
+            )
         _catalog.registered[name or thing.__name__] = thing
         return thing
 
     return register
 
 
+@checked
 def gradients_of(
     layer: Any, inputs: Any, upstream: Any, training: bool = False
 ) -> tuple[list[Any], list[np.ndarray[Any, Any]]]:
@@ -121,6 +140,14 @@ def gradients_of(
            [2.],
            [2.]], dtype=float32)
     """
+    if not isinstance(layer, Layer):
+        raise TypeError(message("gradients_of", "a layer or a model", "layer", layer))
+    for name, value in (("inputs", inputs), ("upstream", upstream)):
+        given = flatten(value)
+        if not given:
+            raise ValueError(message("gradients_of", "one array or several", name, value))
+        for one in given:
+            array(one, "gradients_of", name)
     many = isinstance(upstream, (list, tuple))
     return _core.gradients_of(
         layer, flatten(inputs), list(upstream) if many else [upstream], training

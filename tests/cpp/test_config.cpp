@@ -128,13 +128,20 @@ TEST("errors of configurations name the class and the argument") {
   CHECK_THROWS(configured({{"units", 1}, {"colour", 1}}),
                "[Sample] there is no argument 'colour'. Received: colour=1");
   CHECK_THROWS(configured({{"units", 0}}), "the value must be positive");
-  CHECK_THROWS(configured({{"units", 0}}), "argument 'units'");
   CHECK_THROWS(configured({{"units", 1}, {"rate", 1}}), "the value must be in [0, 1)");
   CHECK_THROWS(configured({{"units", 1}, {"limit", -0.5}}), "the value must not be negative");
-  CHECK_THROWS(configured({{"units", "many"}}), "argument 'units'");
-  CHECK_THROWS(configured({{"units", 1.5}}), "argument 'units'");
-  CHECK_THROWS(configured({{"units", 1}, {"fast", 1}}), "argument 'fast'");
-  CHECK_THROWS(configured({{"units", 1}, {"axes", Json::Array{"x"}}}), "argument 'axes'");
+  CHECK_THROWS(configured({{"units", "many"}}),
+               "[Sample] units must be an integer. Received: units='many'");
+  CHECK_THROWS(configured({{"units", 1.5}}), "units must be an integer. Received: units=1.5");
+  CHECK_THROWS(configured({{"units", 1e19}}), "units must be an integer");
+  CHECK_THROWS(configured({{"units", true}}), "units must be an integer. Received: units=True");
+  CHECK_THROWS(configured({{"units", 1}, {"rate", "fast"}}), "rate must be a number");
+  CHECK_THROWS(configured({{"units", 1}, {"fast", 1}}), "fast must be True or False");
+  CHECK_THROWS(configured({{"units", 1}, {"axes", Json::Array{"x"}}}), "axes must be integers");
+  CHECK_THROWS(configured({{"units", std::string(1000, 'x')}}), "xxx...");
+  for (const double bad : {INFINITY, -INFINITY, NAN})
+    CHECK_THROWS(configured({{"units", 1}, {"limit", bad}}), "limit must be finite");
+  CHECK(configured({{"units", 3.0}}).units == 3);
   CHECK_THROWS(configured({{"units", 1}, {"initial", "zerros"}}), "'zeros'");
   CHECK_THROWS(configured({{"units", 1}, {"activation", "rel"}}), "'relu'");
   CHECK_THROWS(configured({{"units", 1}, {"label", "bad"}}), "[Sample] the label must not be bad");

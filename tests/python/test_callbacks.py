@@ -305,7 +305,7 @@ def test_schedules_of_all_kinds(schedule):
 
 def test_schedules_that_cannot_be_called():
     for schedule in (0.1, None, [0.1]):
-        with pytest.raises(ValueError, match="schedule must be a function"):
+        with pytest.raises(TypeError, match="schedule must be a function"):
             callbacks.LearningRateScheduler(schedule)
     for schedule in (lambda: 0.1, lambda a, b, c: 0.1, lambda epoch, *, rate: 0.1):
         with pytest.raises(ValueError, match="schedule must take the epoch"):

@@ -92,10 +92,17 @@ def read(path: Path, *names: str) -> list[np.ndarray[Any, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
-    except (FileNotFoundError, PermissionError):
-        raise
+    except OSError as error:
+        if error.errno is None:  # NumPy's, for what is no .npz file
+            raise _no_npz(path, names, error) from error
+        text = f"[datasets] the file cannot be read: {error.strerror}"
+        raise type(error)(error.errno, text, str(path)) from error
     except Exception as error:  # NumPy and zipfile have many for damaged files
-        raise ValueError(
-            f"[datasets] the file must be an .npz file with the arrays {', '.join(names)}: "
-            f"{error}. Received: '{path}'"
-        ) from error
+        raise _no_npz(path, names, error) from error
+
+
+def _no_npz(path: Path, names: tuple[str, ...], error: Exception) -> ValueError:
+    return ValueError(
+        f"[datasets] the file must be an .npz file with the arrays {', '.join(names)}: "
+        f"{error}. Received: '{path}'"
+    )

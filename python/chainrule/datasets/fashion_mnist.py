@@ -4,11 +4,13 @@ MIT)."""
 from __future__ import annotations
 
 import gzip
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule._arguments import checked
 from chainrule.datasets import _files
 
 __all__ = ["load_data"]
@@ -23,7 +25,8 @@ MD5 = {
 }
 
 
-def load_data(path: Any = None) -> _files.Split:
+@checked
+def load_data(path: str | PathLike[str] | None = None) -> _files.Split:
     """60,000 images to train on and 10,000 to test, in the official order.
 
     They are read from `path`; else from the folder that the environment variable CHAINRULE_DATA
@@ -41,6 +44,7 @@ def load_data(path: Any = None) -> _files.Split:
         bag, ankle boot.
 
     Raises:
+        FileNotFoundError: when there is no file of that name.
         RuntimeError: when the files are nowhere and cannot be downloaded.
     """
     file = (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
-from typing import Any
 
+from chainrule._arguments import checked
 from chainrule.datasets import _files
 
 __all__ = ["load_data"]
@@ -13,7 +14,8 @@ URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
-def load_data(path: Any = None) -> _files.Split:
+@checked
+def load_data(path: str | PathLike[str] | None = None) -> _files.Split:
     """60,000 images to train on and 10,000 to test, in the official order.
 
     They are read from `path`; else from `mnist.npz` in the folder that the environment variable
@@ -28,6 +30,7 @@ def load_data(path: Any = None) -> _files.Split:
         of shape (n,) from 0 to 9.
 
     Raises:
+        FileNotFoundError: when there is no file of that name.
         RuntimeError: when the files are nowhere and cannot be downloaded.
     """
     file = Path(path) if path is not None else _files.local("mnist.npz")
