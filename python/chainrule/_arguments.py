@@ -43,7 +43,8 @@ def message(where: str, rule: str, name: str, value: Any) -> str:
 
 def integers(value: Any, where: str, name: str) -> list[int]:
     """One integer or several, as a list."""
-    if isinstance(value, (str, bytes, dict, set, frozenset)) or not hasattr(value, "__iter__"):
+    single = isinstance(value, (str, bytes, dict, set, frozenset)) or not hasattr(value, "__iter__")
+    if single or getattr(value, "ndim", 1) == 0:
         return [_core.integer(value, where, name)]
     # Neither a generator, nor an array with no or several axes, nor one with a mask.
     strange = not hasattr(value, "__len__") or np.ma.isMaskedArray(value)
