@@ -3,7 +3,7 @@
 //     chainrule_random_models [--count=N] [--seed=S] [--isa=TABLE]... [--seconds=T] [--jobs=J]
 //
 // Models S, S + 1... (default: 1000 from 1) on every table of this machine, or those named. Each
-// runs in a process of its own: one that crashes, or takes longer than T seconds (default: 120), is
+// runs in a process of its own: one that crashes, or takes longer than T seconds (default: 600), is
 // a failure like any other, reported with its seed. The same seed gives the same model: run it
 // alone with --seed=S --count=1. The exit status is 0 only if none differs and at most a quarter of
 // them was rejected (as rounding alone decides what they compute).
@@ -32,7 +32,7 @@ using Kind = Outcome::Kind;
 
 struct Options {
   std::uint64_t seed = 1;
-  std::int64_t count = 1000, seconds = 120, jobs = 1;
+  std::int64_t count = 1000, seconds = 600, jobs = 1;
   std::vector<const isa::KernelTable*> tables;
 };
 
