@@ -241,11 +241,16 @@ void bind_optimizers(py::module_& m) {
       .def("_config", [](const Optimizer& self) { return to_python(self.config()); })
       .def_property(
           "learning_rate",
-          [](const Optimizer& self) { return scalar<float>(self.rate()); },
-          [](const Optimizer& self, double rate) {
+          [](const Optimizer& self) {
+            return without_gil([&] {
+              const BetweenSteps pause({&self.rate(), 1});
+              return static_cast<double>(self.learning_rate);
+            });
+          },
+          [](Optimizer& self, double rate) {
             without_gil([&] {
               const BetweenSteps pause({&self.rate(), 1});
-              self.rate()->value.data<float>()[0] = static_cast<float>(rate);
+              self.learning_rate = rate;
             });
           },
           "The present learning rate; may be set between steps.")

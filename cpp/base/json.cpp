@@ -359,6 +359,8 @@ std::string_view name_of(Json::Kind kind) { return kKinds[static_cast<std::size_
 
 bool Json::as_bool() const { return get_as<bool>(value_, Kind::boolean); }
 std::int64_t Json::as_int() const { return get_as<std::int64_t>(value_, Kind::integer); }
+const char* Json::refuse_null() { invalid("json", "a text must not be a null pointer"); }
+
 double Json::as_double() const {
   if (kind() == Kind::integer) return static_cast<double>(as_int());
   return get_as<double>(value_, Kind::number);

@@ -7,6 +7,7 @@
 #endif
 
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -34,22 +35,28 @@ void visit_dtype(DType dtype, const F& f) {
   }
 }
 
+/// Whether the type can hold the number, but for its fraction.
 template <class To, class From>
-To convert(From x) {
+bool fits(From x) {
   if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    using Limits = std::numeric_limits<To>;
-    if (std::isnan(x)) return 0;
-    // The first integer above the type is a power of two, exact in every float.
-    const From above = std::ldexp(From{1}, Limits::digits);
-    if (x >= above) return Limits::max();
-    if (x <= static_cast<From>(Limits::min())) return Limits::min();
+    // The first integer above the type is a power of two, exact in every float. NaN fits nothing.
+    const From whole = std::trunc(x);
+    return whole >= static_cast<From>(std::numeric_limits<To>::min()) &&
+           whole < std::ldexp(From{1}, std::numeric_limits<To>::digits);
+  } else if constexpr (std::is_integral_v<From> && std::is_integral_v<To>) {
+    return std::in_range<To>(x);
+  } else {
+    return true;
   }
-  return static_cast<To>(x);
 }
 
-}  // namespace
-
-namespace {
+[[noreturn]] void refuse(double value, std::size_t index, DType dtype) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  invalid("Tensor::cast",
+          "the values must fit " + std::string(name_of(dtype)),
+          {{"value", text}, {"element", std::to_string(index)}});
+}
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
@@ -119,7 +126,7 @@ Tensor Tensor::clone() const {
 }
 
 Tensor Tensor::reshaped(const Shape& shape) const {
-  if (shape.size() != size()) {
+  if (!defined() || shape.size() != size()) {
     invalid("Tensor::reshaped",
             "the new shape must have as many elements",
             {{"tensor", type_.str()}, {"shape", shape.str()}});
@@ -140,7 +147,10 @@ Tensor Tensor::cast(DType dtype) const {
       if (dtype == DType::boolean) {
         std::transform(in.begin(), in.end(), out.begin(), [](From x) { return To(x != From{0}); });
       } else {
-        std::transform(in.begin(), in.end(), out.begin(), convert<To, From>);
+        for (std::size_t i = 0; i < n; ++i) {
+          if (!fits<To>(in[i])) refuse(static_cast<double>(in[i]), i, dtype);
+          out[i] = static_cast<To>(in[i]);
+        }
       }
     });
   });

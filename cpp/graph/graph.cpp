@@ -102,6 +102,20 @@ bool Attrs::operator==(const Attrs& other) const {
       [&](const auto& a, const auto& b) { return a.first == b.first && same(a.second, b.second); });
 }
 
+void Value::refuse_none() {
+  invalid("Value", "a value of a graph is needed: a default-made Value is none");
+}
+
+void Attrs::refuse_type(std::string_view name) {
+  fail("graph", "the attribute '" + std::string(name) + "' of an op has another type");
+}
+
+void Graph::refuse_index(int i) const {
+  invalid("Graph",
+          "there is no such node",
+          {{"index", std::to_string(i)}, {"nodes", std::to_string(size())}});
+}
+
 // --- building ------------------------------------------------------------------------------------
 
 std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs) {
@@ -155,13 +169,24 @@ Value Graph::scalar(double value, DType dtype) {
   return result;
 }
 
+namespace {
+
+void require(const VariablePtr& variable, const char* where) {
+  if (variable == nullptr || !variable->value.defined())
+    invalid(where, "a variable with a value is needed");
+}
+
+}  // namespace
+
 Value Graph::read(const VariablePtr& variable) {
+  require(variable, "read");
   const auto [it, is_new] = reads_.try_emplace(variable.get(), size());
   if (is_new) return add1(variable_op, {}, {{"variable", variable}});
   return value(it->second);
 }
 
 void Graph::assign(const VariablePtr& variable, Value value) {
+  require(variable, "assign");
   for (const int i : assignments_) {
     if (node(i).attrs.get<VariablePtr>("variable") == variable) {
       invalid(

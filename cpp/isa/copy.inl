@@ -1,4 +1,5 @@
-// Copies: of rows, and of elements that are looked at. Part of isa/kernels.inl.
+// Copies: of rows, and of elements that are looked at; a look without a copy. Part of
+// isa/kernels.inl.
 
 template <class T>
 void copy_rows(std::int64_t rows,
@@ -50,4 +51,26 @@ bool copy_finite(std::int64_t n, const T* x, T* out) {
     found |= (bits & kExponent) + kLowest;
   }
   return (found & ~(~Bits{0} >> 1)) == 0;
+}
+
+/// Zero times a number is zero unless that is NaN or infinite: one fused operation for each vector.
+template <class T>
+bool all_finite(std::int64_t n, const T* x) {
+  typedef typename VectorOf<T>::type V;
+  constexpr std::int64_t kStep = 4 * kWidth<T>;
+  const V zero = {};
+  V a = zero, b = zero, c = zero, d = zero;
+  for (; n >= kStep; n -= kStep, x += kStep) {
+    a += load(x) * zero;
+    b += load(x + kWidth<T>) * zero;
+    c += load(x + 2 * kWidth<T>) * zero;
+    d += load(x + 3 * kWidth<T>) * zero;
+  }
+  for (; n >= kWidth<T>; n -= kWidth<T>, x += kWidth<T>) a += load(x) * zero;
+  T lanes[kWidth<T>];
+  store(lanes, (a + b) + (c + d));
+  T total = 0;
+  for (int j = 0; j < kWidth<T>; ++j) total += lanes[j];
+  for (std::int64_t i = 0; i < n; ++i) total += x[i] * T(0);
+  return total == T(0);
 }

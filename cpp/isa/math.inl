@@ -381,6 +381,13 @@ INLINE T min_of(T a, T b) {
   return (a < b) | (a != a) ? a : b;
 }
 
+/// sigmoid(a) - b: of the two, what is near 0 is not a difference of numbers near 1.
+template <class T>
+INLINE T residual_of(T a, T b) {
+  const T small = logistic(-fabs(a));  // sigmoid(a), or 1 minus it
+  return a < T(0) ? small - b : (T(1) - b) - small;
+}
+
 template <class T>
 INLINE bool is_finite(T x) {
   return x - x == T(0);

@@ -9,7 +9,9 @@ void adam(std::int64_t n, const AdamRates<T>& rates, const AdamArrays<T>& in, Ad
     const T g = in.gradient[i];
     const T m = in.m[i] + (g - in.m[i]) * first;
     const T v = in.v[i] + (g * g - in.v[i]) * second;
-    out.parameter[i] = in.parameter[i] - m * alpha / (sqrt(v) + epsilon);
+    // Without epsilon, what has had no gradient takes no step.
+    const T size = sqrt(v) + epsilon;
+    out.parameter[i] = in.parameter[i] - (size == T(0) ? T(0) : m * alpha / size);
     out.m[i] = m;
     out.v[i] = v;
   }

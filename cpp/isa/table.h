@@ -68,7 +68,7 @@ struct GemmTile {
 };
 
 /// One step of Adam: m += (g - m) * first, v += (g^2 - v) * second, p -= m alpha / (sqrt(v) +
-/// epsilon).
+/// epsilon), where that is 0 by 0.
 template <class T>
 struct AdamRates {
   T alpha, first, second, epsilon;
@@ -160,6 +160,8 @@ struct FloatKernels {
   void (*bernoulli)(std::int64_t n, const std::uint32_t* words, std::uint64_t limit, T* out);
   /// out = x, bit by bit; returns whether all elements are finite. out may be x.
   bool (*copy_finite)(std::int64_t n, const T* x, T* out);
+  /// Whether all elements are finite: at the speed at which they can be read.
+  bool (*all_finite)(std::int64_t n, const T* x);
 };
 
 struct KernelTable {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <type_traits>
 
 #include "isa/table.h"
@@ -250,6 +251,20 @@ template <class T>
 void reduce_min(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   reduce<Min>(exec, out, x, outer, n, inner);
 }
+
+template <class T>
+bool all_finite(const Exec& exec, const T* x, Int n) {
+  constexpr Int kShared = 1 << 16;  // elements worth a thread: they come from far away
+  const auto all = isa::kernels<T>(isa::table()).all_finite;
+  if (n <= kShared) return all(n, x);
+  std::atomic<bool> finite = true;
+  parallel_for(exec, n, kShared, [&](Int begin, Int end) {
+    if (!all(end - begin, x + begin)) finite.store(false, std::memory_order_relaxed);
+  });
+  return finite;
+}
+template bool all_finite<float>(const Exec&, const float*, Int);
+template bool all_finite<double>(const Exec&, const double*, Int);
 
 template <class T>
 void argmax(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {

@@ -31,6 +31,10 @@ void reduce_moments(const Exec& exec,
                     std::int64_t n,
                     std::int64_t inner);
 
+/// Whether all n elements are finite. T: float, double.
+template <class T>
+bool all_finite(const Exec& exec, const T* x, std::int64_t n);
+
 /// out = largest (smallest) element; NaN if there is one. n >= 1. T: float, double, int32, int64,
 /// uint8.
 template <class T>

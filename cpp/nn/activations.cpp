@@ -1,5 +1,7 @@
 // Activations: Keras 3's, as compositions of ops, and the registry of their names.
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -30,10 +32,12 @@ Value elu(Value x, double alpha) { return where(x > 0.0, x, expm1(not_positive(x
 Value gelu(Value x, bool approximate) {
   if (approximate) {
     constexpr double kSqrt2OverPi = 0.79788456080286536;
-    return x * (tanh((x + x * x * x * 0.044715) * kSqrt2OverPi) + 1.0) * 0.5;
+    // The square is bounded where the tangent is 1 long since, so that it does not overflow.
+    const Value cubic = x * (minimum(square(x), 1e4) * 0.044715 + 1.0);
+    return x * ((tanh(cubic * kSqrt2OverPi) + 1.0) * 0.5);
   }
   constexpr double kSqrtHalf = 0.70710678118654752;
-  return x * (erf(x * kSqrtHalf) + 1.0) * 0.5;
+  return x * ((erf(x * kSqrtHalf) + 1.0) * 0.5);
 }
 
 // a sigmoid(b) for the halves a and b of x (Dauphin et al. 2017).
@@ -108,7 +112,15 @@ Value sparse_plus(Value x) {
 
 Value sparse_sigmoid(Value x) { return clip((x + 1.0) * 0.5, 0.0, 1.0); }
 
-Value squareplus(Value x, double b) { return (x + sqrt(square(x) + b)) * 0.5; }
+// (x + sqrt(x^2 + b)) / 2. The root is taken of numbers near 1: the square of x may overflow.
+Value squareplus(Value x, double b) {
+  if (!(b >= 0.0)) invalid("squareplus", "b must not be negative", {{"b", std::to_string(b)}});
+  if (b == 0.0) return chainrule::relu(x);
+  const double root = std::max(std::sqrt(b), 1e-18);  // a number in float32, too
+  const Value scale = stop_gradient(maximum(abs(x), root));
+  const Value share = x / scale, rest = square(root / scale);
+  return x * 0.5 + scale * 0.5 * sqrt(square(share) + rest);
+}
 
 Value tanh_shrink(Value x) { return x - tanh(x); }
 
@@ -177,6 +189,8 @@ Function find_activation(const std::string& name) {
 }
 
 }  // namespace
+
+Activation::Activation(const char* given) : name(Json(given).as_string()) {}
 
 Value Activation::operator()(Value x) const { return find_activation(name)(x); }
 

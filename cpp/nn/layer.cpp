@@ -180,12 +180,29 @@ Symbols Layer::apply(const Symbols& inputs) {
     }
     types.push_back(symbol.type);
   }
-  const auto layer_call = std::make_shared<LayerCall>(shared_from_this(), inputs);
+  const std::shared_ptr<Layer> self = weak_from_this().lock();
+  if (self == nullptr) {
+    invalid(class_name(),
+            "a layer that is applied belongs to its models, too: make it with std::make_shared",
+            {{"layer", "'" + name + "'"}});
+  }
+  const auto layer_call = std::make_shared<LayerCall>(self, inputs);
   Symbols outputs;
   for (const TensorType& type : output_types(types)) {
     outputs.push_back({layer_call, static_cast<int>(outputs.size()), type});
   }
   return outputs;
+}
+
+LayerPtr::LayerPtr(const Symbol& symbol)
+    : std::shared_ptr<Layer>(symbol.call == nullptr ? nullptr : symbol.call->layer) {}
+
+Symbol LayerPtr::operator()(const Symbols& xs) const {
+  if (get() == nullptr) invalid("LayerPtr", "there is no layer to apply: the pointer is null");
+  const Symbols outputs = get()->apply(xs);
+  if (outputs.empty())
+    invalid(get()->class_name(), "the layer has no output", {{"layer", "'" + get()->name + "'"}});
+  return outputs[0];
 }
 
 std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Value>& inputs) {

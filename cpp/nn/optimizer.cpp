@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
+#include "nn/optimizers/common.h"
 
 namespace chainrule {
 namespace {
@@ -18,38 +20,71 @@ VariablePtr scalar_variable(const char* name, DType dtype) {
   return variable;
 }
 
-Value norm(Value x) { return sqrt(sum(square(x))); }
-
-/// x, scaled down to a norm of at most `limit`. NaN or infinity in x makes all of it NaN.
-Value clip_norm(Value x, double limit) { return x * (limit / maximum(norm(x), limit)); }
+/// x, scaled down to a norm of at most `limit`. Squares are summed in double: gradients that have
+/// exploded are what is to be clipped, and in float32 the square of 2e19 is infinite. NaN or
+/// infinity in x stays.
+Value clip_norm(Value x, double limit) {
+  const Value norm = sqrt(sum(square(cast(x, DType::float64))));
+  return x * cast(limit / maximum(norm, limit), x.dtype());
+}
 
 }  // namespace
 
-Optimizer::Optimizer()
-    : iterations_(scalar_variable("iterations", DType::int64)),
-      rate_(scalar_variable("learning_rate", DType::float32)) {}
+LearningRate::LearningRate(double value)
+    : variable_(scalar_variable("learning_rate", DType::float32)) {
+  *this = value;
+}
+
+LearningRate& LearningRate::operator=(double value) {
+  const double most = std::numeric_limits<float>::max();
+  if (!(value >= 0 && value <= most)) {
+    invalid("learning_rate",
+            "the value must not be negative, NaN or beyond float32",
+            {{"learning_rate",
+              std::isnan(value)   ? "nan"
+              : std::isinf(value) ? (value > 0 ? "inf" : "-inf")
+                                  : Json(value).dump()}});
+  }
+  given_ = value;
+  variable_->value.data<float>()[0] = static_cast<float>(value);
+  return *this;
+}
+
+LearningRate::operator double() const {
+  const float present = variable_->value.data<float>()[0];
+  return present == static_cast<float>(given_) ? given_ : static_cast<double>(present);
+}
+
+Optimizer::Optimizer() : iterations_(scalar_variable("iterations", DType::int64)) {}
 
 void Optimizer::base_fields(Fields& f) {
   f("weight_decay",
     weight_decay,
     "Fraction of each parameter, times the learning rate, that is taken away before every update.",
-    not_negative);
+    number_from_0);
   f("clipnorm",
     clipnorm,
     "Gradients of each weight are scaled down to at most this norm.",
-    positive);
+    positive_number);
   f("clipvalue",
     clipvalue,
     "Elements of gradients are cut at plus and minus this value.",
-    positive);
+    positive_number);
   f("global_clipnorm",
     global_clipnorm,
     "Gradients of all weights are scaled down together to at most this norm.",
-    positive);
+    positive_number);
   f("name", name, "Name of the optimizer.");
 }
 
 void Optimizer::validate() {
+  const auto require = [&](const char* field, const std::optional<double>& x, const Rule& rule) {
+    if (x && !rule.holds(*x)) invalid(class_name(), std::string(field) + " " + rule.text);
+  };
+  require("weight_decay", weight_decay, number_from_0);
+  require("clipnorm", clipnorm, positive_number);
+  require("clipvalue", clipvalue, positive_number);
+  require("global_clipnorm", global_clipnorm, positive_number);
   const int given = (clipnorm ? 1 : 0) + (clipvalue ? 1 : 0) + (global_clipnorm ? 1 : 0);
   if (given > 1) {
     const auto text = [](const std::optional<double>& x) {
@@ -62,7 +97,6 @@ void Optimizer::validate() {
              {"global_clipnorm", text(global_clipnorm)}});
   }
   if (name.empty()) name = snake_case(class_name());
-  rate_->value.data<float>()[0] = static_cast<float>(learning_rate);
 }
 
 void Optimizer::check_free_for(const std::vector<VariablePtr>& weights) const {
@@ -109,10 +143,12 @@ void Optimizer::make_slots(std::int64_t size) {
   }
 }
 
-void Optimizer::apply(Graph& graph,
-                      const VariablePtr& parameters,
-                      const std::vector<Value>& gradients,
-                      const std::vector<std::int64_t>& offsets) {
+Value Optimizer::apply(Graph& graph,
+                       const VariablePtr& parameters,
+                       const std::vector<Value>& gradients,
+                       const std::vector<std::int64_t>& offsets) {
+  if (parameters == nullptr) invalid(class_name(), "parameters are needed");
+  validate();  // fields may have been set since it was made
   const TensorType& type = parameters->value.type();
   if (type.shape.rank() != 1 || type.dtype != DType::float32) {
     invalid(class_name(),
@@ -127,11 +163,12 @@ void Optimizer::apply(Graph& graph,
   if (clipnorm) {
     for (Value& gradient : clipped) gradient = clip_norm(gradient, *clipnorm);
   }
-  Value gradient = pack(clipped, offsets, type.shape.size());
+  const Value packed = pack(clipped, offsets, type.shape.size());
+  Value gradient = packed;
   if (global_clipnorm) gradient = clip_norm(gradient, *global_clipnorm);
   if (clipvalue) gradient = clip(gradient, -*clipvalue, *clipvalue);
 
-  const Value rate = graph.read(rate_);
+  const Value rate = graph.read(this->rate());
   Value parameter = graph.read(parameters);
   if (weight_decay && *weight_decay > 0.0)
     parameter = parameter - parameter * (rate * *weight_decay);
@@ -147,6 +184,7 @@ void Optimizer::apply(Graph& graph,
   graph.assign(parameters, step(update));
   for (std::size_t i = 0; i < slots_.size(); ++i) graph.assign(slots_[i], update.slots[i]);
   graph.assign(iterations_, iteration);
+  return packed;
 }
 
 OptimizerPtr optimizer(const Json& spec) {

@@ -125,6 +125,11 @@ Value gradient_or_none(const Rule& rule, bool needed) {
                         (void)a, (void)b, (void)y, (void)dy;             \
                         return gradient_a;                               \
                       }(Value(), Value(), Value(), Value())),            \
+                      NoGradient> ||                                     \
+      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) { \
+                        (void)a, (void)b, (void)y, (void)dy;             \
+                        return gradient_b;                               \
+                      }(Value(), Value(), Value(), Value())),            \
                       NoGradient>;
 #define TERNARY(name, dtypes, result, value, gradient_b, gradient_c, ...)          \
   std::vector<Value> name##_vjp(const VjpContext& context) {                       \

@@ -188,8 +188,11 @@ const OpDef logsumexp_op{
     .infer = infer_floating,
     .vjp =
         [](const VjpContext& c) {
-          // y = log(sum_j exp(x_j)): dx_j = dy exp(x_j - y)
-          return std::vector{kept(c.node, c.dy()) * exp(c.in(0) - kept(c.node, c.out()))};
+          // y = log(sum_j exp(x_j)): dx = dy softmax(x). Not exp(x - y): y is rounded, and the
+          // larger it is the more the exponential makes of that.
+          const AxisBlock b = block_of(c.node);
+          const Value x = reshape(c.in(0), Shape{b.outer, b.n, b.inner});
+          return std::vector{kept(c.node, c.dy()) * reshape(softmax(x, 1), c.in(0).shape())};
         },
     .lower = lower_logsumexp,
 };

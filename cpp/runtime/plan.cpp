@@ -33,11 +33,13 @@ class Planner {
   Planner(const Graph& graph, bool reuse, bool guarded)
       : graph_(graph), reuse_(reuse), guarded_(guarded) {}
 
-  Plan make(const std::vector<Value>& inputs, const std::vector<Value>& outputs, Value check) {
+  Plan make(const std::vector<Value>& inputs,
+            const std::vector<Value>& outputs,
+            const std::vector<Value>& check) {
     create_storages();
     for (const Value& value : inputs) storages_[id(value)].pinned = true;
     for (const Value& value : outputs) storages_[id(value)].pinned = true;
-    if (check.defined()) storages_[id(check)].pinned = true;
+    for (const Value& value : check) storages_[id(value)].pinned = true;
     place_packs();
     choose_direct_assignments(check);
     order_instructions();
@@ -120,13 +122,13 @@ class Planner {
     return a < b + b_bytes && b < a + a_bytes;
   }
 
-  /// Candidates for being computed straight into their variable: all but those that the checked
+  /// Candidates for being computed straight into their variable: all but those that a checked
   /// value or a pack depends on, since these must exist before any variable changes.
-  void choose_direct_assignments(Value check) {
+  void choose_direct_assignments(const std::vector<Value>& check) {
     std::vector<bool> early(static_cast<std::size_t>(graph_.size()), false);
+    for (const Value& value : check) early[static_cast<std::size_t>(value.node_index())] = true;
     for (int i = graph_.size() - 1; i >= 0; --i) {
-      const bool wanted = early[static_cast<std::size_t>(i)] || node(i).op->kind == OpKind::pack ||
-                          (check.defined() && check.node_index() == i);
+      const bool wanted = early[static_cast<std::size_t>(i)] || node(i).op->kind == OpKind::pack;
       if (!wanted) continue;
       early[static_cast<std::size_t>(i)] = true;
       for (const Value& input : node(i).inputs)
@@ -322,7 +324,7 @@ class Planner {
 Plan make_plan(const Graph& graph,
                const std::vector<Value>& inputs,
                const std::vector<Value>& outputs,
-               Value check,
+               const std::vector<Value>& check,
                bool reuse,
                bool guarded) {
   return Planner(graph, reuse, guarded).make(inputs, outputs, check);

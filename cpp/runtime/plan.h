@@ -33,13 +33,13 @@ struct Plan {
 /// Bytes behind all values of a guarded plan, for what writes far beyond a guard zone.
 constexpr std::size_t kGuardTail = 64 * 1024;
 
-/// `inputs`, `outputs` and `check` keep their memory for the whole run. With `reuse` false every
-/// value has its own memory. `guarded` plans lay guard zones around values and scratch memory; the
-/// pieces of a pack are then no neighbours either, but copied.
+/// `inputs`, `outputs` and the values of `check` keep their memory for the whole run. With `reuse`
+/// false every value has its own memory. `guarded` plans lay guard zones around values and scratch
+/// memory; the pieces of a pack are then no neighbours either, but copied.
 Plan make_plan(const Graph& graph,
                const std::vector<Value>& inputs,
                const std::vector<Value>& outputs,
-               Value check,
+               const std::vector<Value>& check,
                bool reuse,
                bool guarded = false);
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "base/guards.h"
 #include "graph/op.h"
+#include "kernels/reduce.h"
 #include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 #include "runtime/guards.h"
@@ -21,7 +21,7 @@ struct Program::State {
   std::shared_ptr<Buffer> arena;
   std::unique_ptr<Guards> guards;  // null: not asked for
   std::vector<Tensor> inputs, outputs;
-  Tensor check;     // not defined: no check
+  std::vector<Tensor> check;
   int threads = 0;  // fixed; 0: by choice
   ThreadChoice choice;
   std::vector<Tensor> constants;  // keep alive what instructions point to
@@ -30,23 +30,29 @@ struct Program::State {
   std::vector<std::string> listing;
 
   bool walk(const Exec& exec) const;
+  bool is_finite(const Exec& exec) const;
 };
 
 namespace {
 
-bool finite(const Tensor& scalar) {
-  return scalar.dtype() == DType::float32
-             ? std::isfinite(*reinterpret_cast<const float*>(scalar.raw()))
-             : std::isfinite(*reinterpret_cast<const double*>(scalar.raw()));
-}
-
-void check_arguments(const std::vector<Value>& inputs, Value check) {
+void check_arguments(const Graph& graph,
+                     const std::vector<Value>& inputs,
+                     const std::vector<Value>& outputs,
+                     const std::vector<Value>& check) {
+  for (const auto& [values, what] : {std::pair(&inputs, "inputs"),
+                                     std::pair(&outputs, "outputs"),
+                                     std::pair(&check, "checked values")}) {
+    for (const Value& value : *values) {
+      if (!value.defined() || &value.graph() != &graph)
+        invalid("Program", std::string(what) + " must be values of the graph");
+    }
+  }
   for (const Value& value : inputs) {
     if (value.node().op != &input_op) invalid("Program", "inputs must be made by Graph::input");
   }
-  if (check.defined() && (!is_floating(check.dtype()) || check.shape().size() != 1)) {
-    invalid(
-        "Program", "the checked value must be a floating scalar", {{"check", check.type().str()}});
+  for (const Value& value : check) {
+    if (!is_floating(value.dtype()))
+      invalid("Program", "checked values must be floating", {{"check", value.type().str()}});
   }
 }
 
@@ -94,12 +100,12 @@ Program::Program(const Graph& graph,
                  const std::vector<Value>& outputs,
                  const ProgramOptions& options)
     : state_(std::make_unique<State>()) {
-  check_arguments(inputs, options.check);
+  check_arguments(graph, inputs, outputs, options.check);
 
-  // Passes see inputs, outputs and the check as one list of tracked values.
+  // Passes see inputs, outputs and checked values as one list of tracked values.
   std::vector<Value> tracked = inputs;
   tracked.insert(tracked.end(), outputs.begin(), outputs.end());
-  if (options.check.defined()) tracked.push_back(options.check);
+  tracked.insert(tracked.end(), options.check.begin(), options.check.end());
   require_listed_inputs(graph, inputs, live_nodes(graph, tracked));
   Rewritten rewritten = options.simplify ? simplify(graph, tracked) : copy_live(graph, tracked);
   if (options.fuse) rewritten = fuse(*rewritten.graph, rewritten.tracked);
@@ -111,7 +117,7 @@ Program::Program(const Graph& graph,
   const std::vector<Value> final_inputs(first, first + n_in);
   std::vector<Value> final_outputs(first + n_in, first + n_in + n_out);
   for (Value& output : final_outputs) output = unchanging(*rewritten.graph, output);
-  const Value final_check = options.check.defined() ? rewritten.tracked.back() : Value();
+  const std::vector<Value> final_check(first + n_in + n_out, rewritten.tracked.end());
 
   const bool guarded = options.guards || guards_wanted();
   const Plan plan = make_plan(
@@ -122,6 +128,7 @@ Program::Program(const Graph& graph,
   if (guarded) {
     std::vector<Value> kept = final_inputs;
     kept.insert(kept.end(), final_outputs.begin(), final_outputs.end());
+    kept.insert(kept.end(), final_check.begin(), final_check.end());
     state.guards = std::make_unique<Guards>(final_graph, plan, kept, *state.arena);
   }
 
@@ -176,26 +183,48 @@ Program::Program(const Graph& graph,
   };
   for (const Value& value : final_inputs) state.inputs.push_back(window(value));
   for (const Value& value : final_outputs) state.outputs.push_back(window(value));
-  if (final_check.defined()) state.check = window(final_check);
+  for (const Value& value : final_check) state.check.push_back(window(value));
 }
 
 Program::~Program() = default;
 Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 
-const Tensor& Program::input(int i) const { return state_->inputs.at(static_cast<std::size_t>(i)); }
-const Tensor& Program::output(int i) const {
-  return state_->outputs.at(static_cast<std::size_t>(i));
+namespace {
+
+const Tensor& at(const std::vector<Tensor>& tensors, int i, const char* what) {
+  if (i < 0 || static_cast<std::size_t>(i) >= tensors.size()) {
+    invalid("Program",
+            std::string("there is no such ") + what,
+            {{"index", std::to_string(i)}, {"number", std::to_string(tensors.size())}});
+  }
+  return tensors[static_cast<std::size_t>(i)];
 }
 
-/// All instructions; those from first_update on only if the checked value is finite.
+}  // namespace
+
+const Tensor& Program::input(int i) const { return at(state_->inputs, i, "input"); }
+const Tensor& Program::output(int i) const { return at(state_->outputs, i, "output"); }
+const Tensor& Program::check(int i) const { return at(state_->check, i, "checked value"); }
+
+bool Program::State::is_finite(const Exec& exec) const {
+  return std::all_of(check.begin(), check.end(), [&](const Tensor& value) {
+    return value.dtype() == DType::float32
+               ? kernels::all_finite(
+                     exec, reinterpret_cast<const float*>(value.raw()), value.size())
+               : kernels::all_finite(
+                     exec, reinterpret_cast<const double*>(value.raw()), value.size());
+  });
+}
+
+/// All instructions; those from first_update on only if the checked values are finite.
 bool Program::State::walk(const Exec& exec) const {
   const FlushDenormals flush;
   const Step* step = steps.data();
   const Step* const update = step + first_update;
   const Step* const end = step + steps.size();
   for (; step != update; ++step) (*step)(exec);
-  if (check.defined() && !finite(check)) return false;
+  if (!is_finite(exec)) return false;
   for (; step != end; ++step) (*step)(exec);
   return true;
 }
@@ -234,7 +263,7 @@ std::vector<double> Program::profile(int runs, int threads) {
   std::vector<std::vector<double>> times(state.steps.size());
   for (int run = 0; run < runs; ++run) {
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
-      if (i == state.first_update && state.check.defined() && !finite(state.check)) return {};
+      if (i == state.first_update && !state.is_finite(exec)) return {};
       const Clock::time_point begin = Clock::now();
       state.steps[i](exec);
       times[i].push_back(std::chrono::duration<double>(Clock::now() - begin).count());

@@ -25,6 +25,27 @@ bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
          matches(given.inserted(given.rank(), 1), expected);
 }
 
+/// What an integer type holds.
+struct Limits {
+  double least, above;
+};
+Limits limits_of(DType dtype) {
+  switch (dtype) {
+    case DType::int32:
+      return {-0x1p31, 0x1p31};
+    case DType::int64:
+      return {-0x1p63, 0x1p63};
+    default:
+      return {0, 0x1p8};  // uint8
+  }
+}
+
+/// Whether a conversion keeps every element as it is.
+bool always_fits(DType from, DType to) {
+  if (is_floating(to) || to == DType::boolean || from == to || from == DType::boolean) return true;
+  return !is_floating(from) && size_of(from) < size_of(to);
+}
+
 /// The nearest integer; what is not finite or beyond int64 is no label: -1.
 std::int64_t rounded(double label) { return std::abs(label) < 0x1p63 ? std::llrint(label) : -1; }
 
@@ -49,6 +70,8 @@ std::int64_t count_samples(std::span<const ArrayView> x,
   const auto see = [&](std::string_view name, const ArrayView& array) {
     if (array.shape.rank() == 0)
       invalid(where, "arrays must have an axis of samples", {{name, array.shape.str()}});
+    if (array.data == nullptr && array.shape.size() > 0)
+      invalid(where, "an array must not be a null pointer", {{name, array.shape.str()}});
     if (count == -1) count = array.shape[0];
     equal = equal && array.shape[0] == count;
   };
@@ -76,12 +99,13 @@ std::int64_t count_samples(std::span<const ArrayView> x,
 }  // namespace
 
 ArrayView view_of(const Tensor& tensor) {
-  return {tensor.raw(), tensor.shape(), tensor.dtype(), -1};
+  return ArrayView::of_bytes(tensor.raw(), tensor.shape(), tensor.dtype());
 }
 
 ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end) {
   if (is_absent(array)) return array;
-  return {sample(array, begin), array.shape.with(0, end - begin), array.dtype, array.sample_stride};
+  return ArrayView::of_bytes(
+      sample(array, begin), array.shape.with(0, end - begin), array.dtype, array.sample_stride);
 }
 
 Data rows(const Data& data, std::int64_t begin, std::int64_t end) {
@@ -148,8 +172,35 @@ void check_arrays(std::span<const ArrayView> arrays,
                   std::string_view what,
                   std::string_view where) {
   check_number(arrays, names, what, where);
-  for (std::size_t i = 0; i < arrays.size(); ++i)
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
     check_array(arrays[i], expected[i].shape, names[i], what, where);
+    const std::string which = arrays.size() > 1 ? "[" + std::to_string(i) + "]" : "";
+    check_integers(arrays[i], expected[i].dtype, std::string(what) + which, where);
+  }
+}
+
+void check_integers(const ArrayView& array,
+                    DType dtype,
+                    std::string_view what,
+                    std::string_view where) {
+  if (always_fits(array.dtype, dtype)) return;
+  const Limits limits = limits_of(dtype);
+  const std::int64_t length = sample_size(array);
+  for (std::int64_t i = 0; i < array.shape[0]; ++i) {
+    for (std::int64_t k = 0; k < length; ++k) {
+      const double value = element(array, i, k);
+      if (value >= limits.least && value < limits.above && value == std::floor(value)) continue;
+      invalid(where,
+              std::string(what) + " must hold whole numbers that " + std::string(name_of(dtype)) +
+                  " can hold",
+              {{"value",
+                std::isnan(value)          ? "nan"
+                : std::isinf(value)        ? (value > 0 ? "inf" : "-inf")
+                : is_floating(array.dtype) ? Json(value).dump()
+                                           : std::to_string(static_cast<std::int64_t>(value))},
+               {"sample", std::to_string(i)}});
+    }
+  }
 }
 
 void check_sample_weights(const Data& data,

@@ -50,12 +50,20 @@ void check_number(std::span<const ArrayView> arrays,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where);
-/// Both for all arrays.
+/// Both for all arrays, whose elements must fit expected types that are integers, too: see
+/// check_integers().
 void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where);
+
+/// Throws InvalidArgument, naming the sample, for elements that `dtype`, an integer type, cannot
+/// hold: a conversion would wrap or cut them. Looks at them only if there may be any.
+void check_integers(const ArrayView& array,
+                    DType dtype,
+                    std::string_view what,
+                    std::string_view where);
 
 /// Throws InvalidArgument unless sample_weight is none, one for all outputs or one for each, of a
 /// weight for each sample, or for each position of the outputs' samples.

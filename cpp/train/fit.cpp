@@ -115,14 +115,47 @@ void Trainer::run_epoch(const Epoch& epoch) {
     }
     // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
     if ((options_.raise_nonfinite && training && !finite) || !program.run(exec.threads))
-      report_nonfinite(epoch, first, n);
+      report_nonfinite(epoch, first, n, program);
     ticker.end_batch(index, current_logs);
     if (training && model_.stop_training) break;
   }
   run.rest();
 }
 
-void Trainer::report_nonfinite(const Epoch& epoch, std::int64_t first, std::int64_t count) const {
+void Trainer::report_nonfinite_gradient(const Program& program,
+                                        std::vector<Received> received) const {
+  const double loss = program.output(0).cast(DType::float64).data<double>()[0];
+  if (!std::isfinite(loss) || parameters_.variables.empty()) return;
+  const std::span<const float> packed = program.check(1).data<float>();
+  std::vector<std::string> names;  // of weights, inputs first
+  for (std::size_t i = 0; i < parameters_.variables.size(); ++i) {
+    const Variable& variable = *parameters_.variables[i];
+    const std::span<const float> gradient =
+        packed.subspan(static_cast<std::size_t>(parameters_.offsets[i]),
+                       static_cast<std::size_t>(variable.value.size()));
+    const bool finite = std::all_of(
+        gradient.begin(), gradient.end(), [](float each) { return std::isfinite(each); });
+    if (!finite) names.push_back(variable.name);
+  }
+  if (names.empty()) return;
+  // Gradients come from the loss, so what spoils them lies at this layer or after it.
+  const std::string& nearest = names.back();
+  received.insert(received.begin(),
+                  {{"layer", "'" + nearest.substr(0, nearest.rfind('/')) + "'"},
+                   {"weight", "'" + nearest + "'"},
+                   {"weights with such gradients", std::to_string(names.size())}});
+  fail("fit",
+       "the loss is finite, but a gradient is NaN or infinite; the weights are as they were before "
+       "this step. Such gradients come from functions at points where they have none, as sqrt or a "
+       "distance at 0, or from numbers beyond float32: look at what follows this layer, or compile "
+       "with on_nonfinite='ignore'",
+       received);
+}
+
+void Trainer::report_nonfinite(const Epoch& epoch,
+                               std::int64_t first,
+                               std::int64_t count,
+                               const Program& program) const {
   const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
   const bool training = epoch.mode == Mode::train;
   const std::string cause = find_nonfinite(epoch.data, samples, first, count, epoch.offset);
@@ -130,6 +163,7 @@ void Trainer::report_nonfinite(const Epoch& epoch, std::int64_t first, std::int6
                                     {"epoch", std::to_string(epoch.number + 1)}};
   if (*epoch.source != '\0') received.push_back({"data", epoch.source});
   if (!cause.empty()) received.push_back({"input", cause});
+  if (training && cause.empty()) report_nonfinite_gradient(program, received);
   fail(training || *epoch.source != '\0' ? "fit" : "evaluate",
        std::string("the loss is NaN or infinite; ") +
            (training ? "the weights are as they were before this step. " : "") +

@@ -67,6 +67,20 @@ std::vector<LayerPtr> order_layers(const Walk& walk) {
   return layers;
 }
 
+/// The value that a call in this trace gave for a symbol.
+Value output_of(const std::map<const LayerCall*, std::vector<Value>>& results,
+                const Symbol& symbol) {
+  const std::vector<Value>& values = results.at(symbol.call.get());
+  if (symbol.output < 0 || static_cast<std::size_t>(symbol.output) >= values.size()) {
+    invalid(symbol.call->layer->class_name(),
+            "a layer must give as many outputs whenever it is called",
+            {{"output", std::to_string(symbol.output)},
+             {"outputs", std::to_string(values.size())},
+             {"layer", "'" + symbol.call->layer->name + "'"}});
+  }
+  return values[static_cast<std::size_t>(symbol.output)];
+}
+
 VariablePtr new_random_state() {
   auto state = std::make_shared<Variable>();
   state->name = "random_state";
@@ -105,11 +119,11 @@ void Model::connect(Symbols inputs, Symbols outputs) {
     invalid("Model", "a model needs at least one input and one output");
   std::set<const LayerCall*> given;
   for (const Symbol& input : inputs) {
-    if (!input.call || !input.call->inputs.empty() ||
+    if (!input.call || !input.call->layer || !input.call->inputs.empty() ||
         input.call->layer->class_name() != "InputLayer") {
       invalid("Model",
               "inputs must be made by Input",
-              {{"input", input.call ? input.call->layer->repr() : "nothing"}});
+              {{"input", input.call && input.call->layer ? input.call->layer->repr() : "nothing"}});
     }
     if (!given.insert(input.call.get()).second) {
       invalid("Model",
@@ -119,7 +133,7 @@ void Model::connect(Symbols inputs, Symbols outputs) {
   }
   Walk walk;
   for (const Symbol& output : outputs) {
-    if (!output.call) invalid("Model", "outputs must be outputs of layers");
+    if (!output.call || !output.call->layer) invalid("Model", "outputs must be outputs of layers");
     walk.visit(output.call);
   }
   for (const Symbol& input : inputs) walk.visit(input.call);
@@ -179,13 +193,13 @@ std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& i
     if (layer_call->inputs.empty()) continue;
     std::vector<Value> values;
     for (const Symbol& input : layer_call->inputs) {
-      values.push_back(results.at(input.call.get()).at(static_cast<std::size_t>(input.output)));
+      values.push_back(output_of(results, input));
     }
     results[layer_call.get()] = layer_call->layer->trace(context, values);
   }
   std::vector<Value> outputs;
   for (const Symbol& output : outputs_) {
-    outputs.push_back(results.at(output.call.get()).at(static_cast<std::size_t>(output.output)));
+    outputs.push_back(output_of(results, output));
   }
   return outputs;
 }

@@ -65,6 +65,10 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
     check(x);
     program = compile(count, x);
   }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const DType dtype = program->input(static_cast<int>(i)).dtype();
+    if (x[i].dtype != dtype) check_integers(x[i], dtype, "x", "predict");
+  }
   const Exec exec = StepThreads().next(*program);
   for (std::size_t i = 0; i < x.size(); ++i)
     gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));

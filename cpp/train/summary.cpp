@@ -71,7 +71,8 @@ std::string Model::summary(int width) const {
       }
       std::vector<TensorType> types;
       for (const Symbol& input : layer_call->inputs) types.push_back(input.type);
-      row.shape = layer->output_types(types).at(0).shape.str();
+      const std::vector<TensorType> outputs = layer->output_types(types);
+      row.shape = outputs.empty() ? "" : outputs[0].shape.str();
     }
     rows.push_back(row);
   }

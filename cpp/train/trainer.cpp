@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -90,6 +91,9 @@ Trainer::Trainer(Model& model, CompileOptions options)
     : model_(model), options_(std::move(options)), loss_tracker_(mean_tracker("loss")) {
   if (!options_.optimizer) invalid("compile", "an optimizer is required");
   if (model.built()) options_.optimizer->check_free_for(model.trainable_weights());
+  for (const double weight : options_.loss_weights) {
+    if (!std::isfinite(weight)) invalid("compile", "loss weights must be finite");
+  }
   const auto has_loss = [](const LossSpec& spec) { return spec.object != nullptr; };
   if (std::none_of(options_.loss.begin(), options_.loss.end(), has_loss))
     invalid("compile", "a loss is required");
@@ -222,7 +226,10 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch) {
   StepGraph step = step_graph(mode, data, batch);
   ProgramOptions options;
-  if (options_.raise_nonfinite) options.check = step.loss;
+  if (options_.raise_nonfinite) {
+    options.check = {step.loss};
+    if (step.packed_gradient.defined()) options.check.push_back(step.packed_gradient);
+  }
   return {Program(*step.graph, step.inputs, {step.loss}, options), std::move(step.sources)};
 }
 
@@ -268,7 +275,8 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
     for (const VariablePtr& variable : flat.variables) weights.push_back(graph.read(variable));
     if (!weights.empty()) {
       step.gradients = gradients(step.loss, weights);
-      options_.optimizer->apply(graph, flat.flat, step.gradients, flat.offsets);
+      step.packed_gradient =
+          options_.optimizer->apply(graph, flat.flat, step.gradients, flat.offsets);
     }
     // The next step draws other random numbers.
     graph.assign(model_.random_state(),

@@ -39,6 +39,7 @@ struct StepGraph {
   std::vector<Value> predictions;    ///< one for each output of the model
   Value loss;                        ///< scalar, all outputs together
   std::vector<Value> gradients;      ///< of the loss by the trainable weights; none in Mode::test
+  Value packed_gradient;  ///< these as the optimizer takes them, at FlatParameters::offsets
 };
 
 /// One pass over checked data.
@@ -128,7 +129,10 @@ class Trainer {
   /// Throws for the batch of `count` samples that begins at sample `first` of the epoch.
   [[noreturn]] void report_nonfinite(const Epoch& epoch,
                                      std::int64_t first,
-                                     std::int64_t count) const;
+                                     std::int64_t count,
+                                     const Program& program) const;
+  /// Throws if a gradient is what was not finite in a run of `program`: names its layer.
+  void report_nonfinite_gradient(const Program& program, std::vector<Received> received) const;
 
   Model& model_;
   CompileOptions options_;

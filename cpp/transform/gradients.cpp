@@ -46,12 +46,18 @@ std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value up
     invalid(
         "gradients", "a loss that is no scalar needs `upstream`", {{"loss", loss.type().str()}});
   }
+  if (upstream.defined() && &upstream.graph() != &loss.graph())
+    invalid("gradients", "`upstream` must be a value of the loss's graph");
   if (upstream.defined() && upstream.type() != loss.type()) {
     invalid("gradients",
             "`upstream` must have the shape and dtype of the loss",
             {{"upstream", upstream.type().str()}, {"loss", loss.type().str()}});
   }
   Graph& graph = loss.graph();
+  for (const Value& value : wrt) {
+    if (!value.defined() || &value.graph() != &graph)
+      invalid("gradients", "gradients are taken with respect to values of the loss's graph");
+  }
   const std::vector<bool> reaches = nodes_between(graph, loss, wrt);
 
   // gradient_of[node][output]: the sum of what has arrived so far.

@@ -51,6 +51,8 @@ constexpr Function kComputed[] = {
     OP("power", std::pow(a, b)),
     OP("sigmoid_gradient", b*(a * (1 - a))),
     OP("tanh_gradient", b * (1 - a * a)),
+    OP("sigmoid_cross_entropy", std::fmax(a, 0.0) - a * b + std::log1p(std::exp(-std::fabs(a)))),
+    OP("sigmoid_residual", a < 0 ? logistic(a) - b : (1 - b) - logistic(-a)),
 };
 
 // Results that are one of the operands, or whole.

@@ -150,7 +150,7 @@ TEST("a program can be timed") {
   const Value next = p.g.read(total) + sum(relu(p.y));
   p.g.assign(total, next);
   ProgramOptions options;
-  options.check = next;
+  options.check = {next};
   Program program(p.g, {p.x, p.w}, {}, options);
   for (float& value : program.input(0).data<float>()) value = 1;
   for (float& value : program.input(1).data<float>()) value = 1;

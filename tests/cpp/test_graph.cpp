@@ -202,7 +202,7 @@ TEST("a check that is not finite leaves every variable as it was") {
     g.assign(count, g.read(count) + 1.0);
     ProgramOptions options;
     options.simplify = simplify;
-    options.check = loss;
+    options.check = {loss};
     Program program(g, {x}, {loss}, options);
     program.input(0).data<double>()[0] = -1;
     CHECK(!program.run());
@@ -235,10 +235,9 @@ TEST("errors of graphs and programs") {
       "[Program] every input that the outputs depend on must be listed. Received: missing='x'");
   CHECK_THROWS(Program(g, {x + 1.0}, {}), "[Program] inputs must be made by Graph::input");
   ProgramOptions options;
-  options.check = x;
-  CHECK_THROWS(
-      Program(g, {x}, {}, options),
-      "[Program] the checked value must be a floating scalar. Received: check=float64 (2,)");
+  options.check = {x > 0.0};
+  CHECK_THROWS(Program(g, {x}, {}, options),
+               "[Program] checked values must be floating. Received: check=bool (2,)");
 }
 
 }  // namespace chainrule::test

@@ -362,7 +362,7 @@ TEST("ignored classes count neither in the loss nor in its average") {
   CHECK_CLOSE(number(value(object, y.reshaped({3, 1}), logits())), formula(0) + formula(2), 1e-13);
   object->reduction = "mean";
   CHECK_EQ(number(value(object, Tensor::of<std::int32_t>({3}, {-1, -1, -1}), logits())), 0.0);
-  object->check_targets({y.raw(), y.shape(), y.dtype()}, kShape);
+  object->check_targets(ArrayView::of_bytes(y.raw(), y.shape(), y.dtype()), kShape);
 }
 
 template <class T>

@@ -298,8 +298,8 @@ std::string plan_errors(const RandomGraph& random, const Rewritten& r, bool reus
   const auto m = static_cast<std::ptrdiff_t>(random.outputs.size());
   const std::vector<Value> inputs(r.tracked.begin(), r.tracked.begin() + n);
   const std::vector<Value> outputs(r.tracked.begin() + n, r.tracked.begin() + n + m);
-  const Plan plan = make_plan(
-      *r.graph, inputs, outputs, random.check.defined() ? r.tracked.back() : Value(), reuse);
+  const std::vector<Value> check(r.tracked.begin() + n + m, r.tracked.end());
+  const Plan plan = make_plan(*r.graph, inputs, outputs, check, reuse);
   return SymbolicRun(*r.graph, plan).errors(inputs, outputs);
 }
 
@@ -353,7 +353,7 @@ TEST("plan: random graphs compute what their nodes say, and leave that in their 
 
       ProgramOptions options;
       options.simplify = simplify;
-      options.check = random.check;
+      if (random.check.defined()) options.check = {random.check};
       std::vector<Tensor> got = run(random.g, random.inputs, data, random.outputs, options);
       for (const int i : random.g.assignments()) {
         got.push_back(random.g.node(i).attrs.get<VariablePtr>("variable")->value);

@@ -150,7 +150,7 @@ TEST("program: a fused chain does not swallow what waits for its own result") {
 TEST("program: gradients are written into their pack, the update into its variable") {
   Training t;
   ProgramOptions options;
-  options.check = t.loss;
+  options.check = {t.loss};
   Program program(t.g, {t.x, t.labels}, {t.loss}, options);
   const std::string text = program.listing();
   CHECK_EQ(count(text, "assign"), 0);
@@ -187,7 +187,7 @@ TEST("program: a step does not allocate") {
   for (const int threads : {1, 2}) {
     ProgramOptions options;
     options.threads = threads;
-    options.check = t.loss;
+    options.check = {t.loss};
     Program program(t.g, {t.x, t.labels}, {t.loss}, options);
     program.run();  // the first starts threads
     const std::int64_t before = allocations();

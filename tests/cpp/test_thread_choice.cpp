@@ -237,7 +237,7 @@ TEST("a run that stops at its check is not timed") {
   const Value x = graph.input({Shape{}, DType::float32}, "x");
   graph.assign(counter, graph.read(counter) + 1.0);  // all that is worth two threads
   ProgramOptions options;
-  options.check = x;
+  options.check = {x};
   Program program(graph, {x}, {x}, options);
   std::map<int, int> chosen;
   for (int i = 0; i < 100; ++i) {

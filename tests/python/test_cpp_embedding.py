@@ -52,6 +52,21 @@ def test_a_program_is_small(programs):
     assert (programs / "digits").stat().st_size < 3 * 1024 * 1024
 
 
+def test_without_type_information_the_compiler_says_so(tmp_path):
+    compiler = shutil.which("c++") or shutil.which("g++")
+    assert compiler
+    for header, good in (("chainrule.h", False), ("layers.h", False), ("blas.h", True)):
+        source = tmp_path / "own.cpp"
+        source.write_text(f"#include <chainrule/{header}>\nint main() {{ return 0; }}\n")
+        result = subprocess.run(
+            [compiler, "-std=c++20", "-fsyntax-only", "-fno-rtti",
+             "-I", ROOT / "cpp" / "include", source],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert (result.returncode == 0) == good, result.stderr
+        assert ("compile without -fno-rtti" in result.stderr) == (not good)
+
+
 def test_python_loads_what_cpp_saved(programs, tmp_path):
     path = tmp_path / "from_cpp.safetensors"
     printed = run(programs / "digits", DATA, path)

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "graph": {"base"},
     "ops": {"graph", "kernels"} | BELOW_KERNELS,
     "transform": {"base", "graph", "ops"},
-    "runtime": {"base", "parallel", "graph", "ops", "transform"},
+    "runtime": {"base", "parallel", "kernels", "graph", "ops", "transform"},
     "nn": {"base", "graph", "ops"},
 }
 # Both make and need models: a checkpoint holds a training state, its reader builds the model.

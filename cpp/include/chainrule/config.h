@@ -7,6 +7,11 @@
 //     }
 #pragma once
 
+// Objects are asked for their class, and classes of a program's own are derived from those here.
+#if defined(__GNUC__) && !defined(__GXX_RTTI) || defined(_MSC_VER) && !defined(_CPPRTTI)
+#error "Chainrule's models need run-time type information: compile without -fno-rtti"
+#endif
+
 #include <functional>
 #include <map>
 #include <memory>

@@ -32,14 +32,18 @@ struct Variable {
 };
 using VariablePtr = std::shared_ptr<Variable>;
 
-/// One output of one node of one graph. A default-made Value is "none".
+/// One output of one node of one graph. A default-made Value is "none", of which nothing can be
+/// asked but whether it is defined: the rest throws InvalidArgument.
 class Value {
  public:
   Value() = default;
   Value(Graph* graph, int node, int output) : graph_(graph), node_(node), output_(output) {}
 
   [[nodiscard]] bool defined() const { return graph_ != nullptr; }
-  [[nodiscard]] Graph& graph() const { return *graph_; }
+  [[nodiscard]] Graph& graph() const {
+    if (graph_ == nullptr) refuse_none();
+    return *graph_;
+  }
   [[nodiscard]] int node_index() const { return node_; }
   [[nodiscard]] int output() const { return output_; }
   [[nodiscard]] const Node& node() const;
@@ -50,6 +54,8 @@ class Value {
   bool operator==(const Value&) const = default;
 
  private:
+  [[noreturn]] static void refuse_none();
+
   Graph* graph_ = nullptr;
   int node_ = -1;
   int output_ = 0;
@@ -76,10 +82,12 @@ class Attrs {
  public:
   Attrs() = default;
   Attrs(std::initializer_list<std::pair<const char*, Attr>> items);
-  /// The attribute; T must be its type. A missing name is a bug in the op, not in its use.
+  /// The attribute; T must be its type. A missing name or another type is a bug in the op, not in
+  /// its use: RuntimeError.
   template <class T>
   [[nodiscard]] const T& get(std::string_view name) const {
-    return std::get<T>(find(name));
+    if (const T* found = std::get_if<T>(&find(name))) return *found;
+    refuse_type(name);
   }
   [[nodiscard]] const std::vector<std::pair<std::string, Attr>>& items() const { return items_; }
   /// Equal in every attribute; tensors, variables and objects compare by identity.
@@ -87,6 +95,7 @@ class Attrs {
 
  private:
   [[nodiscard]] const Attr& find(std::string_view name) const;
+  [[noreturn]] static void refuse_type(std::string_view name);
   std::vector<std::pair<std::string, Attr>> items_;
 };
 
@@ -133,7 +142,11 @@ class Graph {
   }
 
   [[nodiscard]] int size() const { return static_cast<int>(nodes_.size()); }
-  [[nodiscard]] const Node& node(int i) const { return nodes_[static_cast<std::size_t>(i)]; }
+  /// Throws InvalidArgument unless 0 <= i < size().
+  [[nodiscard]] const Node& node(int i) const {
+    if (i < 0 || i >= size()) refuse_index(i);
+    return nodes_[static_cast<std::size_t>(i)];
+  }
   [[nodiscard]] Value value(int node, int output = 0) { return {this, node, output}; }
   /// Nodes of the op `assign`, in order.
   [[nodiscard]] const std::vector<int>& assignments() const { return assignments_; }
@@ -152,6 +165,8 @@ class Graph {
   };
 
  private:
+  [[noreturn]] void refuse_index(int i) const;
+
   std::deque<Node> nodes_;  // addresses are stable
   std::vector<int> assignments_;
   std::unordered_map<const Variable*, int> reads_;  // node that reads a variable
@@ -167,7 +182,7 @@ class Graph {
 /// floating.
 std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value upstream = {});
 
-inline const Node& Value::node() const { return graph_->node(node_); }
+inline const Node& Value::node() const { return graph().node(node_); }
 inline const TensorType& Value::type() const {
   return node().outputs[static_cast<std::size_t>(output_)];
 }

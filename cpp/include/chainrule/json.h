@@ -32,7 +32,7 @@ class Json {
   Json(int v) : value_(std::int64_t{v}) {}
   Json(std::int64_t v) : value_(v) {}
   Json(double v) : value_(v) {}
-  Json(const char* v) : value_(std::string(v)) {}
+  Json(const char* v) : Json(std::string_view(v == nullptr ? refuse_null() : v)) {}
   Json(std::string v) : value_(std::move(v)) {}
   Json(std::string_view v) : value_(std::string(v)) {}
   /// These throw InvalidArgument for values nested deeper than kMaxDepth.
@@ -78,6 +78,7 @@ class Json {
 
  private:
   void hold(const Json& item);
+  [[noreturn]] static const char* refuse_null();
 
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
   int depth_ = 0;  ///< of what the constructors and set() were given

@@ -34,7 +34,7 @@ struct CallContext {
 struct Activation {
   std::string name = "linear";
   Activation() = default;
-  Activation(const char* name) : name(name) {}             // NOLINT(google-explicit-constructor)
+  Activation(const char* name);                            // NOLINT(google-explicit-constructor)
   Activation(std::string name) : name(std::move(name)) {}  // NOLINT(google-explicit-constructor)
   /// Throws InvalidArgument for an unknown name, with the nearest ones.
   [[nodiscard]] Value operator()(Value x) const;
@@ -139,7 +139,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// unknown ones; an axis that differs is unknown. Builds the layer.
   std::vector<TensorType> output_types(const std::vector<TensorType>& inputs);
 
-  /// Applies the layer to tensors of a functional model.
+  /// Applies the layer to tensors of a functional model, which then owns it, too: the layer must be
+  /// in a std::shared_ptr.
   Symbols apply(const Symbols& inputs);
 
   /// Weights in Keras's order, those of inner layers included. Trainable ones are those that
@@ -178,9 +179,11 @@ struct LayerPtr : std::shared_ptr<Layer> {
   using std::shared_ptr<Layer>::shared_ptr;
   LayerPtr(std::shared_ptr<Layer> layer) : std::shared_ptr<Layer>(std::move(layer)) {}  // NOLINT
   /// The layer that made a symbol, so that Sequential takes an Input among its layers.
-  LayerPtr(const Symbol& symbol) : std::shared_ptr<Layer>(symbol.call->layer) {}  // NOLINT
+  LayerPtr(const Symbol& symbol);  // NOLINT(google-explicit-constructor)
+  /// The first output of Layer::apply. Throws InvalidArgument for a layer that is null or gives
+  /// nothing.
   Symbol operator()(const Symbol& x) const { return (*this)(Symbols{x}); }
-  Symbol operator()(const Symbols& xs) const { return get()->apply(xs).at(0); }
+  Symbol operator()(const Symbols& xs) const;
 };
 
 /// The tensor of an InputLayer.

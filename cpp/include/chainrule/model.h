@@ -97,7 +97,7 @@ struct MetricSpec {
   bool weighted = false;  ///< whether sample and class weights count
   MetricSpec(MetricPtr metric_object) : object(std::move(metric_object)) {}  // NOLINT
   MetricSpec(std::string metric_name) : name(std::move(metric_name)) {}      // NOLINT
-  MetricSpec(const char* metric_name) : name(metric_name) {}                 // NOLINT
+  MetricSpec(const char* metric_name) : name(Json(metric_name).as_string()) {}  // NOLINT
 };
 
 struct CompileOptions {
@@ -105,7 +105,8 @@ struct CompileOptions {
   std::vector<LossSpec> loss;                         ///< one for each output
   std::vector<std::vector<MetricSpec>> metrics = {};  ///< for each output
   std::vector<double> loss_weights = {};              ///< for each output; empty: ones
-  /// A NaN or infinite loss throws before anything is updated; false: training goes on as in Keras.
+  /// A loss or gradient that is NaN or infinite throws before anything is updated; false: training
+  /// goes on as in Keras.
   bool raise_nonfinite = true;
 };
 

@@ -20,22 +20,24 @@ namespace chainrule {
 /// A Value, or a number that becomes a scalar of the other operand's graph and dtype.
 class Operand {
  public:
-  Operand(Value value) : value_(value) {}      // NOLINT(google-explicit-constructor)
-  Operand(double number) : number_(number) {}  // NOLINT(google-explicit-constructor)
-  [[nodiscard]] bool is_number() const { return !value_.defined(); }
+  Operand(Value value) : value_(value) {}  // NOLINT(google-explicit-constructor)
+  Operand(double number) : number_(number), is_number_(true) {}  // NOLINT
+  [[nodiscard]] bool is_number() const { return is_number_; }
   [[nodiscard]] Value value() const { return value_; }
   [[nodiscard]] double number() const { return number_; }
 
  private:
   Value value_;
   double number_ = 0;
+  bool is_number_ = false;
 };
 
 // --- element-wise: one function per line of chainrule/elementwise.def
 // ------------------------------------------- negative abs sign square sqrt rsqrt reciprocal exp
 // expm1 log log1p sin cos tan arctan sinh cosh tanh sigmoid softplus erf relu floor ceil round
-// isfinite isnan logical_not | add subtract multiply divide power maximum minimum equal not_equal
-// less less_equal greater greater_equal logical_and logical_or | where
+// isfinite isnan logical_not | add subtract multiply divide power maximum minimum relu_gradient
+// sigmoid_gradient tanh_gradient sigmoid_cross_entropy sigmoid_residual equal not_equal less
+// less_equal greater greater_equal logical_and logical_or | where
 #define UNARY(name, ...) Value name(Value x);
 #define BINARY(name, ...) Value name(Operand a, Operand b);
 #define TERNARY(name, ...) Value name(Value condition, Operand a, Operand b);

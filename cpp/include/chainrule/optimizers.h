@@ -12,17 +12,47 @@
 
 namespace chainrule {
 
+/// A learning rate: a number that programs read from a variable, so that it may be changed between
+/// steps. Assigning one that is negative, NaN or beyond float32 throws InvalidArgument.
+///
+///     optimizer->learning_rate = 0.01;
+class LearningRate {
+ public:
+  LearningRate(double value);  // NOLINT(google-explicit-constructor)
+  LearningRate(const LearningRate&) = delete;
+  LearningRate& operator=(const LearningRate&) = delete;
+  ~LearningRate() = default;
+  LearningRate& operator=(double value);
+  /// The number that was assigned, or, if the variable has been written since, what is in it.
+  operator double() const;  // NOLINT(google-explicit-constructor)
+  /// float32 scalar.
+  [[nodiscard]] const VariablePtr& variable() const { return variable_; }
+
+ private:
+  double given_ = 0;
+  VariablePtr variable_;
+};
+
+template <>
+struct FieldType<LearningRate> {
+  static std::string name() { return "float"; }
+  static Json write(const LearningRate& v) { return static_cast<double>(v); }
+  static double read(const Json& v) { return v.as_double(); }
+};
+
 class Optimizer : public Configurable {
  public:
-  double learning_rate = 0.001;  ///< the initial one; the present one is in rate()
+  LearningRate learning_rate = 0.001;  ///< the present one; may be set between steps
+  /// To be set before the first step: programs are compiled with them.
   std::optional<double> weight_decay, clipnorm, clipvalue, global_clipnorm;
   std::string name;
 
   /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by
   /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
   /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
-  /// the same parameters, unless bind() has said whose they are.
-  void apply(Graph& graph,
+  /// the same parameters, unless bind() has said whose they are. Returns the packed gradients, which
+  /// are to be finite before anything is updated: clipped by clipnorm, not by the others.
+  Value apply(Graph& graph,
              const VariablePtr& parameters,
              const std::vector<Value>& gradients,
              const std::vector<std::int64_t>& offsets);
@@ -30,7 +60,7 @@ class Optimizer : public Configurable {
   /// The number of updates made, int64 scalar; the learning rate, float32 scalar: readable and
   /// writable between steps.
   [[nodiscard]] const VariablePtr& iterations() const { return iterations_; }
-  [[nodiscard]] const VariablePtr& rate() const { return rate_; }
+  [[nodiscard]] const VariablePtr& rate() const { return learning_rate.variable(); }
   /// Slots by name ("momentum", "velocity"), congruent with the parameters.
   [[nodiscard]] const std::vector<VariablePtr>& slots() const { return slots_; }
   /// Slots of `size` float32 elements, all zero, before the first apply(): for loading. Throws if
@@ -62,7 +92,7 @@ class Optimizer : public Configurable {
   void base_fields(Fields& f);
 
  private:
-  VariablePtr iterations_, rate_;
+  VariablePtr iterations_;
   std::vector<std::weak_ptr<Variable>> weights_;  ///< see bind()
   bool flat_ = false;                             ///< apply() has bound it, to one flat array
   std::vector<VariablePtr> slots_;
@@ -74,10 +104,20 @@ OptimizerPtr optimizer(const Json& spec);
 
 namespace optimizers {
 
+/// What all optimizers take; none: nothing of the kind is done. At most one of the three clips.
+struct CommonOptions {
+  std::optional<double> weight_decay = {};  ///< fraction, times the rate, taken away at every step
+  std::optional<double> clipnorm = {};      ///< largest norm of the gradient of a weight
+  std::optional<double> clipvalue = {};     ///< largest magnitude of an element
+  std::optional<double> global_clipnorm = {};  ///< largest norm of all gradients together
+  std::string name = {};                       ///< that of the class, "adam", unless given
+};
+
 struct SGDOptions {
   double learning_rate = 0.01;
   double momentum = 0.0;
   bool nesterov = false;
+  CommonOptions common = {};
 };
 OptimizerPtr SGD(SGDOptions options = {});
 
@@ -87,6 +127,7 @@ struct AdamOptions {
   double beta_2 = 0.999;
   double epsilon = 1e-7;
   bool amsgrad = false;
+  CommonOptions common = {};
 };
 OptimizerPtr Adam(AdamOptions options = {});
 

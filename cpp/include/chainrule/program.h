@@ -25,8 +25,9 @@ struct ProgramOptions {
   /// sets it for all programs.
   bool guards = false;
   int threads = 0;  ///< of every run, at most; 0: see Program::choose_threads()
-  /// A floating scalar that run() tests before anything is written to a variable; none: no test.
-  Value check = {};
+  /// Floating values, of any shape, that run() looks at before anything is written to a variable:
+  /// all their elements must be finite. A loss, the gradients.
+  std::vector<Value> check = {};
 };
 
 /// Shapes are fixed, memory is planned, kernels and pointers are resolved: run() walks a list. It
@@ -50,8 +51,11 @@ class Program {
   /// one.
   [[nodiscard]] const Tensor& output(int i) const;
 
+  /// Value i of ProgramOptions::check, of the last run(): to find out which element was not finite.
+  [[nodiscard]] const Tensor& check(int i) const;
+
   /// Runs every instruction on at most `threads` threads (0: choose_threads()). Returns false, and
-  /// leaves every variable as it was, when the checked value is NaN or infinite.
+  /// leaves every variable as it was, when an element of a checked value is NaN or infinite.
   bool run(int threads = 0);
   /// ProgramOptions::threads if that is set, else the number of threads, at most `most`, that has
   /// proved fastest for this program: every now and then some runs are timed with half or twice as
@@ -68,7 +72,7 @@ class Program {
   [[nodiscard]] std::string listing() const;
   /// Runs the program `runs` times as run() does, but with 0 always on default_threads(), and
   /// returns the median seconds of each instruction, in the order of listing(); reading the clock
-  /// adds some 20 ns to each. Stops at a run whose checked value is not finite.
+  /// adds some 20 ns to each. Stops at a run whose checked values are not finite.
   [[nodiscard]] std::vector<double> profile(int runs, int threads = 0);
 
  private:

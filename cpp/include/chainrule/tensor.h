@@ -75,8 +75,9 @@ class Tensor {
   [[nodiscard]] Tensor clone() const;
   /// Same memory, other shape. Throws InvalidArgument when the sizes differ.
   [[nodiscard]] Tensor reshaped(const Shape& shape) const;
-  /// A copy whose elements are converted as C++ converts them; `boolean` is x != 0. Where C++
-  /// leaves the result open: a float beyond an integer type saturates, NaN becomes 0.
+  /// A copy whose elements are converted as C++ converts them: a float loses its fraction to an
+  /// integer; `boolean` is x != 0. Throws InvalidArgument for a number that an integer type cannot
+  /// hold, NaN among them.
   [[nodiscard]] Tensor cast(DType dtype) const;
 
  private:

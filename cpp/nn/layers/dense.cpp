@@ -23,7 +23,12 @@ class Dense final : public UnaryLayer {
   }
 
   void build(const std::vector<Shape>& input_shapes) override {
-    const Shape& input = input_shapes.at(0);
+    if (input_shapes.size() != 1) {
+      invalid("Dense",
+              "the layer takes one input",
+              {{"inputs", std::to_string(input_shapes.size())}, {"layer", "'" + name + "'"}});
+    }
+    const Shape& input = input_shapes[0];
     if (input.rank() < 2) {
       invalid("Dense",
               "the input must have a batch axis and at least one more",
@@ -35,6 +40,7 @@ class Dense final : public UnaryLayer {
 
   // (..., n) (n, units) + (units) -> (..., units)
   Value call(CallContext& context, Value x) override {
+    if (kernel_ == nullptr) invalid("Dense", "the layer must be built before it is called");
     const Shape& kernel = kernel_->value.shape();
     if (x.shape().rank() < 2 || x.shape().back() != kernel[0]) {
       invalid("Dense",
@@ -55,11 +61,13 @@ class Dense final : public UnaryLayer {
 
 LayerPtr layers::Dense(std::int64_t units, DenseOptions options) {
   auto layer = std::make_shared<chainrule::Dense>();
-  layer->units = units;
-  layer->name = options.name;
-  layer->trainable = options.trainable;
-  layer->options = std::move(options);
-  configure(*layer, layer->config());
+  configure(*layer,
+            Json::object({{"units", units},
+                          {"activation", FieldType<Activation>::write(options.activation)},
+                          {"use_bias", options.use_bias},
+                          {"name", options.name},
+                          {"trainable", options.trainable}}));
+  layer->options = std::move(options);  // initializers may be of classes that no catalog knows
   return layer;
 }
 

@@ -58,7 +58,7 @@ Symbol layers::Input(const std::vector<std::int64_t>& shape, DType dtype, const 
 
 Symbol input_symbol(const std::shared_ptr<Layer>& layer) {
   const auto input = std::dynamic_pointer_cast<InputLayer>(layer);
-  if (!input) invalid("Input", "the layer must be an InputLayer", {{"layer", layer->repr()}});
+  if (!input) invalid("Input", "the layer must be an InputLayer", {{"layer", layer == nullptr ? "nothing" : layer->repr()}});
   return {std::make_shared<LayerCall>(layer, Symbols{}), 0, input->type()};
 }
 

@@ -35,8 +35,7 @@ class BinaryCrossentropy final : public Loss {
  private:
   [[nodiscard]] Value of_elements(Value y, Value y_pred) const {
     const Value logits = from_logits ? y_pred : logits_of(y_pred, "sigmoid");
-    // -y log p - (1 - y) log(1 - p) with p = sigmoid(x); its gradient is sigmoid(x) - y.
-    if (logits.defined()) return softplus(logits) - y * logits;
+    if (logits.defined()) return sigmoid_cross_entropy(logits, y);
     const Value p = clip(y_pred, kProbabilityEpsilon, 1.0 - kProbabilityEpsilon);
     return -(y * log(p) + (1.0 - y) * log(1.0 - p));
   }

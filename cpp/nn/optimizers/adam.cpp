@@ -4,6 +4,7 @@
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/catalog.h"
+#include "nn/optimizers/common.h"
 #include "ops/adam_update.h"
 
 namespace chainrule {
@@ -19,13 +20,13 @@ class Adam final : public Optimizer {
   [[nodiscard]] std::string class_name() const override { return "Adam"; }
 
   void fields(Fields& f) override {
-    f("learning_rate", learning_rate, "Bound of a step, roughly.", not_negative);
-    f("beta_1", beta_1, "Decay of the running mean of gradients.", unit_interval);
-    f("beta_2", beta_2, "Decay of the running mean of squared gradients.", unit_interval);
+    f("learning_rate", learning_rate, "Bound of a step, roughly.");
+    f("beta_1", beta_1, "Decay of the running mean of gradients.", decay);
+    f("beta_2", beta_2, "Decay of the running mean of squared gradients.", decay);
     f("epsilon",
       epsilon,
       "Added to the root of the second moment; the paper's 'epsilon hat'.",
-      not_negative);
+      number_from_0);
     f("amsgrad", amsgrad, "Whether to divide by the largest second moment so far.");
     base_fields(f);
   }
@@ -57,7 +58,10 @@ class Adam final : public Optimizer {
     m = m + (u.gradient - m) * (1.0 - beta_1);
     v = v + (square(u.gradient) - v) * (1.0 - beta_2);
     if (amsgrad) u.slots[2] = maximum(u.slots[2], v);
-    return u.parameter - m * alpha / (sqrt(amsgrad ? u.slots[2] : v) + epsilon);
+    const Value size = sqrt(amsgrad ? u.slots[2] : v) + epsilon;
+    // Without epsilon, what has had no gradient takes no step.
+    const Value step = m * alpha / (epsilon == 0.0 ? where(equal(size, 0.0), 1.0, size) : size);
+    return u.parameter - (epsilon == 0.0 ? where(equal(size, 0.0), 0.0, step) : step);
   }
 };
 
@@ -66,11 +70,12 @@ class Adam final : public Optimizer {
 OptimizerPtr optimizers::Adam(AdamOptions options) {
   return optimizer(Json::object({{"class_name", "Adam"},
                                  {"config",
-                                  Json::object({{"learning_rate", options.learning_rate},
-                                                {"beta_1", options.beta_1},
-                                                {"beta_2", options.beta_2},
-                                                {"epsilon", options.epsilon},
-                                                {"amsgrad", options.amsgrad}})}}));
+                                  with_common({{"learning_rate", options.learning_rate},
+                                               {"beta_1", options.beta_1},
+                                               {"beta_2", options.beta_2},
+                                               {"epsilon", options.epsilon},
+                                               {"amsgrad", options.amsgrad}},
+                                              options.common)}}));
 }
 
 void register_adam(Catalog& catalog);

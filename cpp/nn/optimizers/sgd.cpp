@@ -3,6 +3,7 @@
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/catalog.h"
+#include "nn/optimizers/common.h"
 
 namespace chainrule {
 namespace {
@@ -19,7 +20,7 @@ class SGD final : public Optimizer {
   [[nodiscard]] std::string class_name() const override { return "SGD"; }
 
   void fields(Fields& f) override {
-    f("learning_rate", learning_rate, "Length of the step along the gradient.", not_negative);
+    f("learning_rate", learning_rate, "Length of the step along the gradient.");
     f("momentum",
       momentum,
       "Fraction of the last step that is added to the next; 0 is plain gradient descent.",
@@ -47,9 +48,10 @@ class SGD final : public Optimizer {
 OptimizerPtr optimizers::SGD(SGDOptions options) {
   return optimizer(Json::object({{"class_name", "SGD"},
                                  {"config",
-                                  Json::object({{"learning_rate", options.learning_rate},
-                                                {"momentum", options.momentum},
-                                                {"nesterov", options.nesterov}})}}));
+                                  with_common({{"learning_rate", options.learning_rate},
+                                               {"momentum", options.momentum},
+                                               {"nesterov", options.nesterov}},
+                                              options.common)}}));
 }
 
 void register_sgd(Catalog& catalog);
