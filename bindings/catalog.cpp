@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bindings/arguments.h"
+#include "bindings/collect.h"
 #include "bindings/gil.h"
 #include "bindings/json.h"
 #include "bindings/module.h"
@@ -78,7 +79,7 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
   [[nodiscard]] std::string class_name() const override { return class_name_; }
   void fields(Fields& f) override { base_fields(f); }
   [[nodiscard]] Json config() const override {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     return to_json(self().attr("get_config")());
   }
   [[nodiscard]] bool any_target_shape() const override { return true; }
@@ -87,7 +88,7 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
     return given == DType::int32 || given == DType::int64 ? given : DType::float32;
   }
   Value values(Value y_true, Value y_pred) override {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     const TraceScope scope(y_pred.graph());
     return to_value(self().attr("call")(symbolic(y_true), symbolic(y_pred)));
   }
@@ -191,7 +192,7 @@ void bind_variable(py::module_& m) {
 }
 
 void bind_losses(py::module_& m) {
-  py::class_<Loss, PythonLoss, py::smart_holder> loss_class(m, "Loss");
+  py::class_<Loss, PythonLoss, py::smart_holder> loss_class(m, "Loss", collected_losses());
   bind_configurable(loss_class);
   loss_class.def(py::init_alias<std::string, const std::string&, const std::string&>())
       .def_property(
@@ -207,12 +208,15 @@ void bind_losses(py::module_& m) {
                              optional_value(weight)));
       });
   m.def("function_loss", [](const std::string& name, const py::function& function) {
-    return Made{function_loss(name, binary_function(function))};
+    const KeptFunction kept = keep(function);
+    const LossPtr loss = function_loss(name, binary_function(kept));
+    note_function(*loss, kept);
+    return Made{loss};
   });
 }
 
 void bind_metrics(py::module_& m) {
-  py::class_<Metric, py::smart_holder> metric_class(m, "Metric");
+  py::class_<Metric, py::smart_holder> metric_class(m, "Metric", collected_metrics());
   bind_configurable(metric_class);
   metric_class
       .def_property(
@@ -230,7 +234,10 @@ void bind_metrics(py::module_& m) {
       .def("result", &Metric::result, "The value over all batches since reset_state().")
       .def("reset_state", &Metric::reset, "Forgets all batches.");
   m.def("function_metric", [](const std::string& name, const py::function& function) {
-    return Made{function_metric(name, binary_function(function))};
+    const KeptFunction kept = keep(function);
+    const MetricPtr metric = function_metric(name, binary_function(kept));
+    note_function(*metric, kept);
+    return Made{metric};
   });
 }
 

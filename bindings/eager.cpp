@@ -76,6 +76,7 @@ class Session {
 };
 
 py::object run(const py::function& function, const py::list& arrays, bool training) {
+  const CallsPython calls;
   Session session(arrays, training);
   const TraceScope scope(session.graph(), &session.context());
   const py::object result = function(*py::tuple(py::cast(symbolic(session.inputs()))));
@@ -94,6 +95,7 @@ py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
                        const py::list& arrays,
                        const py::list& upstreams,
                        bool training) {
+  const CallsPython calls;
   Session session(arrays, training);
   const TraceScope scope(session.graph(), &session.context());
   const std::vector<Value> inputs = session.inputs();

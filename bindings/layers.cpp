@@ -5,6 +5,8 @@
 #include <string>
 
 #include "bindings/arguments.h"
+#include "bindings/collect.h"
+#include "bindings/gil.h"
 #include "bindings/json.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
@@ -16,7 +18,7 @@ namespace {
 
 /// A layer whose call() is written in Python. It owns the weights made by add_weight(), and those
 /// of the layers that Python assigned to its attributes.
-class PythonLayer final : public Layer, public py::trampoline_self_life_support {
+class PythonLayer final : public Layer, public OwnsLayers, public py::trampoline_self_life_support {
  public:
   PythonLayer(std::string class_name, const std::string& layer_name, bool is_trainable)
       : class_name_(std::move(class_name)) {
@@ -28,19 +30,19 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
   [[nodiscard]] std::string class_name() const override { return class_name_; }
   void fields(Fields& f) override { base_fields(f); }
   [[nodiscard]] Json config() const override {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     return to_json(self().attr("get_config")());
   }
 
   void build(const std::vector<Shape>& input_shapes) override {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     py::list shapes;
     for (const Shape& shape : input_shapes) shapes.append(shape_tuple(shape));
     self().attr("build")(shapes.size() == 1 ? py::object(shapes[0]) : py::object(shapes));
   }
 
   std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     const TraceScope scope(context.graph, &context);
     return to_values(self().attr("_trace")(symbolic(inputs), context.training));
   }
@@ -63,6 +65,9 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
   void track(const std::shared_ptr<Layer>& layer) {
     if (layer.get() != this && std::find(inner_.begin(), inner_.end(), layer) == inner_.end())
       inner_.push_back(layer);
+  }
+  [[nodiscard]] const std::vector<std::shared_ptr<Layer>>& owned_layers() const override {
+    return inner_;
   }
   void set_built(bool value) { built_ = value; }
 
@@ -185,7 +190,7 @@ std::vector<Shape> to_shapes(const py::list& shapes) {
 
 void bind_layers(py::module_& m) {
   bind_symbol(m);
-  py::class_<Layer, PythonLayer, py::smart_holder> layer(m, "Layer");
+  py::class_<Layer, PythonLayer, py::smart_holder> layer(m, "Layer", collected_layers());
   bind_configurable(layer);
   layer
       // From a raw pointer: shared_from_this() must come to mean the Python object, too.

@@ -76,8 +76,8 @@ py::dict to_dict(const Logs& logs) {
 
 // --- observer ------------------------------------------------------------------------------------
 
-/// Forwards a run to a Python object with methods of the same names, or to None; raises what signal
-/// handlers raise (KeyboardInterrupt).
+/// Forwards a run to a Python object with methods of the same names, or to None, after a look for
+/// signals.
 class Observer final : public RunObserver {
  public:
   explicit Observer(const py::object& target)
@@ -97,8 +97,8 @@ class Observer final : public RunObserver {
     call("on_batch_end", phase(p), p.step - 1, logs);
   }
   void on_progress(const Progress& p, const std::function<Logs()>& logs) override {
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    const WithGil gil;
+    check_signals();
     if (target_.is_none()) return;
     target_.attr("on_progress")(
         phase(p), p.step, p.steps, py::cpp_function([&logs] { return to_dict(logs()); }));
@@ -115,7 +115,8 @@ class Observer final : public RunObserver {
 
   template <class... Arguments>
   void call(const char* method, const Arguments&... arguments) {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
+    check_signals();
     if (!target_.is_none()) target_.attr(method)(convert(arguments)...);
   }
 
@@ -140,6 +141,7 @@ void fit(const LayerHandle& layer,
   options.validation_split = settings["validation_split"].cast<double>();
   options.validation_batch_size = settings["validation_batch_size"].cast<std::int64_t>();
   options.validation_freq = settings["validation_freq"].cast<std::int64_t>();
+  options.threads = settings["threads"].cast<int>();
   options.class_weight = settings["class_weight"].cast<std::map<std::int64_t, double>>();
   if (!settings["validation_data"].is_none())
     options.validation_data = arrays.data(settings["validation_data"]);
@@ -151,12 +153,13 @@ void fit(const LayerHandle& layer,
 py::dict evaluate(const LayerHandle& layer,
                   const py::tuple& data,
                   std::int64_t batch_size,
-                  const py::object& observer) {
+                  const py::object& observer,
+                  int threads) {
   Arrays arrays;
   Observer listener(observer);
   const Data test = arrays.data(data);
   return to_dict(
-      without_gil([&] { return model_of(layer).evaluate(test, batch_size, &listener); }));
+      without_gil([&] { return model_of(layer).evaluate(test, batch_size, &listener, threads); }));
 }
 
 py::list shared(const std::vector<Tensor>& tensors) {
@@ -168,27 +171,14 @@ py::list shared(const std::vector<Tensor>& tensors) {
 py::list predict(const LayerHandle& layer,
                  const py::list& x,
                  std::int64_t batch_size,
-                 const py::object& observer) {
+                 const py::object& observer,
+                 int threads) {
   Arrays arrays;
   Observer listener(observer);
   const std::vector<ArrayView> views = arrays.views(x, "x");
-  return shared(without_gil([&] { return model_of(layer).predict(views, batch_size, &listener); }));
+  return shared(
+      without_gil([&] { return model_of(layer).predict(views, batch_size, &listener, threads); }));
 }
-
-/// The GIL, given up until take() or the end of the scope.
-class WithoutGil {
- public:
-  WithoutGil() : state_(PyEval_SaveThread()) {}
-  ~WithoutGil() { take(); }
-  WithoutGil(const WithoutGil&) = delete;
-  WithoutGil& operator=(const WithoutGil&) = delete;
-  void take() {
-    if (state_ != nullptr) PyEval_RestoreThread(std::exchange(state_, nullptr));
-  }
-
- private:
-  PyThreadState* state_;
-};
 
 /// The outputs for one batch: an array, or a list of them.
 py::object run_batch(Model& model, std::span<const ArrayView> views) {

@@ -1,10 +1,11 @@
 #include "bindings/module.h"
 
 #include "bindings/arguments.h"
+#include "bindings/gil.h"
 #include "bindings/json.h"
 #include "chainrule/initializers.h"
+#include "chainrule/threads.h"
 #include "isa/table.h"
-#include "parallel/parallel_for.h"
 
 namespace chainrule::python {
 namespace {
@@ -26,7 +27,7 @@ py::dict info() {
   py::list available;
   for (const char* name : isa::available()) available.append(name);
   result["instruction_sets"] = available;
-  result["threads"] = default_threads();
+  result["threads"] = get_num_threads();
   result["compiler"] = compiler();
 #if defined(NDEBUG)
   result["build"] = "release";
@@ -50,7 +51,11 @@ PYBIND11_MODULE(_core, m) {
   bind_models(m);
   bind_storage(m);
   bind_eager(m);
+  bind_gil();
   m.def("info", &info);
   m.def("set_random_seed", &chainrule::set_random_seed);
+  m.def("set_num_threads", &chainrule::set_num_threads);
+  m.def("get_num_threads", &chainrule::get_num_threads);
+  m.def("shutdown_threads", [] { without_gil(&chainrule::shutdown_threads); });
   tell_errors_in_own_words(m);
 }

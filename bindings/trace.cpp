@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "bindings/gil.h"
 #include "bindings/numpy.h"
 
 namespace chainrule::python {
@@ -9,16 +10,8 @@ namespace {
 
 thread_local std::shared_ptr<Trace> present;  // NOLINT: one per thread, as graphs are
 
-/// Keeps a Python object for C++, which may let it go without the GIL, or after the interpreter.
-std::shared_ptr<py::object> keep(const py::object& object) {
-  return {new py::object(object), [](py::object* p) {
-            if (Py_IsInitialized() == 0) return;
-            const py::gil_scoped_acquire gil;
-            delete p;
-          }};
-}
-
 Value call_function(const py::object& function, const std::vector<Value>& arguments) {
+  if (!function) fail("function", "the function is gone: its model was collected as garbage");
   const TraceScope scope(arguments[0].graph());
   py::tuple tuple(arguments.size());
   for (std::size_t i = 0; i < arguments.size(); ++i) tuple[i] = py::cast(symbolic(arguments[i]));
@@ -122,17 +115,17 @@ Operand to_operand(py::handle object) {
 }
 
 Value BinaryFunction::operator()(Value a, Value b) const {
-  const py::gil_scoped_acquire gil;
+  const WithGil gil;
   return call_function(*function, {a, b});
 }
 
-std::function<Value(Value, Value)> binary_function(const py::function& function) {
-  return BinaryFunction{keep(function)};
+std::function<Value(Value, Value)> binary_function(const KeptFunction& function) {
+  return BinaryFunction{function};
 }
 
 std::function<Value(Value)> unary_function(const py::function& function) {
   return [kept = keep(function)](Value x) {
-    const py::gil_scoped_acquire gil;
+    const WithGil gil;
     return call_function(*kept, {x});
   };
 }

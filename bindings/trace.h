@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bindings/collect.h"
 #include "chainrule/graph.h"
 #include "chainrule/layers.h"
 
@@ -64,10 +65,10 @@ Operand to_operand(py::handle object);
 
 /// A function of symbolic values, (y_true, y_pred) -> value, as C++ calls it: takes the GIL.
 struct BinaryFunction {
-  std::shared_ptr<py::object> function;
+  KeptFunction function;
   Value operator()(Value a, Value b) const;
 };
-std::function<Value(Value, Value)> binary_function(const py::function& function);
+std::function<Value(Value, Value)> binary_function(const KeptFunction& function);
 std::function<Value(Value)> unary_function(const py::function& function);
 
 }  // namespace chainrule::python

@@ -27,6 +27,8 @@ FOUND = {"qemu64": ["reference"], "Nehalem": ["reference"], "Haswell": ["avx2", 
 # Parts of the names of the tests that an emulator cannot run.
 NOT_EMULATED = (
     "a child made by fork",  # QEMU ends when a child of a process with threads starts threads
+    "a child forked",
+    "free in a child",
     "CHAINRULE_ISA selects",  # starts this program anew, and that without the emulator
 )
 # One that takes a minute: it is about the loops around the tiles, which all processors share, so it

@@ -1,9 +1,10 @@
-"""Measures what automatic threads and the executor cost.
+"""Measures what automatic threads and the executor cost, and the pool beside OpenMP's threads.
 
-    python threads.py --build build/release
+    python threads.py --build build/release --openmp build/openmp
 
-Runs bench_threads and bench_overhead of a build folder several times. Writes one row per model to
---out (CSV), one per instruction to executor.csv, and the tables of both to a Markdown file each.
+Runs bench_threads and bench_overhead of a build folder several times, in turn with bench_threads of
+a build with -DCHAINRULE_THREADS=openmp if one is given. Writes one row per model to --out (CSV),
+one per instruction to executor.csv, and the tables of both to a Markdown file each.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--build", type=Path, required=True, metavar="FOLDER", help="with the two programs"
+    )
+    parser.add_argument(
+        "--openmp", type=Path, metavar="FOLDER", help="with a bench_threads that uses OpenMP"
     )
     parser.add_argument("--runs", type=int, default=5, help="processes of each program")
     parser.add_argument(
@@ -60,6 +64,40 @@ def medians(runs: Sequence[list[dict[str, str]]], keys: Sequence[str]) -> list[d
             )
         rows.append(row)
     return rows
+
+
+def beside(
+    rows: Sequence[dict[str, object]], others: Sequence[dict[str, object]]
+) -> list[dict[str, object]]:
+    """The rows of the pool, with what OpenMP takes for the same models."""
+    found = {(other["width"], other["batch"]): other for other in others}
+    both = [(row, found[row["width"], row["batch"]]) for row in rows]
+    return [
+        row | {"openmp_auto_us": other["auto_us"], "openmp_best_us": other["best_us"]}
+        for row, other in both
+    ]
+
+
+def ratio_to_pool(row: dict[str, object]) -> float:
+    """Time with OpenMP's threads, to that with the pool's; automatic numbers both."""
+    return float(str(row["openmp_auto_us"])) / float(str(row["auto_us"]))
+
+
+def openmp_lines(rows: Sequence[dict[str, object]]) -> list[str]:
+    mean = statistics.geometric_mean(ratio_to_pool(row) for row in rows)
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    found = {(row["width"], row["batch"]): row for row in rows}
+    cells = [
+        [str(width), *(f"{ratio_to_pool(found[width, batch]):.2f}" for batch in batches)]
+        for width in dict.fromkeys(row["width"] for row in rows)
+    ]
+    return [
+        "",
+        "The same with OpenMP's threads (`-DCHAINRULE_THREADS=openmp`), measured in turn: their "
+        f"time, to that with the pool. The geometric mean is {mean:.2f}.",
+        "",
+        *table(["width", *(f"batch {batch}" for batch in batches)], cells),
+    ]
 
 
 def threads_page(rows: Sequence[dict[str, object]], options: argparse.Namespace) -> str:
@@ -94,6 +132,8 @@ def threads_page(rows: Sequence[dict[str, object]], options: argparse.Namespace)
         "",
         *table(["width", *(f"batch {batch}" for batch in batches)], cells),
     ]
+    if options.openmp is not None:
+        lines += openmp_lines(rows)
     return "\n".join(lines) + "\n"
 
 
@@ -123,14 +163,17 @@ def executor_page(rows: Sequence[dict[str, object]], options: argparse.Namespace
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
-    models, instructions = [], []
+    models, openmp, instructions = [], [], []
+    turn_length = (str(options.rounds), str(options.seconds))
     for turn in range(options.runs):
-        models.append(
-            run(options.build / "bench_threads", str(options.rounds), str(options.seconds))
-        )
+        models.append(run(options.build / "bench_threads", *turn_length))
+        if options.openmp is not None:
+            openmp.append(run(options.openmp / "bench_threads", *turn_length))
         instructions.append(run(options.build / "bench_overhead"))
         print(f"run {turn + 1} of {options.runs} done", flush=True)
     rows = medians(models, ("width", "batch"))
+    if openmp:
+        rows = beside(rows, medians(openmp, ("width", "batch")))
     write(options.out, [row | machine() for row in rows], threads_page(rows, options))
     rows = medians(instructions, ("instruction", "instructions"))
     out = options.out.with_name("executor.csv")

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
 
 namespace chainrule {
@@ -135,7 +136,7 @@ namespace {
 using Function = std::function<Value(Value)>;
 
 struct Registry {
-  std::mutex mutex;
+  GlobalLock mutex;
   std::map<std::string, Function, std::less<>> functions{
       {"celu", [](Value x) { return activations::celu(x); }},
       {"elu", [](Value x) { return activations::elu(x); }},

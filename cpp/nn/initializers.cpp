@@ -3,12 +3,14 @@
 #include <mutex>
 #include <random>
 
+#include "chainrule/fork_lock.h"
+
 namespace chainrule {
 namespace {
 
 /// The process-wide sequence of seeds.
 struct Seeds {
-  std::mutex mutex;
+  GlobalLock mutex;
   bool known = false;
   Random sequence{0};
 };

@@ -4,12 +4,13 @@
 #include <map>
 #include <mutex>
 
+#include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
 
 namespace chainrule {
 namespace {
 
-std::mutex names_mutex;
+GlobalLock names_mutex;
 std::map<std::string, int, std::less<>>& name_counts() {
   static std::map<std::string, int, std::less<>> counts;
   return counts;

@@ -2,6 +2,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -67,7 +68,12 @@ int cpu_quota(const std::string& root) {
   return smallest;
 }
 
-int fixed_threads() {
+namespace {
+
+std::atomic<int> chosen{0};  // by set_num_threads()
+
+/// 0: not set.
+int chainrule_num_threads() {
   const char* text = std::getenv("CHAINRULE_NUM_THREADS");
   if (text == nullptr) return 0;
   const std::string_view given(text);
@@ -79,6 +85,50 @@ int fixed_threads() {
             {{"CHAINRULE_NUM_THREADS", "'" + std::string(given) + "'"}});
   }
   return threads;
+}
+
+/// The first of positive integers with commas between them and white space around; 0 for all else.
+int omp_num_threads() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  if (text == nullptr) return 0;
+  const std::string_view list(text);
+  int first = 0;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    std::string_view item = list.substr(begin, end - begin);
+    const std::size_t from = item.find_first_not_of(" \t");
+    if (from == std::string_view::npos) return 0;
+    item = item.substr(from, item.find_last_not_of(" \t") + 1 - from);
+    int threads = 0;
+    const auto [stop, error] = std::from_chars(item.begin(), item.end(), threads);
+    const bool is_large = error == std::errc::result_out_of_range && item[0] != '-';
+    if ((error != std::errc() && !is_large) || stop != item.end()) return 0;
+    if (!is_large && threads < 1) return 0;
+    if (begin == 0) first = is_large ? kMaxThreads : std::min(threads, kMaxThreads);
+    begin = end + 1;
+  }
+  return first;
+}
+
+}  // namespace
+
+void set_num_threads(int threads) {
+  if (threads < 0 || threads > kMaxThreads) {
+    invalid("set_num_threads",
+            "the number of threads must be from 1 to " + std::to_string(kMaxThreads) +
+                ", or 0 for no fixed one",
+            {{"threads", std::to_string(threads)}});
+  }
+  chosen.store(threads, std::memory_order_relaxed);
+}
+
+int get_num_threads() { return default_threads(); }
+
+int fixed_threads() {
+  if (in_parallel_region()) return 1;
+  if (const int threads = chosen.load(std::memory_order_relaxed); threads > 0) return threads;
+  if (const int threads = chainrule_num_threads(); threads > 0) return threads;
+  return omp_num_threads();
 }
 
 int granted_threads() {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "chainrule/threads.h"
 #include "parallel/exec.h"
 
 namespace chainrule {
@@ -25,21 +26,25 @@ class RangeFn {
   void (*call_)(const void*, std::int64_t, std::int64_t);
 };
 
-/// No call uses more threads than this.
-constexpr int kMaxThreads = 256;
-
 /// Calls fn on disjoint ranges that cover [0, n). Every range but the last has a length that is a
-/// multiple of `grain`; below two grains, or with one thread, it is a plain call on this thread. fn
-/// must not throw, and what it computes for an index must not depend on the range it came in: then
-/// results are the same for any number of threads. Nested calls run inline, and so does a call
-/// while another thread has the workers. Denormals are zero inside fn.
+/// multiple of `grain`; below two grains, or with one thread, all of them come on this thread. What
+/// fn computes for an index must not depend on the range it came in: then results are the same for
+/// any number of threads. Nested calls run inline, and so does a call while another thread has the
+/// workers. Denormals are zero inside fn. What fn throws first is thrown here when no thread is in
+/// fn any more; other ranges may then never have come.
 void parallel_for(const Exec& exec, std::int64_t n, std::int64_t grain, RangeFn fn);
 
 /// How many calls of parallel_for on this thread were worth more than one thread so far.
 std::int64_t shared_calls();
 
-/// The number of threads that the user fixes: CHAINRULE_NUM_THREADS as it is now; 0 if it is not
-/// set. Throws InvalidArgument when it is not an integer from 1 to kMaxThreads.
+/// Whether this thread is at work for parallel_for, or in a parallel region of OpenMP.
+bool in_parallel_region();
+
+/// The number of threads that the user fixes, as it is now: one inside a parallel region, else that
+/// of set_num_threads(), of CHAINRULE_NUM_THREADS or of OMP_NUM_THREADS; 0 if there is none. Throws
+/// InvalidArgument when CHAINRULE_NUM_THREADS is not an integer from 1 to kMaxThreads. Of
+/// OMP_NUM_THREADS, a list of numbers for nested regions, the first counts; a list that OpenMP does
+/// not take is ignored, as OpenMP does.
 int fixed_threads();
 
 /// The threads that the system grants: the smaller of the affinity mask and the container's CPU

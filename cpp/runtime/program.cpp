@@ -7,6 +7,7 @@
 #include "graph/op.h"
 #include "kernels/reduce.h"
 #include "parallel/denormals.h"
+#include "parallel/long_run.h"
 #include "parallel/parallel_for.h"
 #include "runtime/guards.h"
 #include "runtime/plan.h"
@@ -22,7 +23,8 @@ struct Program::State {
   std::unique_ptr<Guards> guards;  // null: not asked for
   std::vector<Tensor> inputs, outputs;
   std::vector<Tensor> check;
-  int threads = 0;  // fixed; 0: by choice
+  bool is_long = false;  // enough to be interrupted
+  int threads = 0;       // fixed; 0: by choice
   ThreadChoice choice;
   std::vector<Tensor> constants;  // keep alive what instructions point to
   std::vector<VariablePtr> variables;
@@ -34,6 +36,17 @@ struct Program::State {
 };
 
 namespace {
+
+/// Values of so many bytes take milliseconds at least: then reading the clock costs nothing.
+constexpr std::size_t kLongBytes = std::size_t{16} << 20;
+
+bool makes_much(const Graph& graph) {
+  std::size_t bytes = 0;
+  for (int i = 0; i < graph.size(); ++i) {
+    for (const TensorType& type : graph.node(i).outputs) bytes += type.bytes();
+  }
+  return bytes >= kLongBytes;
+}
 
 void check_arguments(const Graph& graph,
                      const std::vector<Value>& inputs,
@@ -124,6 +137,7 @@ Program::Program(const Graph& graph,
       final_graph, final_inputs, final_outputs, final_check, options.reuse_memory, guarded);
   State& state = *state_;
   state.threads = options.threads;
+  state.is_long = makes_much(final_graph);
   state.arena = std::make_shared<Buffer>(plan.arena_bytes);
   if (guarded) {
     std::vector<Value> kept = final_inputs;
@@ -223,7 +237,13 @@ bool Program::State::walk(const Exec& exec) const {
   const Step* step = steps.data();
   const Step* const update = step + first_update;
   const Step* const end = step + steps.size();
-  for (; step != update; ++step) (*step)(exec);
+  {
+    const LongRun asks(is_long);
+    for (; step != update; ++step) {
+      (*step)(exec);
+      LongRun::poll();
+    }
+  }
   if (!is_finite(exec)) return false;
   for (; step != end; ++step) (*step)(exec);
   return true;

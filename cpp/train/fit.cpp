@@ -84,7 +84,6 @@ void Trainer::run_epoch(const Epoch& epoch) {
   for (const std::vector<ArrayView>* more : {&epoch.data.y, &epoch.data.sample_weight})
     arrays.insert(arrays.end(), more->begin(), more->end());
   const std::size_t inputs = epoch.data.x.size();
-  const StepThreads threads;
   StepRun& run = epoch.run;
   Ticker ticker(
       epoch.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
@@ -106,7 +105,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
     const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
     const kernels::Batch batch{samples, first, n, count - first - n};
     run.begin_step();
-    const Exec exec = threads.next(program);
+    const Exec exec = epoch.threads.next(program);
     bool finite = true;  // of the inputs; a loss may mask targets that are not
     for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
       const std::size_t source = step_program->sources[i];
@@ -174,6 +173,7 @@ void Trainer::report_nonfinite(const Epoch& epoch,
 }
 
 History Trainer::fit(const Data& given, const FitOptions& options) {
+  const StepThreads threads("fit", options.threads);
   check_positive("fit", "batch_size", options.batch_size);
   check_positive("fit", "epochs", options.epochs);
   check_positive("fit", "validation_freq", options.validation_freq);
@@ -238,7 +238,8 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
                .batch_size = options.batch_size,
                .order = options.shuffle ? order.data() : nullptr,
                .number = epoch,
-               .observer = observer});
+               .observer = observer,
+               .threads = threads});
     Logs epoch_logs = logs();
     if (validation && (epoch + 1) % options.validation_freq == 0) {
       if (observer != nullptr) observer->on_test_begin();
@@ -249,6 +250,7 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
                  .batch_size = validation_batch,
                  .number = epoch,
                  .observer = observer,
+                 .threads = threads,
                  .offset = split ? count : 0,
                  .source = split ? "validation_split" : "validation_data"});
       const Logs test_logs = logs();
@@ -262,7 +264,11 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
   return model_.history;
 }
 
-Logs Trainer::evaluate(const Data& given, std::int64_t batch_size, RunObserver* observer) {
+Logs Trainer::evaluate(const Data& given,
+                       std::int64_t batch_size,
+                       RunObserver* observer,
+                       int threads) {
+  const StepThreads step_threads("evaluate", threads);
   check_positive("evaluate", "batch_size", batch_size);
   const Data data = check(given, "evaluate");
   const Outer outer(*this);
@@ -273,7 +279,8 @@ Logs Trainer::evaluate(const Data& given, std::int64_t batch_size, RunObserver* 
              .data = data,
              .run = run,
              .batch_size = batch_size,
-             .observer = observer});
+             .observer = observer,
+             .threads = step_threads});
   const Logs result = logs();
   if (observer != nullptr) observer->on_test_end(result);
   return result;
@@ -310,10 +317,25 @@ Trainer& Model::require_trainer(std::string_view where) const {
   return *trainer_;
 }
 
-Model::Run::Run(Model& model) : lock_(model.use_), runs_(model.runs_) { ++runs_; }
+Model::Run::Run(Model& model) : lock_(model.use_), runs_(model.runs_) {
+  if (model.use_.was_left()) {
+    runs_ = 0;
+    model.leave_programs();
+  }
+  ++runs_;
+}
 
-std::unique_lock<std::recursive_mutex> Model::change(std::string_view where) {
+void Model::leave_programs() {
+  predictor_->leave_programs();
+  if (trainer_) trainer_->leave_programs();
+}
+
+std::unique_lock<ForkLock> Model::change(std::string_view where) {
   std::unique_lock lock(use_, std::try_to_lock);
+  if (lock.owns_lock() && use_.was_left()) {
+    runs_ = 0;
+    leave_programs();
+  }
   if (!lock.owns_lock() || runs_ > 0) {
     fail(where,
          "a model cannot be changed while it runs: wait until fit, evaluate or predict is over",
@@ -336,16 +358,20 @@ History Model::fit(const Data& data, const FitOptions& options) {
   return require_trainer("fit").fit(data, options);
 }
 
-Logs Model::evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer) {
+Logs Model::evaluate(const Data& data,
+                     std::int64_t batch_size,
+                     RunObserver* observer,
+                     int threads) {
   const Run run(*this);
-  return require_trainer("evaluate").evaluate(data, batch_size, observer);
+  return require_trainer("evaluate").evaluate(data, batch_size, observer, threads);
 }
 
 std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x,
                                    std::int64_t batch_size,
-                                   RunObserver* observer) {
+                                   RunObserver* observer,
+                                   int threads) {
   const Run run(*this);
-  return predictor_->predict(x, batch_size, observer);
+  return predictor_->predict(x, batch_size, observer, StepThreads("predict", threads));
 }
 
 std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {

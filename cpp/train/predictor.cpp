@@ -78,14 +78,14 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
 
 std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
                                        std::int64_t batch_size,
-                                       RunObserver* observer) {
+                                       RunObserver* observer,
+                                       const StepThreads& threads) {
   const std::int64_t count = count_samples(x, "predict");
   if (batch_size <= 0) {
     invalid("predict", "batch_size must be positive", {{"batch_size", std::to_string(batch_size)}});
   }
   check(x);
   StepRun run(model_.weights());
-  const StepThreads threads;
   batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   Ticker ticker(observer, run, Progress::Phase::predict, steps);

@@ -8,6 +8,7 @@
 #include "chainrule/model.h"
 #include "chainrule/program.h"
 #include "train/program_cache.h"
+#include "train/step_threads.h"
 
 namespace chainrule {
 
@@ -16,12 +17,14 @@ class Predictor {
   explicit Predictor(Model& model) : model_(model) {}
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
                               std::int64_t batch_size,
-                              RunObserver* observer);
+                              RunObserver* observer,
+                              const StepThreads& threads);
   /// Runs all samples as one batch; the program holds the outputs until its next run. Shapes that
   /// were seen before are not checked again, and nothing is allocated.
   std::shared_ptr<Program> run(std::span<const ArrayView> x);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
+  void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()
 
  private:
   /// The program for `batch` samples of these shapes, or null; key_ is theirs afterwards.

@@ -50,6 +50,13 @@ class ProgramCache {
 
   void clear() { entries_.clear(); }
 
+  /// Begins anew and never looks at the old entries again: another thread may have been changing
+  /// them when it ceased to be.
+  void leave() {
+    static_cast<void>(new decltype(entries_)(std::move(entries_)));
+    entries_ = {};
+  }
+
  private:
   static constexpr std::size_t kCapacity = 16;
   std::vector<std::pair<ProgramKey, std::shared_ptr<Entry>>> entries_;

@@ -1,16 +1,30 @@
 // The number of threads of training, test and prediction steps.
 #pragma once
 
+#include <string>
+#include <string_view>
+
+#include "chainrule/error.h"
 #include "chainrule/program.h"
 #include "parallel/exec.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule {
 
-/// For the steps of one call, which read the environment once: that takes as long as a small
-/// instruction.
+/// For the steps of one call, which finds the fixed number once: reading the environment takes as
+/// long as a small instruction.
 class StepThreads {
  public:
+  StepThreads() = default;
+  /// `given` is the option of the call: 0, or the most threads that it may use, from 1.
+  StepThreads(std::string_view where, int given) : fixed_(given > 0 ? given : fixed_threads()) {
+    if (given < 0 || given > kMaxThreads) {
+      invalid(where,
+              "threads must be from 1 to " + std::to_string(kMaxThreads) + ", or 0 for all",
+              {{"threads", std::to_string(given)}});
+    }
+  }
+
   /// For the next run of the program, and for filling its inputs.
   [[nodiscard]] Exec next(Program& program) const {
     return Exec{fixed_ > 0 ? fixed_ : program.choose_threads(granted_threads())};

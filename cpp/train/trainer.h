@@ -12,6 +12,7 @@
 #include "chainrule/model.h"
 #include "chainrule/program.h"
 #include "train/program_cache.h"
+#include "train/step_threads.h"
 #include "train/turns.h"
 
 namespace chainrule {
@@ -51,6 +52,7 @@ struct Epoch {
   const std::int64_t* order = nullptr;  ///< (samples,); null: as they lie
   std::int64_t number = 0;
   RunObserver* observer = nullptr;
+  StepThreads threads = {};
   /// For messages: the number of the first sample in the caller's arrays; which of these they are,
   /// unless there is no other choice.
   std::int64_t offset = 0;
@@ -72,11 +74,22 @@ class Trainer {
   Trainer(Model& model, CompileOptions options);
 
   History fit(const Data& data, const FitOptions& options);
-  Logs evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer);
+  Logs evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer, int threads);
   Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight);
   Logs test_on_batch(const Data& data);
   void reset_metrics();
   [[nodiscard]] const CompileOptions& options() const { return options_; }
+  /// Calls visit(pointer) for every pointer to a loss or metric that this owns.
+  template <class Visit>
+  void each_owned(const Visit& visit) const {
+    for (const LossSpec& spec : options_.loss) visit(spec.object);
+    for (const auto& of_output : options_.metrics) {
+      for (const MetricSpec& spec : of_output) visit(spec.object);
+    }
+    for (const std::vector<Tracked>& of_output : metrics_) {
+      for (const Tracked& metric : of_output) visit(metric.object);
+    }
+  }
 
   /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and
   /// loading.
@@ -85,6 +98,7 @@ class Trainer {
   StepGraph step_graph(Mode mode, const Data& data, std::int64_t batch);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
+  void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()
   /// What logs() reports, in its order, and which values are better. Names of metrics are complete
   /// once data were seen.
   [[nodiscard]] std::vector<std::pair<std::string, Better>> log_names() const;

@@ -25,6 +25,7 @@ from chainrule import (
     utils,
 )
 from chainrule._core import __version__
+from chainrule._threads import get_num_threads, set_num_threads, shutdown_threads
 from chainrule.layers import Input, Layer
 from chainrule.models import Model, Sequential
 
@@ -38,6 +39,7 @@ __all__ = [
     "backend",
     "callbacks",
     "datasets",
+    "get_num_threads",
     "initializers",
     "layers",
     "losses",
@@ -45,6 +47,8 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "set_num_threads",
+    "shutdown_threads",
     "utils",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from chainrule import _catalog, _core, _data, optimizers
+from chainrule import _catalog, _core, _data, _threads, optimizers
 from chainrule._arguments import checked
 from chainrule._layer import flatten, one_or_list
 from chainrule._run import Run
@@ -144,6 +144,8 @@ class Model(Structure):
         validation_steps: Any = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        *,
+        threads: int | None = None,
     ) -> History:
         """Trains for whole epochs.
 
@@ -168,6 +170,7 @@ class Model(Structure):
             steps_per_epoch, validation_steps: Not supported.
             validation_batch_size: batch_size by default.
             validation_freq: Validate every so many epochs.
+            threads: The most threads that this call may use; None is what get_num_threads() says.
 
         Returns:
             The History of this call: `history` is a dict from log to values, one for each epoch.
@@ -201,6 +204,7 @@ class Model(Structure):
             "validation_split": validation_split,
             "validation_batch_size": validation_batch_size or 0,
             "validation_freq": validation_freq,
+            "threads": _threads.option(threads, "fit"),
             "class_weight": _data.class_weights(class_weight, "fit"),
             "validation_data": validation,
         }
@@ -235,11 +239,13 @@ class Model(Structure):
         steps: Any = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        *,
+        threads: int | None = None,
     ) -> Any:
         """Loss and metrics over all samples.
 
         Args:
-            x, y, batch_size, verbose, sample_weight, callbacks: As in fit().
+            x, y, batch_size, verbose, sample_weight, callbacks, threads: As in fit().
             steps: Not supported.
             return_dict: Whether to return a dict.
 
@@ -252,11 +258,12 @@ class Model(Structure):
         data = _data.parts(self, x, y, sample_weight, "evaluate")
         size = 32 if batch_size is None else _core.integer(batch_size, "evaluate", "batch_size")
         return_dict = _core.truth(return_dict, "evaluate", "return_dict")
+        most = _threads.option(threads, "evaluate")
         if _is_silent(verbose, callbacks):
-            return _results(_core.evaluate(self, data, size, None), return_dict)
+            return _results(_core.evaluate(self, data, size, None, most), return_dict)
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
-            logs = _core.evaluate(self, data, size, run or None)
+            logs = _core.evaluate(self, data, size, run or None, most)
         finally:
             run.close()
         return _results(logs, return_dict)
@@ -268,27 +275,30 @@ class Model(Structure):
         verbose: Any = "auto",
         steps: Any = None,
         callbacks: Any = None,
+        *,
+        threads: int | None = None,
     ) -> Any:
         """The outputs for all samples.
 
         Args:
-            x, batch_size, verbose, callbacks: As in fit().
+            x, batch_size, verbose, callbacks, threads: As in fit().
             steps: Not supported.
 
         Returns:
             An array, or a list of them for several outputs.
         """
         size = 32 if batch_size is None else _core.integer(batch_size, "predict", "batch_size")
-        if steps is None and _is_silent(verbose, callbacks):
+        if steps is None and threads is None and _is_silent(verbose, callbacks):
             outputs = _core.predict_at_once(self, x, size)
             if outputs is not None:
                 return outputs
         _data.refuse("predict", steps=(steps, None))
+        most = _threads.option(threads, "predict")
         inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
         run = Run(self, callbacks, {"verbose": verbose}, display_for(verbose))
         try:
             run.call("on_predict_begin", {})
-            outputs = _core.predict(self, inputs, size, run or None)
+            outputs = _core.predict(self, inputs, size, run or None, most)
             run.call("on_predict_end", {})
         finally:
             run.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from chainrule._arguments import checked, message, shown
@@ -30,9 +31,23 @@ class History(Callback):
     """What fit() returns: `epoch`, the numbers of the epochs, and `history`, {log: [value,
     ...]}."""
 
+    _model: Any = None
+
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
+
+    def set_model(self, model: Any) -> None:
+        """Holds the model weakly: a model has its History, and goes with its last user."""
+        self._model = weakref.ref(model)
+
+    @property
+    def model(self) -> Any:
+        """The model, as long as it lives."""
+        return None if self._model is None else self._model()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.epoch = []

@@ -11,16 +11,20 @@ import numpy as np
 from chainrule import _catalog, _core
 from chainrule._arguments import Array, array, axis_of, checked, message
 from chainrule._layer import Layer, flatten
+from chainrule._threads import get_num_threads, set_num_threads, shutdown_threads
 from chainrule.backend import clear_session
 
 MOST_ELEMENTS = 2**34  # of what to_categorical() makes
 
 __all__ = [
     "clear_session",
+    "get_num_threads",
     "gradients_of",
     "normalize",
     "register_keras_serializable",
+    "set_num_threads",
     "set_random_seed",
+    "shutdown_threads",
     "to_categorical",
 ]
 

@@ -6,7 +6,7 @@
 
 namespace chainrule::test {
 
-/// Sets a variable while it lives; it is then as it was before.
+/// Sets a variable while it lives (null: it is not there); it is then as it was before.
 class Environment {
  public:
   Environment(const char* name, const char* value) : name_(name) {
@@ -14,7 +14,11 @@ class Environment {
       had_ = true;
       old_ = old;
     }
-    setenv(name, value, 1);
+    if (value != nullptr) {
+      setenv(name, value, 1);
+    } else {
+      unsetenv(name);
+    }
   }
   ~Environment() {
     if (had_) {

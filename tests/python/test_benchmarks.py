@@ -59,6 +59,23 @@ def test_medians_of_runs_are_taken_by_column():
 
 
 @pytest.mark.usefixtures("scripts")
+def test_the_pool_stands_beside_openmp():
+    import threads
+
+    def rows(*times):
+        return [
+            {"width": "8", "batch": batch, "auto_us": time, "best_us": time}
+            for batch, time in zip(("1", "16"), times, strict=True)
+        ]
+
+    both = threads.beside(rows(2.0, 4.0), rows(4.0, 2.0)[::-1])
+    assert [threads.ratio_to_pool(row) for row in both] == [2.0, 0.5]
+    lines = threads.openmp_lines(both)
+    assert lines[1].endswith("The geometric mean is 1.00.")
+    assert lines[-1] == "| 8 | 2.00 | 0.50 |"
+
+
+@pytest.mark.usefixtures("scripts")
 def test_the_worst_error_over_the_instruction_sets_counts():
     import ulp
 

@@ -43,6 +43,11 @@ def programs(tmp_path_factory):
     return folder
 
 
+def test_a_plug_in_with_threads_can_be_unloaded(programs):
+    printed = run(programs / "plugin_host", programs / "libplugin.so", 5)
+    assert printed.endswith("loaded 5 times\n")
+
+
 def digits():
     (_, _), (x_test, y_test) = keras.datasets.digits.load_data()
     return x_test.reshape(-1, 64).astype("float32") / 16, y_test

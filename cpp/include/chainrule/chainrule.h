@@ -4,6 +4,7 @@
 #include "chainrule/blas.h"
 #include "chainrule/config.h"
 #include "chainrule/error.h"
+#include "chainrule/fork_lock.h"
 #include "chainrule/graph.h"
 #include "chainrule/initializers.h"
 #include "chainrule/json.h"
@@ -18,3 +19,4 @@
 #include "chainrule/safetensors.h"
 #include "chainrule/shape.h"
 #include "chainrule/tensor.h"
+#include "chainrule/threads.h"

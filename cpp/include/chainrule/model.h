@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
 #include "chainrule/losses.h"
 #include "chainrule/metrics.h"
@@ -155,6 +156,7 @@ struct FitOptions {
   std::int64_t validation_freq = 1;
   std::map<std::int64_t, double> class_weight = {};  ///< label -> weight; others 1
   RunObserver* observer = nullptr;
+  int threads = 0;  ///< of this call, at most; 0: see set_num_threads() in chainrule/threads.h
 };
 
 /// Layers connected to an acyclic graph. Is itself a layer, so models nest. Threads may share a
@@ -177,6 +179,10 @@ class Model : public Layer {
   [[nodiscard]] const std::vector<LayerPtr>& layers() const { return layers_; }
   [[nodiscard]] const Symbols& inputs() const { return inputs_; }
   [[nodiscard]] const Symbols& outputs() const { return outputs_; }
+  /// The calls that connect the layers, each after those that it reads.
+  [[nodiscard]] const std::vector<std::shared_ptr<const LayerCall>>& calls() const {
+    return calls_;
+  }
   /// One name for each output: that of its layer.
   [[nodiscard]] std::vector<std::string> output_names() const;
   [[nodiscard]] std::vector<std::string> input_names() const;
@@ -200,12 +206,16 @@ class Model : public Layer {
   [[nodiscard]] bool compiled() const { return trainer_ != nullptr; }
   [[nodiscard]] Trainer* trainer() const { return trainer_.get(); }  ///< null unless compiled
   History fit(const Data& data, const FitOptions& options = {});
-  /// Loss and metrics over all samples.
-  Logs evaluate(const Data& data, std::int64_t batch_size = 32, RunObserver* observer = nullptr);
-  /// One tensor for each output.
+  /// Loss and metrics over all samples. `threads` as in FitOptions.
+  Logs evaluate(const Data& data,
+                std::int64_t batch_size = 32,
+                RunObserver* observer = nullptr,
+                int threads = 0);
+  /// One tensor for each output. `threads` as in FitOptions.
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
                               std::int64_t batch_size = 32,
-                              RunObserver* observer = nullptr);
+                              RunObserver* observer = nullptr,
+                              int threads = 0);
   /// One step on the whole of `data` as one batch; the logs are those of this batch.
   Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight = {});
   Logs test_on_batch(const Data& data);
@@ -249,13 +259,13 @@ class Model : public Layer {
   void extend(const Symbol& output);
   void shorten();
   /// Held while compile() or a new structure replaces what runs use; throws while one is under way.
-  [[nodiscard]] std::unique_lock<std::recursive_mutex> change(std::string_view where);
+  [[nodiscard]] std::unique_lock<ForkLock> change(std::string_view where);
 
  private:
   friend class Trainer;
   friend class Predictor;
   /// Held by fit, evaluate and predict. Runs of different threads take turns; an observer may start
-  /// one inside another.
+  /// one inside another. In a child made by fork() a run of a thread that is not there is over.
   class Run {
    public:
     explicit Run(Model& model);
@@ -264,13 +274,15 @@ class Model : public Layer {
     Run& operator=(const Run&) = delete;
 
    private:
-    std::unique_lock<std::recursive_mutex> lock_;
+    std::unique_lock<ForkLock> lock_;
     int& runs_;
   };
 
   Trainer& require_trainer(std::string_view where) const;
   /// For a structure that has changed.
   void forget_programs();
+  /// Programs that another thread used when this process was forked from its parent are left alone.
+  void leave_programs();
 
   Symbols inputs_, outputs_;
   std::vector<LayerPtr> layers_;
@@ -278,7 +290,7 @@ class Model : public Layer {
   VariablePtr random_state_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<class Predictor> predictor_;
-  std::recursive_mutex use_;
+  ForkLock use_;
   int runs_ = 0;  ///< under way; guarded by use_
 };
 

@@ -55,13 +55,14 @@ class Program {
   [[nodiscard]] const Tensor& check(int i) const;
 
   /// Runs every instruction on at most `threads` threads (0: choose_threads()). Returns false, and
-  /// leaves every variable as it was, when an element of a checked value is NaN or infinite.
+  /// leaves every variable as it was, when an element of a checked value is NaN or infinite; so
+  /// does what an Interruptible of this thread (chainrule/threads.h) throws meanwhile.
   bool run(int threads = 0);
   /// ProgramOptions::threads if that is set, else the number of threads, at most `most`, that has
   /// proved fastest for this program: every now and then some runs are timed with half or twice as
-  /// many. `most` = 0: CHAINRULE_NUM_THREADS if that is set, else at most those that the system
-  /// grants. Call it before run(), with always the same `most`, if other work of a step, such as
-  /// filling the inputs, is to be done by the same number of threads.
+  /// many. `most` = 0: the number that is fixed (chainrule/threads.h) if there is one, else at most
+  /// those that the system grants. Call it before run(), with always the same `most`, if other work
+  /// of a step, such as filling the inputs, is to be done by the same number of threads.
   int choose_threads(int most = 0);
 
   /// Whether the variables still have the memory that the program was compiled for.

@@ -1,0 +1,51 @@
+// Threads of the process: how many a run uses, who may interrupt a long one, and the end of them.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+namespace chainrule {
+
+/// No run uses more threads than this.
+constexpr int kMaxThreads = 256;
+
+/// Fixes the number of threads of all later runs of this process; 0: no longer. Results are the
+/// same with any number. Throws InvalidArgument unless `threads` is from 0 to kMaxThreads.
+///
+/// What counts, the first that is there: `threads` in the options of a call; one thread inside a
+/// parallel region, of OpenMP or of this library; set_num_threads(); the environment variable
+/// CHAINRULE_NUM_THREADS; the first number of OMP_NUM_THREADS; else what the system grants, of
+/// which a program uses as many as prove fastest for it.
+void set_num_threads(int threads);
+
+/// The most threads that a run started here and now would use. Throws InvalidArgument when
+/// CHAINRULE_NUM_THREADS is no number from 1 to kMaxThreads.
+int get_num_threads();
+
+/// Ends the threads that wait for work, after the work that they have now; the next run starts
+/// them anew. For programs that want to be alone, or that fork. With OpenMP, the threads of the
+/// calling thread's team. Throws RuntimeError inside work that is done in parallel.
+void shutdown_threads();
+
+/// While it lives, long runs on this thread ask every `interval` seconds whether to go on: what
+/// `ask` throws ends the run before it has changed a variable. Short runs, of a few milliseconds,
+/// do not ask. The innermost is asked.
+///
+///     const Interruptible here([&] { if (cancelled) throw Cancelled(); });
+///     model.predict({view_of(x)}, x.shape()[0]);
+class Interruptible {
+ public:
+  explicit Interruptible(std::function<void()> ask, double interval = 0.05);
+  ~Interruptible();
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+
+ private:
+  friend class LongRun;
+  std::function<void()> ask_;
+  double interval_;
+  std::chrono::steady_clock::time_point next_;  // of the run under way
+  Interruptible* outer_;
+};
+
+}  // namespace chainrule

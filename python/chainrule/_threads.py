@@ -1,0 +1,53 @@
+"""How many threads runs use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule import _core
+
+MOST = 256
+
+
+def option(given: Any, where: str) -> int:
+    """A number of threads as the engine takes it: 0 for None."""
+    if given is None:
+        return 0
+    number = _core.integer(given, where, "threads")
+    if not 1 <= number <= MOST:
+        raise ValueError(
+            f"[{where}] threads must be from 1 to {MOST}, or None. Received: threads={given!r}"
+        )
+    return number
+
+
+def set_num_threads(threads: int | None) -> None:
+    """Fixes the number of threads of all later runs of this process. Results are the same with any.
+
+    `threads` in fit(), evaluate() and predict() comes before it; a run inside a parallel region of
+    OpenMP uses one thread. Without it the environment variable CHAINRULE_NUM_THREADS counts, then
+    the first number of OMP_NUM_THREADS, else what the system grants, of which a model uses as many
+    as prove fastest.
+
+    Args:
+        threads: From 1 to 256; None: no longer fixed.
+
+    Example:
+
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(None)
+    """
+    _core.set_num_threads(option(threads, "set_num_threads"))
+
+
+def get_num_threads() -> int:
+    """The most threads that a run would use now."""
+    return _core.get_num_threads()
+
+
+def shutdown_threads() -> None:
+    """Ends the threads that wait for work, after the work that they have now. The next run starts
+    them anew."""
+    _core.shutdown_threads()
