@@ -11,6 +11,7 @@
 #include "bindings/module.h"
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
+#include "bindings/operations.h"
 #include "bindings/trace.h"
 #include "chainrule/layers.h"
 #include "chainrule/metrics.h"
@@ -161,34 +162,16 @@ void bind_variable(py::module_& m) {
           },
           py::arg("dtype") = py::none(),
           py::arg("copy") = py::none())
-      .def("__repr__",
-           [](const Variable& v) {
-             return "<Variable '" + v.name + "' " + v.value.type().str() + ">";
-           })
-      .attr("__array_ufunc__") = py::none();
-  // Inside call() a weight computes as the value that it has.
-  const py::dict operators = m.attr("Value").attr("__dict__").attr("copy")();
-  for (const char* name : {"add",
-                           "radd",
-                           "sub",
-                           "rsub",
-                           "mul",
-                           "rmul",
-                           "truediv",
-                           "rtruediv",
-                           "pow",
-                           "rpow",
-                           "matmul",
-                           "rmatmul",
-                           "neg",
-                           "abs",
-                           "lt",
-                           "le",
-                           "gt",
-                           "ge"}) {
-    const std::string method = "__" + std::string(name) + "__";
-    variable.attr(method.c_str()) = operators[method.c_str()];
-  }
+      .def("__repr__", [](const Variable& v) {
+        return "<Variable '" + v.name + "' " + v.value.type().str() + ">";
+      });
+  // Inside call() a weight computes as the value that it has, elsewhere as the array.
+  bind_operators(variable);
+  variable.def("__hash__", [](const Variable& v) { return std::hash<const void*>()(&v); });
+  variable.def("__bool__", [](const Variable&) -> bool {
+    throw py::type_error("a weight is neither true nor false: compare it with None by 'is'");
+  });
+  refuse_uninitialized_uses(variable);
 }
 
 void bind_losses(py::module_& m) {
@@ -281,8 +264,10 @@ void bind_initializers(py::module_& m) {
 
 void bind_catalog(py::module_& m) {
   m.attr("classes") = py::dict();
-  py::class_<Made>(m, "Made").def_property_readonly(
-      "class_name", [](const Made& made) { return made.object->class_name(); });
+  py::class_<Made> made_class(m, "Made");
+  made_class.def_property_readonly("class_name",
+                                   [](const Made& made) { return made.object->class_name(); });
+  refuse_uninitialized_uses(made_class);
   m.def(
       "describe", &describe, "(name, snake case, aliases, doc, fields) of every class of a kind.");
   m.def("make", &make, "An object of a kind from a name or from {'class_name', 'config'}.");

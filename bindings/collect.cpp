@@ -23,9 +23,6 @@ class References {
   /// Those of a layer, if nothing but its wrapper owns it.
   explicit References(const Layer& layer) {
     if (const auto* model = dynamic_cast<const Model*>(&layer)) add_model(*model);
-    if (const auto* own = dynamic_cast<const OwnsLayers*>(&layer)) {
-      for (const auto& inner : own->owned_layers()) add(inner);
-    }
     while (follow()) {
     }
   }

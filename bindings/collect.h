@@ -18,15 +18,6 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// Layers that own other layers besides models (those written in Python).
-class OwnsLayers {
- public:
-  [[nodiscard]] virtual const std::vector<std::shared_ptr<Layer>>& owned_layers() const = 0;
-
- protected:
-  ~OwnsLayers() = default;
-};
-
 /// A Python function that C++ keeps, which may let it go without the GIL, or after the interpreter.
 using KeptFunction = std::shared_ptr<py::object>;
 KeptFunction keep(const py::object& function);

@@ -7,6 +7,7 @@
 #include "bindings/gil.h"
 #include "bindings/module.h"
 #include "bindings/numpy.h"
+#include "bindings/operations.h"
 #include "bindings/trace.h"
 #include "chainrule/initializers.h"
 #include "chainrule/model.h"
@@ -20,6 +21,7 @@ class Session {
  public:
   Session(const py::list& arrays, bool training)
       : context_{.graph = graph_, .random_state = {}, .losses = {}} {
+    context_.runs_once = true;
     for (const py::handle array : arrays) add(array);
     context_.training = training;
     if (training) {
@@ -141,9 +143,17 @@ py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
 
 }  // namespace
 
+py::object run_at_once(const py::function& function, const py::list& arrays) {
+  return run(function, arrays, false);
+}
+
 void bind_eager(py::module_& m) {
   m.def("run", &run, "function(*values) on arrays: traced, compiled and run once.");
   m.def("gradients_of", &gradients_of);
+  m.def(
+      "array",
+      [](py::handle source, const std::string& what) { return borrow(source, what).owner; },
+      "What numpy.asarray makes of it, of a type that the engine has; refuses masks.");
 }
 
 }  // namespace chainrule::python

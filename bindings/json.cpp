@@ -1,6 +1,5 @@
 #include "bindings/json.h"
 
-#include <algorithm>
 #include <string>
 
 #include "chainrule/config.h"
@@ -22,14 +21,6 @@ std::string text_of(py::handle text) {
 Json array_of(py::handle sequence, int depth) {
   Json::Array items;
   for (const py::handle item : sequence) items.push_back(convert(item, depth));
-  const auto integral = [](const Json& item) {
-    return item.is_null() || item.kind() == Json::Kind::integer;
-  };
-  if (std::all_of(items.begin(), items.end(), integral)) {
-    for (Json& item : items) {
-      if (item.is_null()) item = std::int64_t{-1};
-    }
-  }
   return items;
 }
 

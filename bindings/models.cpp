@@ -13,6 +13,7 @@
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
 #include "chainrule/model.h"
+#include "train/data.h"
 #include "train/trainer.h"
 
 namespace chainrule::python {
@@ -185,6 +186,12 @@ py::object run_batch(Model& model, std::span<const ArrayView> views) {
   WithoutGil released;  // whoever waits for a model has none, so that who runs it may take it
   const Model::Prediction prediction = model.run(views);
   released.take();
+  if (!model.output_keys().empty()) {
+    py::dict named;
+    for (std::size_t k = 0; k < prediction.size(); ++k)
+      named[py::str(model.output_keys()[k])] = copy(prediction.output(k));
+    return named;
+  }
   if (prediction.size() == 1) return copy(prediction.output(0));
   py::list outputs;
   for (std::size_t k = 0; k < prediction.size(); ++k) outputs.append(copy(prediction.output(k)));
@@ -270,11 +277,55 @@ py::list types(const Symbols& symbols) {
   return result;
 }
 
+/// Throws unless the arrays are what the model takes.
+void check_inputs(const LayerHandle& layer, const py::list& x, const std::string& where) {
+  const Model& model = model_of(layer);
+  Arrays arrays;
+  std::vector<TensorType> types;
+  for (const Symbol& symbol : model.inputs()) types.push_back(symbol.type);
+  check_arrays(arrays.views(x, "x"), types, model.input_names(), "x", where);
+}
+
+/// Throws when a layer has an activation without a name: its name here, "<lambda 1>", means nothing
+/// to a file.
+void require_named(const Model& model, const std::string& where) {
+  for (const LayerPtr& layer : model.layers()) {
+    if (const auto* inner = dynamic_cast<const Model*>(layer.get())) require_named(*inner, where);
+    for (const FieldInfo& field : list_fields(*layer)) {
+      if (field.type != FieldType<Activation>::name() ||
+          !field.default_value.as_string().starts_with("<"))
+        continue;
+      invalid(
+          where,
+          "the " + field.name + " has no name by which a file could know it: define it with def",
+          {{field.name, field.default_value.as_string()}, {"layer", "'" + layer->name + "'"}});
+    }
+  }
+}
+
 void bind_structure(py::module_& m) {
   m.def("make_functional",
-        [](const Symbols& inputs, const Symbols& outputs, const std::string& name) {
-          return Made{std::make_shared<Model>(inputs, outputs, name)};
+        [](const Symbols& inputs,
+           const Symbols& outputs,
+           const std::string& name,
+           const std::vector<std::string>& input_keys,
+           const std::vector<std::string>& output_keys) {
+          auto model = std::make_shared<Model>(inputs, outputs, name);
+          model->set_keys(input_keys, output_keys);
+          return Made{std::move(model)};
         });
+  m.def("output_keys", [](const LayerHandle& layer) { return model_of(layer).output_keys(); });
+  m.def("clone_model", [](const LayerHandle& layer, const py::object& copy) {
+    return wrap<Layer>(Kind::layers, model_of(layer).clone([&](const LayerHandle& one) {
+      const py::object made = copy(wrap(Kind::layers, one));
+      return made.is_none() ? LayerHandle() : made.cast<LayerHandle>();
+    }));
+  });
+  m.def("input_keys", [](const LayerHandle& layer) { return model_of(layer).input_keys(); });
+  m.def("check_inputs", &check_inputs);
+  m.def("require_named", [](const LayerHandle& layer, const std::string& where) {
+    require_named(model_of(layer), where);
+  });
   m.def("make_sequential", [](const std::string& name) {
     return Made{std::make_shared<Sequential>(std::vector<LayerPtr>{}, name)};
   });

@@ -66,11 +66,26 @@ bool is_readable(const py::array& array, std::string_view what) {
          array.dtype().is(numpy_type(element_type(array.dtype(), what)));
 }
 
+/// The elements that a masked array masks would count as data.
+void refuse_masked(py::handle source, std::string_view what) {
+  if (is_plain_array(source) || !py::isinstance<py::array>(source)) return;
+  static PYBIND11_CONSTINIT py::gil_safe_call_once_and_store<py::object> type;
+  const auto& masked = type.call_once_and_store_result([] {
+                             return py::module_::import("numpy").attr("ma").attr("MaskedArray");
+                           })
+                           .get_stored();
+  if (!py::isinstance(source, masked)) return;
+  invalid(what,
+          "masks are not read: fill the array, x.filled(0), and let sample weights say what counts",
+          {{"type", "numpy.ma.MaskedArray"}});
+}
+
 py::array as_array(py::handle source, std::string_view what) {
   if (is_plain_array(source)) {
     const auto plain = py::reinterpret_borrow<py::array>(source);
     if (is_readable(plain, what)) return plain;
   }
+  refuse_masked(source, what);
   static PYBIND11_CONSTINIT py::gil_safe_call_once_and_store<py::object> asarray;
   const auto& convert =
       asarray

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "bindings/holders.h"
 #include "chainrule/config.h"
 
 namespace chainrule::python {
@@ -53,6 +54,7 @@ void bind_configurable(py::class_<Base, Options...>& cls) {
         py::detail::initimpl::construct<Class>(self, std::move(object), false);
       },
       py::detail::is_new_style_constructor());
+  refuse_uninitialized_uses(cls);
   cls.def_property_readonly("_class_name", &Base::class_name);
   cls.def("__repr__", &Base::repr);
 }

@@ -36,7 +36,9 @@ TraceScope::TraceScope(Graph& graph, CallContext* context) : saved_(present) {
     saved_context_ = present->context;
     if (context != nullptr) present->context = context;
   } else {
-    present = std::make_shared<Trace>(Trace{&graph, context, true});
+    present = std::make_shared<Trace>();
+    present->graph = &graph;
+    present->context = context;
   }
 }
 
@@ -85,7 +87,11 @@ Value to_value(py::handle object) {
     if (&value.graph() != trace.graph) fail("Value", "a symbolic value belongs to another graph");
     return value;
   }
-  if (py::isinstance<Variable>(object)) return trace.graph->read(object.cast<VariablePtr>());
+  if (py::isinstance<Variable>(object)) {
+    const auto variable = object.cast<VariablePtr>();
+    if (trace.layers > 0) trace.used.push_back(variable);
+    return trace.graph->read(variable);
+  }
   if (py::isinstance<Symbol>(object)) {
     invalid("Value",
             "the output of a layer in a functional model cannot be used here: pass it to the layer "

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bindings/collect.h"
+#include "bindings/holders.h"
 #include "chainrule/graph.h"
 #include "chainrule/layers.h"
 
@@ -23,6 +24,8 @@ struct Trace {
   Graph* graph = nullptr;
   CallContext* context = nullptr;  ///< null outside of layers
   bool alive = true;
+  int layers = 0;                 ///< written in Python, that are being called inside each other
+  std::vector<VariablePtr> used;  ///< weights that they have read so far
 };
 
 /// A Value that knows whether its graph still exists.

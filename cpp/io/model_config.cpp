@@ -5,9 +5,11 @@
 //   Functional  {"name", "trainable",
 //                "layers": [spec...],                            a layer's name is its identity
 //                "calls": [{"layer": name,
-//                           "inputs": [[call, output]...]}...],  each after those it reads
+//                           "inputs": [[call, output]...],       each after those it reads
+//                           "arguments": {...}}...],             where there are (LayerCall)
 //                "inputs": [call...],
-//                "outputs": [[call, output]...]}
+//                "outputs": [[call, output]...],
+//                "input_keys": [...], "output_keys": [...]}      where there are (Model::set_keys)
 
 #include "io/model_config.h"
 
@@ -60,6 +62,14 @@ const Symbol& symbol_at(const Json& reference, const std::vector<Symbols>& resul
   return symbols[index_of(pair[1], symbols.size())];
 }
 
+std::vector<std::string> keys_of(const Json& config, const char* name) {
+  std::vector<std::string> keys;
+  if (const Json* found = config.find(name)) {
+    for (const Json& key : found->as_array()) keys.push_back(key.as_string());
+  }
+  return keys;
+}
+
 std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make) {
   std::map<std::string, std::shared_ptr<Layer>> layers;
   for (const Json& spec : config.at("layers").as_array()) {
@@ -77,8 +87,10 @@ std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make)
     Symbols inputs;
     for (const Json& reference : call.at("inputs").as_array())
       inputs.push_back(symbol_at(reference, results));
-    results.push_back(inputs.empty() ? Symbols{input_symbol(layer->second)}
-                                     : layer->second->apply(inputs));
+    const Json* arguments = call.find("arguments");
+    results.push_back(
+        inputs.empty() ? Symbols{input_symbol(layer->second)}
+                       : layer->second->apply(inputs, arguments == nullptr ? Json() : *arguments));
   }
   Symbols inputs, outputs;
   for (const Json& call : config.at("inputs").as_array()) {
@@ -86,7 +98,9 @@ std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make)
   }
   for (const Json& reference : config.at("outputs").as_array())
     outputs.push_back(symbol_at(reference, results));
-  return std::make_shared<Model>(inputs, outputs, config.at("name").as_string());
+  auto model = std::make_shared<Model>(inputs, outputs, config.at("name").as_string());
+  model->set_keys(keys_of(config, "input_keys"), keys_of(config, "output_keys"));
+  return model;
 }
 
 /// Where a number of a configuration stands.
@@ -152,8 +166,9 @@ Json Model::config() const {
   for (const auto& layer_call : calls_) {
     Json::Array sources;
     for (const Symbol& input : layer_call->inputs) sources.push_back(reference(input));
-    calls.push_back(
-        Json::object({{"layer", layer_call->layer->name}, {"inputs", std::move(sources)}}));
+    Json entry = Json::object({{"layer", layer_call->layer->name}, {"inputs", std::move(sources)}});
+    if (!layer_call->arguments.is_null()) entry.set("arguments", layer_call->arguments);
+    calls.push_back(std::move(entry));
     index.emplace(layer_call.get(), static_cast<std::int64_t>(index.size()));
   }
   for (const Symbol& input : inputs_) inputs.emplace_back(index.at(input.call.get()));
@@ -162,6 +177,10 @@ Json Model::config() const {
   result.set("calls", std::move(calls));
   result.set("inputs", std::move(inputs));
   result.set("outputs", std::move(outputs));
+  if (!input_keys_.empty())
+    result.set("input_keys", Json::Array(input_keys_.begin(), input_keys_.end()));
+  if (!output_keys_.empty())
+    result.set("output_keys", Json::Array(output_keys_.begin(), output_keys_.end()));
   return result;
 }
 

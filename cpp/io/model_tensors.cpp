@@ -30,9 +30,15 @@ class Names {
         add(*inner, prefix + inner->name + "/");
         continue;
       }
+      std::size_t place = 0;
       for (const VariablePtr& variable : layer->weights()) {
-        if (seen_.insert(variable.get()).second)
-          weights.push_back({unique(prefix + variable->name), variable});
+        ++place;
+        if (!seen_.insert(variable.get()).second) continue;
+        // Layers inside a layer written in Python have other automatic names the next time.
+        std::string path = variable->name;
+        if (!path.starts_with(layer->name + "/"))
+          path = layer->name + "/" + std::to_string(place) + "/" + path.substr(path.rfind('/') + 1);
+        weights.push_back({unique(prefix + path), variable});
       }
     }
   }

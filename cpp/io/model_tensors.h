@@ -1,6 +1,7 @@
 // The tensors of a model's file: what they are called, and how they come back.
 //
 //   <layer>/<weight>                     float32 weights; inner models prefix their name
+//   <layer>/<n>/<weight>                 the layer's n-th weight, where a layer inside it has it
 //   optimizer/<slot>/<layer>/<weight>    optimizer slots, in the shape of the weight
 //   optimizer/iterations, optimizer/learning_rate, random_state
 //

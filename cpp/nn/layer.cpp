@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <limits>
 #include <map>
@@ -31,6 +32,15 @@ constexpr std::size_t kMostTraces = 1 << 18;
 thread_local std::size_t weight_budget = kUnlimited;
 thread_local std::size_t trace_budget = kUnlimited;
 
+/// How many layers may be traced inside each other; what is deeper applies itself.
+constexpr int kMostNested = 400;
+thread_local int nested = 0;
+
+std::uint64_t next_serial() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
 std::string shapes_text(const std::vector<TensorType>& types) {
   std::string text;
   for (const TensorType& type : types) text += (text.empty() ? "" : ", ") + type.shape.str();
@@ -51,6 +61,20 @@ void reset_layer_names() {
   name_counts().clear();
 }
 
+TraceDepth::TraceDepth(const Layer& layer) {
+  if (nested >= kMostNested) {
+    invalid(layer.class_name(),
+            "layers are applied inside each other more than " + std::to_string(kMostNested) +
+                " deep: a layer must not apply itself, nor a model hold itself",
+            {{"layer", "'" + layer.name + "'"}});
+  }
+  ++nested;
+}
+
+TraceDepth::~TraceDepth() { --nested; }
+
+Layer::Layer() : serial_(next_serial()) {}
+
 void Layer::base_fields(Fields& f) {
   f("name", name, "Name of the layer, unique in a model; made from the class name when empty.");
   f("trainable", trainable, "Whether training changes the layer's weights.");
@@ -62,15 +86,20 @@ void Layer::ensure_named() {
 
 void Layer::validate() { ensure_named(); }
 
-void Layer::ensure_built(const std::vector<Shape>& input_shapes) {
+void Layer::ensure_built(const std::vector<Shape>& input_shapes, const Json& arguments) {
   ensure_named();  // a layer of the user's own is not made from a configuration
   if (built_) return;
+  const TraceDepth depth(*this);
+  const std::size_t made_before = weights_.size();  // by a constructor
+  build_arguments_ = arguments.is_null() ? nullptr : &arguments;
   try {
     build(input_shapes);
   } catch (...) {
-    weights_.clear();  // a later build starts anew
+    build_arguments_ = nullptr;
+    weights_.resize(made_before);  // a later build starts anew
     throw;
   }
+  build_arguments_ = nullptr;
   built_ = true;
   built_for_ = input_shapes;
 }
@@ -132,6 +161,7 @@ std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& 
             {{"layer", "'" + name + "'"}});
   }
   if (trace_budget != kUnlimited) --trace_budget;
+  const TraceDepth depth(*this);
   const Graph::Scope scope(context.graph, name);
   try {
     return call(context, inputs);
@@ -143,16 +173,18 @@ std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& 
   }
 }
 
-std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& inputs) {
+std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& inputs,
+                                            const Json& arguments) {
   std::vector<Shape> shapes;
   shapes.reserve(inputs.size());
   for (const TensorType& type : inputs) shapes.push_back(type.shape);
-  ensure_built(shapes);
+  ensure_built(shapes, arguments);
 
   std::vector<std::vector<TensorType>> traces;
   for (const std::int64_t stand_in : Shape::kUnknown) {
     Graph graph;
     CallContext context{.graph = graph, .random_state = {}, .losses = {}};
+    if (!arguments.is_null()) context.arguments = &arguments;
     std::vector<Value> values;
     for (const TensorType& type : inputs)
       values.push_back(graph.input(with_unknown(type, stand_in), "input"));
@@ -171,7 +203,7 @@ std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& input
   return result;
 }
 
-Symbols Layer::apply(const Symbols& inputs) {
+Symbols Layer::apply(const Symbols& inputs, const Json& arguments) {
   std::vector<TensorType> types;
   for (const Symbol& symbol : inputs) {
     if (!symbol.call) {
@@ -187,11 +219,43 @@ Symbols Layer::apply(const Symbols& inputs) {
             "a layer that is applied belongs to its models, too: make it with std::make_shared",
             {{"layer", "'" + name + "'"}});
   }
-  const auto layer_call = std::make_shared<LayerCall>(self, inputs);
-  Symbols outputs;
-  for (const TensorType& type : output_types(types)) {
-    outputs.push_back({layer_call, static_cast<int>(outputs.size()), type});
+  const auto layer_call =
+      std::make_shared<LayerCall>(self, inputs, arguments, output_types(types, arguments));
+  note_call(layer_call);
+  return outputs_of(layer_call);
+}
+
+void Layer::note_call(const std::shared_ptr<const LayerCall>& made) {
+  if (calls_.size() >= calls_limit_) {
+    std::erase_if(calls_, [](const auto& past) { return past.expired(); });
+    calls_limit_ = 2 * calls_.size() + 8;
   }
+  calls_.push_back(made);
+}
+
+std::shared_ptr<const LayerCall> Layer::only_call(std::string_view where) const {
+  std::shared_ptr<const LayerCall> found;
+  for (const auto& past : calls_) {
+    const std::shared_ptr<const LayerCall> present = past.lock();
+    if (present && found) {
+      invalid(where,
+              "the layer was applied several times: use what it returned",
+              {{"layer", "'" + name + "'"}});
+    }
+    if (present) found = present;
+  }
+  if (!found) {
+    invalid(where,
+            "the layer was not applied to outputs of layers or of Input",
+            {{"layer", "'" + name + "'"}});
+  }
+  return found;
+}
+
+Symbols outputs_of(const std::shared_ptr<const LayerCall>& layer_call) {
+  Symbols outputs;
+  for (const TensorType& type : layer_call->outputs)
+    outputs.push_back({layer_call, static_cast<int>(outputs.size()), type});
   return outputs;
 }
 

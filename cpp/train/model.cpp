@@ -195,8 +195,11 @@ std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& i
     for (const Symbol& input : layer_call->inputs) {
       values.push_back(output_of(results, input));
     }
+    const Json& arguments = layer_call->arguments;
+    context.arguments = arguments.is_null() ? nullptr : &arguments;
     results[layer_call.get()] = layer_call->layer->trace(context, values);
   }
+  context.arguments = nullptr;
   std::vector<Value> outputs;
   for (const Symbol& output : outputs_) {
     outputs.push_back(output_of(results, output));
@@ -210,13 +213,30 @@ std::vector<VariablePtr> Model::trainable_weights() const {
   return trainable ? collect(layers_, true) : std::vector<VariablePtr>{};
 }
 
+void Model::set_keys(std::vector<std::string> inputs, std::vector<std::string> outputs) {
+  const auto check =
+      [&](const std::vector<std::string>& keys, std::size_t count, const char* what) {
+        const std::set<std::string> different(keys.begin(), keys.end());
+        if (keys.empty() || (keys.size() == count && different.size() == count)) return;
+        invalid("Model",
+                std::string("there must be one key for each of the ") + what + ", all different",
+                {{"keys", std::to_string(keys.size())}, {what, std::to_string(count)}});
+      };
+  check(inputs, inputs_.size(), "inputs");
+  check(outputs, outputs_.size(), "outputs");
+  input_keys_ = std::move(inputs);
+  output_keys_ = std::move(outputs);
+}
+
 std::vector<std::string> Model::input_names() const {
+  if (!input_keys_.empty()) return input_keys_;
   std::vector<std::string> names;
   for (const Symbol& symbol : inputs_) names.push_back(symbol.call->layer->name);
   return names;
 }
 
 std::vector<std::string> Model::output_names() const {
+  if (!output_keys_.empty()) return output_keys_;
   std::vector<std::string> names;
   std::unordered_set<std::string> used;
   std::unordered_map<std::string, int> last;  // the number that a name got last

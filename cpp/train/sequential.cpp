@@ -1,9 +1,22 @@
+#include <algorithm>
+
 #include "chainrule/model.h"
 
 namespace chainrule {
 namespace {
 
 bool is_input(const LayerPtr& layer) { return layer->class_name() == "InputLayer"; }
+
+/// Whether a model is, or holds, another one.
+bool holds(const Layer& layer, const Model& model) {
+  const auto* outer = dynamic_cast<const Model*>(&layer);
+  if (outer == nullptr) return false;
+  if (outer == &model) return true;
+  const auto* chain = dynamic_cast<const Sequential*>(outer);
+  const std::vector<LayerPtr>& inner = chain != nullptr ? chain->chain() : outer->layers();
+  return std::any_of(
+      inner.begin(), inner.end(), [&](const LayerPtr& one) { return holds(*one, model); });
+}
 
 Symbol output_of(const LayerPtr& layer, const Symbol& x) {
   const Symbols outputs = layer->apply({x});
@@ -25,6 +38,11 @@ Sequential::Sequential(const std::vector<LayerPtr>& layers, const std::string& m
 void Sequential::add(const LayerPtr& layer) {
   const auto lock = change("Sequential");
   if (!layer) invalid("Sequential", "a layer is needed");
+  if (holds(*layer, *this)) {
+    invalid("Sequential",
+            "a model cannot be a layer of itself",
+            {{"layer", "'" + layer->name + "'"}, {"model", "'" + name + "'"}});
+  }
   if (is_input(layer)) {
     if (!inputs().empty() || !chain_.empty()) {
       invalid("Sequential", "an Input can only be the first layer", {{"layer", layer->repr()}});

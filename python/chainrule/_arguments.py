@@ -24,7 +24,7 @@ Rule = Callable[[Any, str, str], Any]  # (value, function, argument) -> value, o
 F = TypeVar("F", bound=Callable[..., Any])
 
 # What annotations mean that have no type in Python.
-Tensor = Any  # a symbolic value, a weight, a number or an array
+Tensor = Any  # a symbolic value, a symbol, a weight, a number or an array
 Array = Any  # what numpy.asarray makes an array of numbers of
 Number = Any  # a real number, NaN and infinity among them
 DType = Any  # the name of an element type, or NumPy's object for it
@@ -87,13 +87,8 @@ def real(value: Any, where: str, name: str) -> float:
 def tensor(value: Any, where: str, name: str) -> Any:
     """The value itself, which is something to compute with."""
     rule = "a symbolic value, a weight, a number or an array of numbers"
-    if isinstance(value, (_core.Value, _core.Variable, int, float)):
+    if isinstance(value, (_core.Value, _core.Symbol, _core.Variable, int, float)):
         return value
-    if isinstance(value, _core.Symbol):
-        raise ValueError(
-            f"[{where}] the output of a layer of a functional model is no array: put the "
-            f"computation into the call() of a layers.Layer. Received: {name}={shown(value)}"
-        )
     array(value, where, name, rule)
     return value
 
@@ -117,7 +112,7 @@ def array(value: Any, where: str, name: str, rule: str = "an array of numbers") 
 
 def tensors(value: Any, where: str, name: str) -> list[Any]:
     """A list of tensors."""
-    single = isinstance(value, (str, bytes, dict, _core.Value, _core.Variable))
+    single = isinstance(value, (str, bytes, dict, _core.Value, _core.Symbol, _core.Variable))
     if single or not hasattr(value, "__len__") or not np.iterable(value):
         raise TypeError(message(where, "a list of tensors", name, value))
     return [tensor(item, where, f"{name}[{i}]") for i, item in enumerate(value)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule import _core
+
 
 class Callback:
     """The base of all callbacks: override the hooks you need.
@@ -18,6 +20,16 @@ class Callback:
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         print(epoch, logs["loss"])
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        hooks = [name for name in dir(Callback) if name.startswith("on_")]
+        for name, value in cls.__dict__.items():
+            hint = _core.did_you_mean(name, hooks)
+            if name.startswith("on_") and name not in hooks and callable(value) and hint:
+                raise TypeError(
+                    f"[{cls.__name__}] there is no hook '{name}', so it would never be called{hint}"
+                )
 
     model: Any = None
     params: dict[str, Any] = {}  # noqa: RUF012

@@ -222,6 +222,8 @@ def factory(
 
     def make(kind: str, given: dict[str, Any]) -> Any:
         name, config = spec(given, where)
+        if kind == "layers" and name == "Lambda" and name not in custom:
+            return _core.classes["layers.Lambda"].from_config(config, custom)
         if name in custom:
             return from_custom(kind, custom[name], config)
         if unknown(kind, name):

@@ -8,11 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _catalog, _core, _pickle, initializers
+from chainrule import _calls, _catalog, _core, _pickle, initializers
 from chainrule._arguments import DType, checked
 
 Symbol = _core.Symbol
 BASE_ARGUMENTS = {"self", "name", "trainable", "dtype", "kwargs"}
+# What Keras calls and the engine does not: masks, files, and calls without state.
+IGNORED = (
+    "compute_mask",
+    "compute_output_spec",
+    "stateless_call",
+    "symbolic_call",
+    "quantize",
+    "save_own_variables",
+    "load_own_variables",
+    "save_assets",
+    "load_assets",
+    "get_build_config",
+    "build_from_config",
+)
+
+
+def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
+    """For __init_subclass__: raises where a class defines what would never be called."""
+    for name in names:
+        if name in cls.__dict__:
+            raise TypeError(f"[{cls.__name__}] {name}() cannot be overridden: {reason}")
 
 
 def flatten(inputs: Any) -> list[Any]:
@@ -65,6 +86,7 @@ class Layer(_core.Layer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _catalog.Described.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
+        refuse_overrides(cls, IGNORED, "it would have no effect")
 
     # --- to be overridden ---
 
@@ -99,6 +121,9 @@ class Layer(_core.Layer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return _catalog.from_config(cls, config)
+
+    def _clone(self) -> Any:
+        return type(self).from_config(self.get_config())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_layer(self)
@@ -137,36 +162,50 @@ class Layer(_core.Layer):
         """In call(): adds a scalar to the loss of the model."""
         _core.add_loss(loss)
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies the layer: to symbols of a functional model, to symbolic values in call(), or to
         arrays.
 
         Args:
-            inputs: One input or a list of them.
+            args, kwargs: What call() takes: one input or a list of them; for a call() with several
+                parameters, its arguments. Tensors may be lists and dicts of tensors, too.
             training: Whether to compute as in training (dropout...); None: as the caller does.
 
         Returns:
             One output or a list, of the kind of the inputs.
         """
-        flat = flatten(inputs)
+        args, kwargs, training = _calls.bind(self, args, kwargs)
+        flat, form = _calls.form_of(args, kwargs)
+        if not flat:
+            raise ValueError(
+                f"[{type(self).__name__}] a layer is applied to at least one input. Received: "
+                f"{args[0]!r}, layer='{self.name}'"
+            )
+        if form is not None and type(self).call is Layer.call:
+            raise ValueError(
+                f"[{type(self).__name__}] a layer takes one input or a list of them. Received: "
+                f"{type(args[0]).__name__}, layer='{self.name}'"
+            )
         if any(isinstance(x, Symbol) for x in flat):
-            return self._apply_to_symbols(flat, training)
+            return self._apply_to_symbols(flat, form, training)
         if _core.tracing():
-            return one_or_list(self._call_inside(flat, training))
-        if not self.built:
-            self._build([(None, *np.shape(x)[1:]) for x in flat])
+            return one_or_list(self._call_inside(flat, training, form))
         arrays = self._as_inputs(flat)
+        if not self.built and form is None:
+            self._build([(None, *np.shape(x)[1:]) for x in arrays])
         outputs = _core.run(
-            lambda *values: self._call_inside(list(values), None), arrays, bool(training)
+            lambda *values: self._call_inside(list(values), None, form), arrays, bool(training)
         )
         return one_or_list(outputs)
 
     def _as_inputs(self, arrays: list[Any]) -> list[Any]:
         """Arrays in the types that the layer computes in: real numbers are float32."""
-        given = [np.asarray(x) for x in arrays]
+        given = [_core.array(x, type(self).__name__) for x in arrays]
         return [x.astype("float32") if x.dtype.kind == "f" else x for x in given]
 
-    def _apply_to_symbols(self, flat: list[Any], training: bool | None) -> Any:
+    def _apply_to_symbols(
+        self, flat: list[Any], form: _calls.Form | None, training: bool | None
+    ) -> Any:
         stranger = next((x for x in flat if not isinstance(x, Symbol)), None)
         if stranger is not None:
             raise ValueError(
@@ -179,7 +218,27 @@ class Layer(_core.Layer):
                 f"does: leave out "
                 f"training. Received: training={training}, layer='{self.name}'"
             )
-        return one_or_list(self._apply(flat))
+        return one_or_list(self._apply(flat, form))
+
+    @property
+    def input(self) -> Any:
+        """The symbol, or list of symbols, that the layer was applied to. The layer must have been
+        applied once."""
+        return one_or_list(self._only_call("input")[0])
+
+    @property
+    def output(self) -> Any:
+        """The symbol, or list of symbols, that the layer returned. The layer must have been applied
+        once.
+
+        Example:
+
+        >>> model = Sequential([Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1)])
+        >>> features = Model(model.input, model.get_layer("hidden").output)
+        >>> features.output_shape
+        (None, 3)
+        """
+        return one_or_list(self._only_call("output")[1])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the output for a shape of the input (None where unknown)."""
@@ -214,26 +273,35 @@ class Layer(_core.Layer):
 
     # --- machinery ---
 
-    def _trace(self, values: list[Any], training: bool) -> Any:
+    def _trace(self, values: list[Any], training: bool, form: _calls.Form | None) -> Any:
         """call() as the engine calls it."""
-        arguments = inspect.signature(self.call).parameters
-        given = {"training": training} if "training" in arguments else {}
-        outputs = self.call(one_or_list(values), **given)
+        args, kwargs = ([one_or_list(values)], {}) if form is None else _calls.fill(form, values)
+        if "training" in inspect.signature(self.call).parameters:
+            kwargs["training"] = training
+        outputs = self.call(*args, **kwargs)
         if outputs is None:
             raise ValueError(
                 f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
             )
         return outputs
 
+    def _build_for(self, shapes: list[Any], form: _calls.Form | None) -> None:
+        """build() as the engine calls it."""
+        named = _calls.shapes_for_build(self, shapes, form)
+        if named is None:
+            self.build(one_or_list(shapes))
+        else:
+            self.build(**named)
+
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        items = value.values() if isinstance(value, dict) else flatten(value)
-        for item in items:
-            if isinstance(item, Layer):
-                self._track(item)
+        if isinstance(value, (Layer, list, tuple, dict, set)):
+            self._note(self, value)
 
     def __getattr__(self, name: str) -> Any:
         """Weights by name: dense.kernel."""
+        if any(name in base.__dict__ for base in type(self).__mro__):
+            object.__getattribute__(self, name)  # a property that failed: its own error
         if not name.startswith("_"):
             for weight in self.weights:
                 if weight.name == name:

@@ -35,17 +35,21 @@ class Model(Structure):
         """Applies the model as a layer: to symbols, to symbolic values, or to arrays.
 
         Args:
-            inputs: One input or a list of them.
+            inputs: One input, a list of them, or a dict by their names.
             training: Whether to compute as in training (dropout...).
 
         Returns:
-            One output or a list, of the kind of the inputs.
+            One output, a list, or a dict where the model was made from one; of the kind of the
+            inputs.
         """
         if not training:
             outputs = _core.predict_at_once(self, inputs, sys.maxsize)
             if outputs is not None:
                 return outputs
-        return super().__call__(inputs, training)
+        if isinstance(inputs, dict):
+            inputs = _data.arrays(inputs, _core.input_names(self), "inputs", type(self).__name__)
+        outputs = super().__call__(inputs, training=training)
+        return self._structured(flatten(outputs)) if _core.output_keys(self) else outputs
 
     @checked
     def compile(
@@ -285,7 +289,7 @@ class Model(Structure):
             steps: Not supported.
 
         Returns:
-            An array, or a list of them for several outputs.
+            An array; a list of them for several outputs; a dict where the model was made from one.
         """
         size = 32 if batch_size is None else _core.integer(batch_size, "predict", "batch_size")
         if steps is None and threads is None and _is_silent(verbose, callbacks):
@@ -302,7 +306,7 @@ class Model(Structure):
             run.call("on_predict_end", {})
         finally:
             run.close()
-        return one_or_list(outputs)
+        return self._structured(outputs)
 
     def train_on_batch(
         self,

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import _catalog, _core, _data, _pickle
 from chainrule._arguments import checked, message
-from chainrule._layer import Layer, flatten, one_or_list
+from chainrule._layer import Layer, flatten, one_or_list, refuse_overrides
 
 FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
+# What Keras's fit(), evaluate() and predict() call, and the engine's do not.
+NOT_CALLED = (
+    "train_step",
+    "test_step",
+    "predict_step",
+    "compute_loss",
+    "compute_metrics",
+    "make_train_function",
+    "make_test_function",
+    "make_predict_function",
+)
+NO_STEPS = (
+    "steps run in the engine and would not call it: write losses and metrics as functions or "
+    "classes, add to the loss by add_loss() in a layer, and use callbacks for the rest"
+)
 
 
 class Structure(Layer):
@@ -23,7 +38,11 @@ class Structure(Layer):
         if inputs is None or outputs is None:
             raise ValueError("[Model] inputs and outputs are required: Model(inputs, outputs)")
         made = _core.make_functional(
-            _symbols(inputs, "inputs"), _symbols(outputs, "outputs"), name or ""
+            _symbols(inputs, "inputs"),
+            _symbols(outputs, "outputs"),
+            name or "",
+            _keys(inputs),
+            _keys(outputs),
         )
         _core.Layer.__init__(self, made)
 
@@ -34,9 +53,12 @@ class Structure(Layer):
                 f"functional "
                 "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
             )
+        refuse_overrides(cls, NOT_CALLED, NO_STEPS)
         super().__init_subclass__(**kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in NOT_CALLED:
+            raise TypeError(f"[{type(self).__name__}] {name} cannot be set: {NO_STEPS}")
         object.__setattr__(self, name, value)
 
     # --- structure ---
@@ -80,13 +102,15 @@ class Structure(Layer):
 
     @property
     def input(self) -> Any:
-        """The symbol of the input, or a list."""
-        return one_or_list(self._known("input").inputs)
+        """The symbol of the input, or a list; a dict where the model was made from one."""
+        symbols = self._known("input").inputs
+        keys = _core.input_keys(self)
+        return dict(zip(keys, symbols, strict=True)) if keys else one_or_list(symbols)
 
     @property
     def output(self) -> Any:
-        """The symbol of the output, or a list."""
-        return one_or_list(self._known("output").outputs)
+        """The symbol of the output, or a list; a dict where the model was made from one."""
+        return self._structured(self._known("output").outputs)
 
     @property
     def input_shape(self) -> Any:
@@ -96,7 +120,7 @@ class Structure(Layer):
     @property
     def output_shape(self) -> Any:
         """Shape of the output, None for the batch axis; a list for several outputs."""
-        return one_or_list([symbol.shape for symbol in self._known("output_shape").outputs])
+        return self._structured([symbol.shape for symbol in self._known("output_shape").outputs])
 
     @property
     def input_names(self) -> list[str]:
@@ -107,6 +131,11 @@ class Structure(Layer):
     def output_names(self) -> list[str]:
         """Names of the outputs: keys for y, losses and metrics as dicts."""
         return _core.output_names(self)
+
+    def _structured(self, outputs: Sequence[Any]) -> Any:
+        """One output, a list, or a dict by the keys that the model was made with."""
+        keys = _core.output_keys(self)
+        return dict(zip(keys, outputs, strict=True)) if keys else one_or_list(outputs)
 
     def _known(self, where: str) -> Any:
         _core.require_shape(self, where)
@@ -140,10 +169,11 @@ class Structure(Layer):
         (print_fn or print)(_core.summary(self, line_length or 80))
 
     def _as_inputs(self, arrays: list[Any]) -> list[Any]:
-        if len(arrays) != len(self.inputs):
-            return arrays  # the engine says what is wrong
+        if not self.built:
+            self._build([(None, *np.shape(x)[1:]) for x in arrays])
+        _core.check_inputs(self, arrays, type(self).__name__)
         return [
-            np.asarray(x).astype(symbol.dtype)
+            _batch(_core.array(x, "x"), symbol)
             for x, symbol in zip(arrays, self.inputs, strict=True)
         ]
 
@@ -174,6 +204,7 @@ class Structure(Layer):
             ValueError: for arguments of layers that JSON cannot hold: infinity, NaN, values that
                 hold themselves.
         """
+        _core.require_named(self, "to_json")
         spec = _catalog.serialize(self, Layer, "to_json")
         _core.require_finite(spec, "to_json")
         return json.dumps(spec, **kwargs)
@@ -198,7 +229,9 @@ class Structure(Layer):
             RuntimeError: when the model has no shape yet.
             OSError: when the file cannot be written: PermissionError, FileNotFoundError...
         """
-        _core.save(self, _path_to_write(filepath, overwrite, "save"))
+        path = _path_to_write(filepath, overwrite, "save")
+        _core.require_named(self, "save")
+        _core.save(self, path)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Writes the weights alone to a safetensors file, which appears at once and whole.
@@ -258,6 +291,26 @@ def refuse_foreign(path: str, where: str = "save") -> None:
             f"[{where}] models and weights are safetensors files: use the suffix .safetensors; "
             f"weights of other libraries come by set_weights(). Received: '{path}'"
         )
+
+
+def _batch(array: Any, symbol: Any) -> Any:
+    """An array that fits a symbol but for its type, and for a last axis of length 1."""
+    if array.ndim > symbol.ndim:
+        array = array[..., 0]
+    elif array.ndim < symbol.ndim:
+        array = array[..., None]
+    return array.astype(symbol.dtype)
+
+
+def _keys(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    wrong = next((key for key in value if not isinstance(key, str)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"[Model] inputs and outputs by name have texts as keys. Received: {wrong!r}"
+        )
+    return list(value)
 
 
 def _symbols(value: Any, what: str) -> list[Any]:

@@ -10,6 +10,7 @@ from chainrule._arguments import Tensor, checked, shown
 from chainrule.ops import eager
 
 _a = _core.activations
+_unnamed: list[tuple[Any, str]] = []  # functions without a name, and the one that they got
 _names: dict[Any, str] = {}  # function -> the name by which layers know it
 _functions: dict[str, Any] = {}
 
@@ -134,20 +135,26 @@ def get(identifier: Any) -> Any:
 
 def serialize(activation: Any) -> str:
     """The name by which a layer knows a function; a function of your own is entered under its own
-    name."""
+    name. One without a name (a lambda, a functools.partial) gets one in angle brackets: it works,
+    but a model with it cannot be saved."""
     if activation is None:
         return "linear"
     if isinstance(activation, str):
         return activation
+    if not callable(activation) or isinstance(activation, type):
+        raise ValueError(
+            f"[activations] an activation is a name or a function. Received: {shown(activation)}"
+        )
     if isinstance(activation, Hashable) and activation in _names:
         return _names[activation]
     name = getattr(activation, "__name__", "<lambda>")
-    if not callable(activation) or isinstance(activation, type) or name == "<lambda>":
-        raise ValueError(
-            "[activations] an activation is a name or a function with a name, so that models can "
-            "be saved: use def, "
-            f"or write a layers.Layer. Received: {shown(activation)}"
-        )
+    if name == "<lambda>":
+        entered = next((given for function, given in _unnamed if function is activation), None)
+        if entered is not None:
+            return entered
+        kind = "lambda" if hasattr(activation, "__name__") else type(activation).__name__
+        name = f"<{kind} {len(_unnamed)}>"
+        _unnamed.append((activation, name))
     known = _functions.get(name)
     if known is not None and getattr(ops, name, None) is activation:
         return name

@@ -6,8 +6,10 @@ from typing import Any
 
 from chainrule import (
     _catalog,
+    _core,
     activations,  # noqa: F401  (registers how activations are converted)
 )
+from chainrule._lambda import Lambda
 from chainrule._layer import Input, Layer
 
 _classes = _catalog.make_classes("layers", Layer)
@@ -25,4 +27,5 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     return made if made is not None else _catalog.get("layers", Layer, config)
 
 
-__all__ = ["Input", "Layer", "deserialize", "serialize", *_classes]
+_core.classes["layers.Lambda"] = Lambda
+__all__ = ["Input", "Lambda", "Layer", "deserialize", "serialize", *_classes]

@@ -40,6 +40,11 @@ class Loss(_core.Loss):
 
     def __init_subclass__(cls) -> None:
         _catalog.Described.refuse_subclass(cls, "derive from chainrule.losses.Loss")
+        if "__call__" in cls.__dict__:
+            raise TypeError(
+                f"[{cls.__name__}] __call__() cannot be overridden, as training would not call it: "
+                "write call(self, y_true, y_pred)"
+            )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each sample, from symbolic values: (batch, ..., n) -> (batch, ...)."""

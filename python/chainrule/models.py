@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from chainrule import _catalog, _core
@@ -82,9 +83,52 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     return _core.model_from_json(json_string, _catalog.factory(custom_objects, "model_from_json"))
 
 
-def clone_model(model: Model) -> Any:
-    """A model of the same structure with new weights."""
-    return type(model).from_config(model.get_config())
+def clone_model(
+    model: Model,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+) -> Any:
+    """A model of the same structure with new weights.
+
+    Args:
+        model: The model.
+        input_tensors: Must be None: the clone has inputs of its own.
+        clone_function: Makes a layer from a layer, and must keep its name; by default
+            type(layer).from_config(layer.get_config()). Models inside are cloned layer by layer.
+
+    Returns:
+        The clone; it is not compiled.
+
+    Example:
+
+    >>> model = Sequential([Input((4,)), layers.Dense(2)])
+    >>> clone_model(model).output_shape
+    (None, 2)
+    """
+    if input_tensors is not None:
+        raise ValueError(
+            "[clone_model] input_tensors is not supported: apply the clone to them. Received: "
+            f"input_tensors={input_tensors!r}"
+        )
+    if not isinstance(model, Model):
+        raise ValueError(f"[clone_model] a model is needed. Received: {model!r}")
+
+    def copy(layer: Layer) -> Layer | None:
+        if isinstance(layer, Model):
+            return None  # layer by layer
+        made = (clone_function or _clone)(layer)
+        if not isinstance(made, Layer):
+            raise ValueError(
+                f"[clone_model] clone_function must return a layer. Received: {made!r}, "
+                f"layer='{layer.name}'"
+            )
+        return made
+
+    return _core.clone_model(model, copy)
+
+
+def _clone(layer: Layer) -> Layer:
+    return layer._clone()
 
 
 _core.classes["layers.Sequential"] = Sequential

@@ -1,8 +1,8 @@
 """Functions of tensors, with Keras's names.
 
 Inside a layer's call(), or a loss, metric or activation function, they take and give symbolic
-values and become part of the model. Elsewhere they take arrays, compute at once and return NumPy
-arrays.
+values and become part of the model. Of the symbols of a functional model they make symbols.
+Elsewhere they take arrays, compute at once and return NumPy arrays.
 
     >>> ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.], dtype=float32)
@@ -35,7 +35,7 @@ def eager(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _core.tracing():
+        if _core.tracing() or any(_holds_symbol(x) for x in (*args, *kwargs.values())):
             return function(*args, **kwargs)
         arrays: list[Any] = []
         places = [_lift(value, arrays) for value in args]
@@ -51,13 +51,14 @@ def eager(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def _holds_symbol(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, _core.Symbol) for item in value)
+    return isinstance(value, _core.Symbol)
+
+
 def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
     """How to find an argument again when its arrays have become symbolic values."""
-    if isinstance(value, _core.Symbol):
-        raise ValueError(
-            "[ops] the output of a layer of a functional model is no array: put the computation "
-            f"into the call() of a layers.Layer. Received: {shown(value)}"
-        )
     if _is_array(value):
         arrays.append(value)
         index = len(arrays) - 1
@@ -107,6 +108,20 @@ for _name, _operands, _meaning in _ops.elementwise:
 absolute = globals()["abs"]
 true_divide = globals()["divide"]
 __all__ += ["absolute", "true_divide"]
+
+
+@_public
+def floor_divide(x1: Tensor, x2: Tensor) -> Any:
+    """The largest integer not above x1 / x2. Element-wise; operands broadcast. Integers stay
+    integers, and give 0 for a divisor of 0."""
+    return _ops.floor_divide(x1, x2)
+
+
+@_public
+def mod(x1: Tensor, x2: Tensor) -> Any:
+    """What x1 // x2 leaves, with the sign of x2. Element-wise; operands broadcast. Integers stay
+    integers, and give 0 for a divisor of 0."""
+    return _ops.mod(x1, x2)
 
 
 @_public
@@ -257,7 +272,7 @@ def squeeze(x: Tensor, axis: int | None = None) -> Any:
     if axis is not None:
         return _ops.squeeze(x, axis)
     x = _ops.convert(x)
-    return _ops.reshape(x, [length for length in x.shape if length != 1])
+    return _ops.reshape(x, [-1 if n is None else n for n in x.shape if n != 1])
 
 
 @_public
@@ -290,17 +305,22 @@ def split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> Any:
     return list(_ops.split(x, parts, axis))
 
 
+def _converted(x: Any) -> Any:
+    """What has a rank: beside symbols, arrays stay arrays."""
+    return _ops.convert(x) if _core.tracing() or _holds_symbol(x) else np.asarray(x)
+
+
 # --- indexing, creation ---------------------------------------------------------------------------
 
 
 @_public
 def take(x: Tensor, indices: Tensor, axis: int | None = 0) -> Any:
     """Elements of x by index along an axis (the first, or that of the flat array for None)."""
-    x = _ops.reshape(x, [-1]) if axis is None else _ops.convert(x)
+    x = _ops.reshape(x, [-1]) if axis is None else _converted(x)
     first = 0 if axis is None else axis_of(axis, x.ndim, "take")
     if first == 0:
         return _ops.gather(x, indices)
-    indices = _ops.convert(indices)
+    indices = _converted(indices)
     rows = _ops.gather(
         _ops.transpose(x, [first, *(i for i in range(x.ndim) if i != first)]), indices
     )

@@ -77,6 +77,16 @@ const LayerMaker kLayers[] = {
     {"Average", 1, [](Net& net) { return net.merge(layers::Average(), net.draw.between(1, 3)); }},
     {"Maximum", 1, [](Net& net) { return net.merge(layers::Maximum(), 2); }},
     {"Minimum", 1, [](Net& net) { return net.merge(layers::Minimum(), 2); }},
+    {"Operation",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();
+       if (net.draw.chance(0.5))
+         return net.use(layers::Operation(net.draw.pick<const char*>({"tanh", "negative"})), {x});
+       const Json::Array operands = {0.5, Json()};
+       const char* function = net.draw.pick<const char*>({"multiply", "subtract"});
+       return net.use(layers::Operation(function, {{"operands", operands}}), {x});
+     }},
     {"Functional",
      1,
      [](Net& net) {

@@ -62,6 +62,18 @@ const std::vector<Case>& cases() {
       {"Minimum", {}, {{4}, {4}}, {4}},
       {"Concatenate", {}, {{4}, {3}, {1}}, {8}},
       {"Concatenate", {{"axis", 1}}, {{2, 3}, {4, 3}}, {6, 3}},
+      {"Operation", {{"function", "tanh"}}, {{3, 4}}, {3, 4}},
+      {"Operation", {{"function", "subtract"}}, {{3, 4}, {1, 4}}, {3, 4}},
+      {"Operation",
+       {{"function", "multiply"}, {"operands", Json::Array{2.0, Json()}}},
+       {{3, 4}},
+       {3, 4}},
+      {"Operation",
+       {{"function", "get_item"},
+        {"options",
+         Json::object({{"items", Json::Array{"ellipsis", Json::object({{"step", -2}})}}})}},
+       {{3, 5}},
+       {3, 3}},
   };
   return all;
 }

@@ -154,7 +154,7 @@ struct FieldType<std::string> {
   static Json write(const std::string& v) { return v; }
   static std::string read(const Json& v) { return v.as_string(); }
 };
-/// A list; a lone element is a list of one, as in Keras's `axis=-1`.
+/// A list; a lone element is a list of one, as in Keras's `axis=-1`. null is -1, an unknown length.
 template <>
 struct FieldType<std::vector<std::int64_t>> {
   static std::string name() { return "tuple[int, ...]"; }
@@ -162,7 +162,7 @@ struct FieldType<std::vector<std::int64_t>> {
   static std::vector<std::int64_t> read(const Json& v) {
     if (v.kind() != Json::Kind::array) return {v.as_int()};
     std::vector<std::int64_t> result;
-    for (const Json& item : v.as_array()) result.push_back(item.as_int());
+    for (const Json& item : v.as_array()) result.push_back(item.is_null() ? -1 : item.as_int());
     return result;
   }
 };

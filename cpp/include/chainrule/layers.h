@@ -27,6 +27,9 @@ struct CallContext {
   Value random_state;  ///< int64 (2,): seed and step; for random ops. Defined when training.
   std::int64_t next_stream = 0;  ///< take one for each random op: `context.next_stream++`
   std::vector<Value> losses;     ///< scalars that layers add to the loss (regularisation)
+  bool runs_once = false;        ///< the graph is run once: a layer applied to arrays
+  /// What the call was given beside its inputs (LayerCall::arguments); null: nothing.
+  const Json* arguments = nullptr;
 };
 
 /// A function of Values by name: "relu" (any of Keras's activations), or "linear". Python may
@@ -98,19 +101,32 @@ using Symbols = std::vector<Symbol>;
 struct LayerCall {
   std::shared_ptr<Layer> layer;
   Symbols inputs;
+  /// How a call() written in Python takes them, where that is not one input or a list of them; null
+  /// otherwise: {"args": [...], "kwargs": {...}}, with {"input": i} for an input.
+  Json arguments;
+  std::vector<TensorType> outputs;
 
-  LayerCall(std::shared_ptr<Layer> called, Symbols arguments)
-      : layer(std::move(called)), inputs(std::move(arguments)) {}
+  LayerCall(std::shared_ptr<Layer> called,
+            Symbols given,
+            Json other_arguments,
+            std::vector<TensorType> types)
+      : layer(std::move(called)),
+        inputs(std::move(given)),
+        arguments(std::move(other_arguments)),
+        outputs(std::move(types)) {}
   LayerCall(const LayerCall&) = delete;
   LayerCall& operator=(const LayerCall&) = delete;
   /// Takes down the calls that nobody else needs one by one: a chain may be longer than the stack.
   ~LayerCall();
 };
+/// What a call returned.
+Symbols outputs_of(const std::shared_ptr<const LayerCall>& layer_call);
 
 // --- the base of all layers ---------------------------------------------------------------------
 
 class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
  public:
+  Layer();
   /// Unique in the process unless given: "dense", "dense_1"...
   std::string name;
   bool trainable = true;
@@ -126,8 +142,9 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   void ensure_named();
   void validate() override;
 
-  /// build(), once; later calls check nothing but that the layer is built.
-  void ensure_built(const std::vector<Shape>& input_shapes);
+  /// build(), once; later calls check nothing but that the layer is built. `arguments` are those of
+  /// the call that it is built for.
+  void ensure_built(const std::vector<Shape>& input_shapes, const Json& arguments = {});
   [[nodiscard]] bool built() const { return built_; }
   /// The shapes that ensure_built() has built the layer for; empty: none yet.
   [[nodiscard]] const std::vector<Shape>& built_for() const { return built_for_; }
@@ -137,11 +154,17 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
 
   /// Output types for input types: the layer is traced twice with different lengths in place of the
   /// unknown ones; an axis that differs is unknown. Builds the layer.
-  std::vector<TensorType> output_types(const std::vector<TensorType>& inputs);
+  std::vector<TensorType> output_types(const std::vector<TensorType>& inputs,
+                                       const Json& arguments = {});
 
   /// Applies the layer to tensors of a functional model, which then owns it, too: the layer must be
   /// in a std::shared_ptr.
-  Symbols apply(const Symbols& inputs);
+  Symbols apply(const Symbols& inputs, const Json& arguments = {});
+  /// The only application that still exists. Throws InvalidArgument when there is none or several:
+  /// then the layer has no input and output of its own.
+  [[nodiscard]] std::shared_ptr<const LayerCall> only_call(std::string_view where) const;
+  /// Layers made later have larger ones.
+  [[nodiscard]] std::uint64_t serial() const { return serial_; }
 
   /// Weights in Keras's order, those of inner layers included. Trainable ones are those that
   /// training changes: none in a layer with `trainable` false.
@@ -160,11 +183,29 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
  protected:
   /// Fields that all layers have: name, trainable. Call it last in fields().
   void base_fields(Fields& f);
+  /// During build(): the arguments of the call that it is for, or null.
+  const Json* build_arguments_ = nullptr;
   bool built_ = false;
 
  private:
+  friend Symbol input_symbol(const std::shared_ptr<Layer>& layer);
+  void note_call(const std::shared_ptr<const LayerCall>& made);
+
   std::vector<VariablePtr> weights_;
   std::vector<Shape> built_for_;
+  std::vector<std::weak_ptr<const LayerCall>> calls_;  ///< applications, also past ones
+  std::size_t calls_limit_ = 8;                        ///< past ones are dropped at this number
+  std::uint64_t serial_;
+};
+
+/// Counts the layers that are being traced inside each other on this thread: a layer that applies
+/// itself, or a model that holds itself, is an error before it is the end of the stack.
+class TraceDepth {
+ public:
+  explicit TraceDepth(const Layer& layer);
+  ~TraceDepth();
+  TraceDepth(const TraceDepth&) = delete;
+  TraceDepth& operator=(const TraceDepth&) = delete;
 };
 
 /// A layer with one input and one output.
@@ -186,7 +227,7 @@ struct LayerPtr : std::shared_ptr<Layer> {
   Symbol operator()(const Symbols& xs) const;
 };
 
-/// The tensor of an InputLayer.
+/// The tensor of an InputLayer: one, however often it is asked for.
 Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
 /// While a file is loaded on this thread: its weights are coming, so add_weight() gives zeros and
@@ -251,6 +292,24 @@ LayerPtr Average(const std::string& name = "");
 LayerPtr Maximum(const std::string& name = "");
 LayerPtr Minimum(const std::string& name = "");
 LayerPtr Concatenate(std::int64_t axis = -1, const std::string& name = "");
+/// One of the functions of chainrule/ops.h on symbols, by name (see compute()):
+/// layers::Operation("clip", {{"operands", Json::Array{Json(), -1.0, 1.0}}})(x).
+LayerPtr Operation(std::string_view function, const Json::Object& arguments = {});
 
 }  // namespace layers
+
+// --- functions by name --------------------------------------------------------------------------
+
+/// A function of chainrule/ops.h by name, on operands and options: what arithmetic, slices and
+/// functions of symbols are in a functional model, and in its file. Numbers take the dtype of the
+/// others. Throws InvalidArgument for unknown names and for operands and options that do not fit.
+///
+///     compute("add", {x, 2.0});
+///     compute("sum", {x}, Json::object({{"axes", Json::Array{-1}}, {"keepdims", true}}));
+///     compute("get_item", {x}, Json::object({{"items", Json::Array{"ellipsis", 0}}}));
+std::vector<Value> compute(std::string_view function,
+                           const std::vector<Operand>& operands,
+                           const Json& options = {});
+/// The names that compute() knows, sorted.
+std::vector<std::string> computed_functions();
 }  // namespace chainrule

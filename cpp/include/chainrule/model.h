@@ -183,9 +183,18 @@ class Model : public Layer {
   [[nodiscard]] const std::vector<std::shared_ptr<const LayerCall>>& calls() const {
     return calls_;
   }
-  /// One name for each output: that of its layer.
+  /// One name for each output: its key, or that of its layer.
   [[nodiscard]] std::vector<std::string> output_names() const;
   [[nodiscard]] std::vector<std::string> input_names() const;
+  /// Names of one's own for the inputs and outputs, as many as there are, or none; Python makes
+  /// them from dicts. Throws InvalidArgument unless they are different.
+  void set_keys(std::vector<std::string> inputs, std::vector<std::string> outputs);
+  [[nodiscard]] const std::vector<std::string>& input_keys() const { return input_keys_; }
+  [[nodiscard]] const std::vector<std::string>& output_keys() const { return output_keys_; }
+  /// A model of the same structure from copies of its layers: those that `copy` returns, or new
+  /// ones from their configuration, with new weights. Layers must keep their names.
+  using LayerCopier = std::function<std::shared_ptr<Layer>(const std::shared_ptr<Layer>& layer)>;
+  [[nodiscard]] std::shared_ptr<Model> clone(const LayerCopier& copy = {}) const;
   /// Throws RuntimeError unless shapes are known: the model has an Input, has been built or has
   /// seen data.
   void require_shape(std::string_view where) const;
@@ -285,6 +294,7 @@ class Model : public Layer {
   void leave_programs();
 
   Symbols inputs_, outputs_;
+  std::vector<std::string> input_keys_, output_keys_;  ///< empty: names of layers
   std::vector<LayerPtr> layers_;
   std::vector<std::shared_ptr<const LayerCall>> calls_;  ///< in an order in which they can run
   VariablePtr random_state_;

@@ -1,6 +1,8 @@
 // Dropout: random zeros in training (Srivastava et al., "Dropout: A Simple Way to Prevent Neural
 // Networks from Overfitting", 2014).
 
+#include <atomic>
+
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
@@ -61,8 +63,9 @@ class Dropout final : public UnaryLayer {
     if (!context.training || rate == 0.0) return x;
     if (rate == 1.0) return zeros_like(x);
     const double keep = 1.0 - rate;
-    const Value mask =
-        random_bernoulli(random_state(context), context.next_stream++, mask_shape, keep, x.dtype());
+    constexpr std::int64_t kCalls = std::int64_t{1} << 31;
+    const std::int64_t stream = context.next_stream++ + (context.runs_once ? kCalls : 0);
+    const Value mask = random_bernoulli(random_state(context), stream, mask_shape, keep, x.dtype());
     return x * (mask * (1.0 / keep));
   }
 
@@ -88,12 +91,17 @@ class Dropout final : public UnaryLayer {
     return Shape(lengths);
   }
 
-  /// int64 (2,): seed and step.
-  [[nodiscard]] Value random_state(CallContext& context) const {
+  /// int64 (2,): seed and step. Steps of training are counted by the model; of calls with arrays,
+  /// each is a step of its own, in streams that no model uses.
+  [[nodiscard]] Value random_state(CallContext& context) {
     if (!seed) return context.random_state;
+    if (context.runs_once)
+      return context.graph.constant(Tensor::of<std::int64_t>({2}, {*seed, calls_++}));
     const Value own = context.graph.constant(Tensor::of<std::int64_t>({1}, {*seed}));
     return concatenate({own, slice(context.random_state, {1}, {1})}, 0);
   }
+
+  std::atomic<std::int64_t> calls_ = 0;  ///< with arrays, where there is a seed
 };
 
 }  // namespace

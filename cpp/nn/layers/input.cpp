@@ -58,8 +58,18 @@ Symbol layers::Input(const std::vector<std::int64_t>& shape, DType dtype, const 
 
 Symbol input_symbol(const std::shared_ptr<Layer>& layer) {
   const auto input = std::dynamic_pointer_cast<InputLayer>(layer);
-  if (!input) invalid("Input", "the layer must be an InputLayer", {{"layer", layer == nullptr ? "nothing" : layer->repr()}});
-  return {std::make_shared<LayerCall>(layer, Symbols{}), 0, input->type()};
+  if (!input) {
+    invalid("Input",
+            "the layer must be an InputLayer",
+            {{"layer", layer == nullptr ? "nothing" : layer->repr()}});
+  }
+  for (const auto& past : layer->calls_) {
+    if (const auto present = past.lock()) return outputs_of(present)[0];
+  }
+  const auto made =
+      std::make_shared<LayerCall>(layer, Symbols{}, Json(), std::vector<TensorType>{input->type()});
+  layer->note_call(made);
+  return outputs_of(made)[0];
 }
 
 void register_input(Catalog& catalog);

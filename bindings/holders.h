@@ -1,0 +1,62 @@
+// Objects that Python made and never initialized: `cls.__new__(cls)`, or a subclass that uses
+// itself before `super().__init__()`. To pybind11 they are memory without an object in it; here
+// they are an error, wherever they turn up.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+
+#include "chainrule/graph.h"
+#include "chainrule/initializers.h"
+#include "chainrule/layers.h"
+#include "chainrule/losses.h"
+#include "chainrule/metrics.h"
+#include "chainrule/optimizers.h"
+
+namespace chainrule::python {
+
+[[noreturn]] inline void refuse_uninitialized() {
+  fail("chainrule",
+       "the object is not initialized: call super().__init__() before you use it, and make objects "
+       "by calling their class");
+}
+
+/// For every bound class, once it exists: what pybind11 would take as memory for a missing object
+/// is refused.
+template <class Class>
+void refuse_uninitialized_uses(const Class& cls) {
+  auto* type = pybind11::detail::get_type_info(reinterpret_cast<PyTypeObject*>(cls.ptr()));
+  type->operator_new = [](std::size_t) -> void* { refuse_uninitialized(); };
+}
+
+/// Whether an instance of a bound class holds its object.
+inline bool is_initialized(pybind11::handle object) {
+  auto* instance = reinterpret_cast<pybind11::detail::instance*>(object.ptr());
+  return instance->get_value_and_holder().holder_constructed();
+}
+
+}  // namespace chainrule::python
+
+// Shared pointers are read without the memory above: they would be null. Every file that reads one
+// of these must include this header.
+namespace pybind11::detail {
+#define CHAINRULE_HELD(T)                                                                        \
+  template <>                                                                                    \
+  class type_caster<std::shared_ptr<T>> : public copyable_holder_caster<T, std::shared_ptr<T>> { \
+   public:                                                                                       \
+    bool load(handle source, bool convert) {                                                     \
+      using Base = copyable_holder_caster<T, std::shared_ptr<T>>;                                \
+      if (!Base::load(source, convert)) return false;                                            \
+      if (value == nullptr && !source.is_none()) chainrule::python::refuse_uninitialized();      \
+      return true;                                                                               \
+    }                                                                                            \
+  }
+CHAINRULE_HELD(chainrule::Variable);
+CHAINRULE_HELD(chainrule::Layer);
+CHAINRULE_HELD(chainrule::Loss);
+CHAINRULE_HELD(chainrule::Metric);
+CHAINRULE_HELD(chainrule::Optimizer);
+CHAINRULE_HELD(chainrule::Initializer);
+#undef CHAINRULE_HELD
+}  // namespace pybind11::detail

@@ -1,0 +1,216 @@
+#include "bindings/python_layer.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <set>
+
+#include "bindings/gil.h"
+#include "bindings/json.h"
+#include "bindings/numpy.h"
+#include "bindings/trace.h"
+
+namespace chainrule::python {
+namespace {
+
+/// All layers in a value: itself, or in containers. Each once. With a stack of its own, as
+/// containers may be nested deeply, and hold themselves.
+std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
+  std::vector<std::shared_ptr<Layer>> found;
+  std::set<PyObject*> seen;
+  std::vector<py::object> open{py::reinterpret_borrow<py::object>(root)};
+  std::vector<py::object> items;
+  while (!open.empty()) {
+    const py::object object = std::move(open.back());
+    open.pop_back();
+    items.clear();
+    if (py::isinstance<Layer>(object)) {
+      if (is_initialized(object) && seen.insert(object.ptr()).second)
+        found.push_back(object.cast<std::shared_ptr<Layer>>());
+      continue;
+    }
+    const bool mapping = PyDict_Check(object.ptr());
+    if (!mapping && !PyList_Check(object.ptr()) && !PyTuple_Check(object.ptr()) &&
+        !PyAnySet_Check(object.ptr()))
+      continue;
+    if (!seen.insert(object.ptr()).second) continue;
+    const auto keep = [&](py::handle item) {
+      PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(item.ptr()));
+      if (type == reinterpret_cast<PyObject*>(&PyFloat_Type) ||
+          type == reinterpret_cast<PyObject*>(&PyLong_Type))
+        return;  // data
+      items.push_back(py::reinterpret_borrow<py::object>(item));
+    };
+    if (mapping) {
+      PyObject *key = nullptr, *value = nullptr;
+      Py_ssize_t position = 0;
+      while (PyDict_Next(object.ptr(), &position, &key, &value) != 0) keep(value);
+    } else if (PyAnySet_Check(object.ptr())) {
+      for (const py::handle item : py::reinterpret_borrow<py::set>(object)) keep(item);
+    } else {
+      PyObject** first = PySequence_Fast_ITEMS(object.ptr());
+      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object.ptr()); ++i) keep(first[i]);
+    }
+    open.insert(open.end(), items.rbegin(), items.rend());
+  }
+  return found;
+}
+
+/// Counts up while it lives.
+class Counted {
+ public:
+  explicit Counted(int& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int& count_;
+};
+
+}  // namespace
+
+PythonLayer::PythonLayer(std::string class_name, const std::string& layer_name, bool is_trainable)
+    : class_name_(std::move(class_name)) {
+  name = layer_name;
+  trainable = is_trainable;
+  validate();
+}
+
+py::object PythonLayer::self() const {
+  return py::cast(static_cast<const Layer*>(this), py::return_value_policy::reference);
+}
+
+Json PythonLayer::config() const {
+  const WithGil gil;
+  return to_json(self().attr("get_config")());
+}
+
+void PythonLayer::build(const std::vector<Shape>& input_shapes) {
+  const WithGil gil;
+  py::list shapes;
+  for (const Shape& shape : input_shapes) shapes.append(shape_tuple(shape));
+  py::object arguments = py::none();
+  if (arguments_) {
+    arguments = arguments_;
+  } else if (build_arguments_ != nullptr) {
+    arguments = to_python(*build_arguments_);
+  }
+  self().attr("_build_for")(shapes, arguments);
+}
+
+std::vector<Value> PythonLayer::call(CallContext& context, const std::vector<Value>& inputs) {
+  const WithGil gil;
+  const TraceScope scope(context.graph, &context);
+  Trace& trace = present_trace(class_name_);
+  py::object arguments = py::none();
+  if (arguments_) {
+    arguments = std::move(arguments_);
+    arguments_ = py::object();
+  } else if (context.arguments != nullptr) {
+    arguments = to_python(*context.arguments);
+  }
+  context.arguments = nullptr;  // they are not those of the layers inside
+  const std::vector<std::shared_ptr<Layer>> before = inner();
+  std::vector<Value> outputs;
+  {
+    const Counted inside(trace.layers), calling(calling_);
+    outputs = to_values(self().attr("_trace")(symbolic(inputs), context.training, arguments));
+  }
+  if (traced_) check_no_new_layers(before);
+  if (trace.layers == 0) {
+    check_owned(trace.used);
+    trace.used.clear();
+  }
+  traced_ = true;
+  return outputs;
+}
+
+std::vector<std::shared_ptr<Layer>> PythonLayer::inner() const {
+  std::vector<std::shared_ptr<Layer>> layers = find_layers(py::dict(self().attr("__dict__")));
+  std::erase_if(layers, [&](const auto& layer) { return layer.get() == this; });
+  std::set<std::uint64_t> added;  // since the last look: in the order in which they were made
+  for (const auto& layer : layers) {
+    if (!order_.contains(layer->serial())) added.insert(layer->serial());
+  }
+  for (const std::uint64_t serial : added) order_.emplace(serial, order_.size());
+  std::sort(layers.begin(), layers.end(), [&](const auto& a, const auto& b) {
+    return order_.at(a->serial()) < order_.at(b->serial());
+  });
+  return layers;
+}
+
+void PythonLayer::note(py::handle value) {
+  for (const auto& layer : find_layers(value)) order_.emplace(layer->serial(), order_.size());
+}
+
+std::vector<VariablePtr> PythonLayer::collect(bool only_trainable) const {
+  const WithGil gil;
+  std::vector<VariablePtr> result;
+  if (collecting_) return result;
+  std::set<const Variable*> seen;
+  std::set<const Layer*> visited;
+  const auto add = [&](const std::vector<VariablePtr>& variables) {
+    for (const VariablePtr& variable : variables) {
+      if ((variable->trainable || !only_trainable) && seen.insert(variable.get()).second)
+        result.push_back(variable);
+    }
+  };
+  collecting_ = true;
+  try {
+    std::vector<std::shared_ptr<Layer>> kept;
+    std::vector<const Layer*> open{this};
+    while (!open.empty()) {
+      const Layer* layer = open.back();
+      open.pop_back();
+      if (!visited.insert(layer).second || (only_trainable && !layer->trainable)) continue;
+      if (const auto* own = dynamic_cast<const PythonLayer*>(layer)) {
+        add(own->Layer::weights());
+        const std::vector<std::shared_ptr<Layer>> layers = own->inner();
+        kept.insert(kept.end(), layers.begin(), layers.end());
+        for (auto it = layers.rbegin(); it != layers.rend(); ++it) open.push_back(it->get());
+      } else {
+        add(only_trainable ? layer->trainable_weights() : layer->weights());
+      }
+    }
+  } catch (...) {
+    collecting_ = false;
+    throw;
+  }
+  collecting_ = false;
+  return result;
+}
+
+void PythonLayer::check_may_add_weight() const {
+  if (calling_ == 0 || !traced_) return;
+  invalid(class_name_,
+          "add_weight() in call() would make another weight each time the layer is traced: call it "
+          "in build()",
+          {{"layer", "'" + name + "'"}});
+}
+
+void PythonLayer::check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before) const {
+  for (const auto& layer : inner()) {
+    if (std::find(before.begin(), before.end(), layer) != before.end() || layer->weights().empty())
+      continue;
+    invalid(class_name_,
+            "call() makes a layer, which would be another one each time the layer is traced: make "
+            "it in __init__() or build()",
+            {{"made in call()", "'" + layer->name + "'"}, {"layer", "'" + name + "'"}});
+  }
+}
+
+void PythonLayer::check_owned(const std::vector<VariablePtr>& used) const {
+  const std::vector<VariablePtr> owned = weights();
+  const std::set<VariablePtr> known(owned.begin(), owned.end());
+  for (const VariablePtr& variable : used) {
+    if (known.contains(variable)) continue;
+    invalid(class_name_,
+            "call() uses a weight that is not the layer's, so it would be neither trained nor "
+            "saved: make the layer that has it in __init__() or build(), and keep it in an "
+            "attribute, or in a list, tuple, dict or set in one",
+            {{"weight", "'" + variable->name + "'"}, {"layer", "'" + name + "'"}});
+  }
+}
+
+}  // namespace chainrule::python

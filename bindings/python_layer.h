@@ -1,0 +1,62 @@
+// Layers whose call() is written in Python.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bindings/holders.h"
+#include "chainrule/layers.h"
+
+namespace chainrule::python {
+
+namespace py = pybind11;
+
+/// It owns the weights made by add_weight(), and those of the layers that its Python object holds:
+/// in attributes, and in lists, tuples, dicts and sets in them, however nested. They are looked up
+/// whenever they are asked for, so a list that grew later counts; C++ keeps none of them alive.
+class PythonLayer final : public Layer, public py::trampoline_self_life_support {
+ public:
+  PythonLayer(std::string class_name, const std::string& layer_name, bool is_trainable);
+
+  [[nodiscard]] std::string class_name() const override { return class_name_; }
+  void fields(Fields& f) override { base_fields(f); }
+  [[nodiscard]] Json config() const override;
+  void build(const std::vector<Shape>& input_shapes) override;
+  std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override;
+  /// Own weights, then those of inner layers, each layer before the next.
+  [[nodiscard]] std::vector<VariablePtr> weights() const override { return collect(false); }
+  [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override {
+    return collect(true);
+  }
+
+  /// Remembers the order in which layers were assigned, as Keras does.
+  void note(py::handle value);
+  /// Throws where a weight made now would be another one in each trace.
+  void check_may_add_weight() const;
+  void set_built(bool value) { built_ = value; }
+  /// Arguments for the next call() (and build()) of a trace; see LayerCall::arguments. Held until
+  /// then.
+  void set_arguments(const py::object& arguments) { arguments_ = arguments; }
+
+ private:
+  [[nodiscard]] py::object self() const;
+  /// The layers that the Python object holds, in the order of their assignment.
+  [[nodiscard]] std::vector<std::shared_ptr<Layer>> inner() const;
+  [[nodiscard]] std::vector<VariablePtr> collect(bool only_trainable) const;
+  void check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before) const;
+  void check_owned(const std::vector<VariablePtr>& used) const;
+
+  std::string class_name_;
+  /// Place of each inner layer by its serial number, as they were assigned.
+  mutable std::map<std::uint64_t, std::size_t> order_;
+  mutable bool collecting_ = false;  ///< a layer may hold a model that holds it
+  int calling_ = 0;
+  bool traced_ = false;
+  py::object arguments_;
+};
+
+}  // namespace chainrule::python

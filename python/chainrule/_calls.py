@@ -1,0 +1,163 @@
+"""How the arguments of a layer's call() become the inputs of a graph, and arguments again.
+
+The engine gives a layer a list of tensors. A call() that takes one tensor or a list of them gets
+just these. Any other call is described by a *form*, plain data of the shape of its arguments, with
+{"input": i} in the place of tensor i:
+
+    layer(a, scale=[b, 2.0])    {"args": [{"input": 0}], "kwargs": {"scale": [{"input": 1}, 2.0]}}
+
+Functional models save it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from chainrule import _core
+
+Form = dict[str, Any]
+
+TENSORS = (_core.Symbol, _core.Value, _core.Variable, np.ndarray, np.generic)
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, TENSORS) or (
+        hasattr(value, "__array__") and not isinstance(value, type)
+    )
+
+
+def holds_tensor(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(holds_tensor(item) for item in value)
+    if isinstance(value, dict):
+        return any(holds_tensor(item) for item in value.values())
+    return is_tensor(value)
+
+
+def form_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form | None]:
+    """The tensors among the arguments of a call, and its form; None: one input or a list."""
+    first = args[0] if len(args) == 1 and not kwargs else None
+    if first is not None and not isinstance(first, dict):
+        nested = isinstance(first, (list, tuple)) and any(
+            isinstance(item, (list, tuple, dict)) and holds_tensor(item) for item in first
+        )
+        if not nested:
+            return (list(first) if isinstance(first, (list, tuple)) else [first]), None
+    tensors: list[Any] = []
+    # The first argument is data, whatever it is made of.
+    packed = [_pack(args[0], tensors) if holds_tensor(args[0]) else _place(args[0], tensors)]
+    packed += [_pack(value, tensors) for value in args[1:]]
+    named = {key: _pack(value, tensors) for key, value in kwargs.items()}
+    return tensors, {"args": packed, "kwargs": named}
+
+
+def _place(value: Any, tensors: list[Any]) -> dict[str, int]:
+    tensors.append(value)
+    return {"input": len(tensors) - 1}
+
+
+def _pack(value: Any, tensors: list[Any]) -> Any:
+    if is_tensor(value):
+        return _place(value, tensors)
+    if isinstance(value, (list, tuple)):
+        return [_pack(item, tensors) for item in value]
+    if isinstance(value, dict):
+        return {key: _pack(item, tensors) for key, item in value.items()}
+    return value
+
+
+def _fill(form: Any, values: list[Any]) -> Any:
+    if isinstance(form, list):
+        return [_fill(item, values) for item in form]
+    if isinstance(form, dict):
+        if form.keys() == {"input"} and isinstance(form["input"], int):
+            return values[form["input"]]
+        return {key: _fill(item, values) for key, item in form.items()}
+    return form
+
+
+def fill(form: Form, values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call, with values in the places of its tensors."""
+    return _fill(form["args"], values), _fill(form["kwargs"], values)
+
+
+def _inputs_only(inputs: Any, training: bool | None = None) -> None:
+    """What the layers of the engine take."""
+
+
+def _signature(layer: Any) -> inspect.Signature:
+    own = type(layer).call.__module__ != "chainrule._layer"
+    return inspect.signature(layer.call if own else _inputs_only)
+
+
+def bind(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """(args, kwargs, training) of a call; `training` may be given by position or by name.
+
+    Raises:
+        TypeError: for what call() does not take.
+    """
+    training = kwargs.pop("training", None)
+    if not args:
+        first = next(iter(_signature(layer).parameters), None)
+        if first is None or first not in kwargs:
+            raise TypeError(
+                f"[{type(layer).__name__}] a layer is called with its inputs. Received: none, "
+                f"layer='{layer.name}'"
+            )
+        args = (kwargs.pop(first),)
+    if len(args) == 1 and not kwargs:
+        return args, kwargs, training
+    signature = _signature(layer)
+    try:
+        bound = signature.bind_partial(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"[{type(layer).__name__}] {error} for call{signature}; several inputs of a "
+            f"call(inputs) are a list, layer([a, b]). Received: {len(args) + len(kwargs)} "
+            f"arguments, layer='{layer.name}'"
+        ) from None
+    if "training" in bound.arguments and training is None and "training" not in kwargs:
+        training = bound.arguments["training"]
+        place = list(signature.parameters).index("training")
+        args = (*args[:place], *args[place + 1 :])
+    return args, kwargs, training
+
+
+def shapes_for_build(layer: Any, shapes: list[Any], form: Form | None) -> dict[str, Any] | None:
+    """The arguments of build() for the tensors of a call by name, as Keras gives them: a build()
+    with one parameter gets the shape of the first; else `a_shape` is that of call()'s `a`. None:
+    there is nothing to tell apart."""
+    if form is None:
+        return None
+    args, kwargs = fill(form, [_Shape(shape) for shape in shapes])
+    bound = inspect.signature(layer.call).bind_partial(*args, **kwargs)
+    given = {name: _shapes(value) for name, value in bound.arguments.items() if _has_shape(value)}
+    parameters = list(inspect.signature(layer.build).parameters)
+    if len(parameters) == 1:
+        return {parameters[0]: next(iter(given.values()))}
+    by_name = {f"{name}_shape": shape for name, shape in given.items()}
+    return {name: by_name.get(name) for name in parameters}
+
+
+class _Shape:
+    def __init__(self, shape: Any) -> None:
+        self.shape = shape
+
+
+def _has_shape(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_has_shape(item) for item in value)
+    if isinstance(value, dict):
+        return any(_has_shape(item) for item in value.values())
+    return isinstance(value, _Shape)
+
+
+def _shapes(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shapes(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _shapes(item) for key, item in value.items()}
+    return value.shape if isinstance(value, _Shape) else None

@@ -1,0 +1,96 @@
+"""Lambda: a function as a layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from chainrule._layer import Layer
+
+
+class Lambda(Layer):
+    """A function of symbolic values as a layer.
+
+    The function is traced like the call() of a layer: it computes with operators and chainrule.ops,
+    and must not use weights. A file holds its name, never its code: to save the model, define it
+    with def, and pass it to load_model() in custom_objects.
+
+    Args:
+        function: Called with the input (or the list of inputs) and `arguments`; with `training`, if
+            it has that parameter.
+        output_shape: Must be None: the shape is found by tracing.
+        mask: Must be None: masks are not supported.
+        arguments: {name: value} of its other arguments.
+        name, trainable, dtype: As of every layer.
+
+    Raises:
+        TypeError: for what is no function.
+
+    Example:
+
+    >>> double = Lambda(lambda x: x * 2.0)
+    >>> double(np.ones((1, 2)))
+    array([[2., 2.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"[Lambda] a function is needed. Received: function={function!r}")
+        if output_shape is not None or mask is not None:
+            raise ValueError(
+                "[Lambda] output_shape and mask must be None: shapes are found by tracing, and "
+                f"masks are not supported. Received: output_shape={output_shape!r}, mask={mask!r}"
+            )
+        self.function = function
+        self.arguments = dict(arguments or {})
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        given = dict(self.arguments)
+        if "training" in _parameters(self.function) and "training" not in given:
+            given["training"] = training
+        return self.function(inputs, **given)
+
+    def get_config(self) -> dict[str, Any]:
+        name = getattr(self.function, "__name__", "<lambda>")
+        if name == "<lambda>":
+            raise ValueError(
+                "[Lambda] the function has no name by which a file could know it: define it with "
+                f"def. Received: {self.function!r}, layer='{self.name}'"
+            )
+        return {**super().get_config(), "function": name, "arguments": self.arguments}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
+        function = config["function"]
+        if not callable(function):
+            function = (custom_objects or {}).get(function)
+        if function is None:
+            raise ValueError(
+                f"[Lambda] the function '{config['function']}' is needed: pass it as "
+                f"custom_objects={{'{config['function']}': ...}}. Received: "
+                f"layer='{config.get('name')}'"
+            )
+        return cls(**{**config, "function": function})
+
+    def _clone(self) -> Any:
+        return type(self)(
+            self.function, arguments=self.arguments, name=self.name, trainable=self.trainable
+        )
+
+
+def _parameters(function: Any) -> Any:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # made in C
+        return {}
