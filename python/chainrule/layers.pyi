@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._arguments import DType, Number, Tensor
+from chainrule._lambda import Lambda as Lambda
 from chainrule._layer import Input as Input
 from chainrule._layer import Layer as Layer
 
@@ -70,6 +71,15 @@ class Minimum(Layer):
 
 class Multiply(Layer):
     def __init__(self, name: str | None = ..., trainable: bool = ...) -> None: ...
+
+class Operation(Layer):
+    def __init__(self, function: str, operands: Any = ..., options: Any = ..., name: str | None = ..., trainable: bool = ...) -> None: ...
+    @property
+    def function(self) -> Any: ...
+    @property
+    def operands(self) -> Any: ...
+    @property
+    def options(self) -> Any: ...
 
 class Permute(Layer):
     def __init__(self, dims: int | Sequence[int | None], name: str | None = ..., trainable: bool = ...) -> None: ...
