@@ -13,6 +13,12 @@
 namespace chainrule::python {
 namespace {
 
+/// Of a layer, else 0.
+std::uint64_t serial_of(const py::object& object) {
+  const bool layer = py::isinstance<Layer>(object) && is_initialized(object);
+  return layer ? object.cast<const Layer&>().serial() : 0;
+}
+
 /// All layers in a value: itself, or in containers. Each once. With a stack of its own, as
 /// containers may be nested deeply, and hold themselves.
 std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
@@ -47,6 +53,11 @@ std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
       while (PyDict_Next(object.ptr(), &position, &key, &value) != 0) keep(value);
     } else if (PyAnySet_Check(object.ptr())) {
       for (const py::handle item : py::reinterpret_borrow<py::set>(object)) keep(item);
+      // Their order is another one in each process: layers come in the order in which they were
+      // made.
+      std::stable_sort(items.begin(), items.end(), [](const py::object& a, const py::object& b) {
+        return serial_of(a) < serial_of(b);
+      });
     } else {
       PyObject** first = PySequence_Fast_ITEMS(object.ptr());
       for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object.ptr()); ++i) keep(first[i]);

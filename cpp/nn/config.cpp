@@ -77,7 +77,7 @@ const char* fit_type(std::string_view type, Json& value) {
   if (type == "tuple[int, ...]") {
     if (value.kind() != Json::Kind::array) value = Json::Array{value};
     Json::Array items = value.as_array();
-    for (Json& item : items) item = as_integer(item);
+    for (Json& item : items) item = item.is_null() ? Json(-1) : as_integer(item);  // unknown
     const bool all = std::all_of(items.begin(), items.end(), is_integer);
     value = std::move(items);
     return all ? nullptr : "integers";

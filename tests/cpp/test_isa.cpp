@@ -83,6 +83,17 @@ struct Operand {
       }
     });
   }
+  /// Finite elements become their fractions, or 1.
+  void make_labels(DType dtype, Int n) {
+    with_type(dtype, [&]<class T>(T) {
+      for (Int i = 0; i < n; ++i) {
+        T value;
+        std::memcpy(&value, at(static_cast<std::size_t>(i) * sizeof(T)), sizeof(T));
+        const T finite = value - value == T(0) && value != T(1) ? value - std::floor(value) : value;
+        std::memcpy(at(static_cast<std::size_t>(i) * sizeof(T)), &finite, sizeof(T));
+      }
+    });
+  }
   std::byte* at(std::size_t byte = 0) { return memory.data() + offset + byte; }
 };
 
@@ -103,17 +114,20 @@ bool agree(DType dtype, const std::byte* a, const std::byte* b, double ulps) {
   return same;
 }
 
-/// Runs fn of a table and of the reference on the same operands, out of place and in place.
+/// Runs fn of a table and of the reference on the same operands, out of place and in place. With
+/// `labels` the second operand is one: in [0, 1], where the terms of a cross-entropy do not cancel.
 void compare(const std::string& what,
              isa::ElementwiseFn fn,
              isa::ElementwiseFn reference,
              const std::array<DType, 3>& types,
-             DType result) {
+             DType result,
+             bool labels) {
   const std::size_t size = size_of(result);
   for (Int n = 0; n <= kLongest; ++n) {
     std::vector<Operand> in;
     for (int i = 0; i < 3; ++i)
       in.emplace_back(types[static_cast<std::size_t>(i)], n, 10 * static_cast<unsigned>(n) + i);
+    if (labels) in[1].make_labels(types[1], n);
     const std::size_t bytes = static_cast<std::size_t>(n) * size;
     std::vector<std::byte> expected(bytes + size), out(size + bytes + kGuard, std::byte{0x5a});
     reference(n, in[0].at(), in[1].at(), in[2].at(), expected.data());
@@ -176,7 +190,8 @@ TEST("element-wise functions of every table agree with the reference") {
                 fn,
                 reference.elementwise[code][t],
                 {condition ? DType::boolean : dtype, dtype, dtype},
-                predicate ? DType::boolean : dtype);
+                predicate ? DType::boolean : dtype,
+                code == isa::sigmoid_cross_entropy_code);
         ++compared;
       }
     }

@@ -63,7 +63,7 @@ def test_without_type_information_the_compiler_says_so(tmp_path):
     for header, good in (("chainrule.h", False), ("layers.h", False), ("blas.h", True)):
         source = tmp_path / "own.cpp"
         source.write_text(f"#include <chainrule/{header}>\nint main() {{ return 0; }}\n")
-        result = subprocess.run(
+        result = processes.run(
             [compiler, "-std=c++20", "-fsyntax-only", "-fno-rtti",
              "-I", ROOT / "cpp" / "include", source],
             capture_output=True, text=True, timeout=120, check=False,

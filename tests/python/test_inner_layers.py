@@ -88,7 +88,10 @@ class InASet(Chain):
         self.unordered = {dense() for _ in range(3)}
 
     def parts(self):
-        return [self.first, *sorted(self.unordered, key=lambda layer: layer.name)]
+        return [
+            self.first,
+            *sorted(self.unordered, key=lambda layer: (len(layer.name), layer.name)),
+        ]
 
 
 KINDS = [Appended, Mapped, Nested, Late, InASet]

@@ -131,7 +131,7 @@ def test_monitors_that_cannot_be(name):
     )
     refused_before_training(ValueError, "no log 'val_loss'", MAKERS[name]("val_loss"))
     for monitor in (None, 3, ["loss"]):
-        with pytest.raises(ValueError, match=rf"\[{name}\] monitor must be the name of a log"):
+        with pytest.raises(TypeError, match=rf"\[{name}\] monitor must be a str"):
             MAKERS[name](monitor)
     with pytest.raises(ValueError, match=rf"\[{name}\] mode must be"):
         MAKERS[name]("loss", mode="maximum")

@@ -102,7 +102,6 @@ def test_known_shapes_are_not_compiled_again():
         lambda x: np.asfortranarray(x),
         lambda x: np.repeat(x, 2, axis=0)[::2],
         lambda x: np.repeat(x, 2, axis=1)[:, ::2],
-        lambda x: x.view(np.ma.MaskedArray),
         lambda x: x.tolist(),
         lambda x: [x],
     ],

@@ -93,14 +93,17 @@ def test_copies_are_of_one_moment():
 
 def test_functions_of_weights_are_of_one_moment():
     model = make()
-    parts_of_model = model.layers[0].parts
 
     class All(layers.Layer):
+        def __init__(self, owner):
+            super().__init__()
+            self.owner = owner
+
         def call(self, inputs):
-            flat = [chainrule.ops.reshape(part, (-1,)) for part in parts_of_model]
+            flat = [chainrule.ops.reshape(part, (-1,)) for part in self.owner.parts]
             return inputs + chainrule.ops.concatenate(flat)
 
-    look = All()
+    look = All(model.layers[0])
     with Trained(model):
         for _ in range(100):
             assert_whole([look(np.zeros(8 * sum(WIDTHS), "float32"))])

@@ -51,7 +51,13 @@ class Operation final : public Layer {
       if (operand.kind() == Json::Kind::object) {
         constants_.push_back(tensor_of(operand));
       } else {
-        if (!operand.is_null()) static_cast<void>(operand.as_double());
+        const bool number =
+            operand.kind() == Json::Kind::number || operand.kind() == Json::Kind::integer;
+        if (!number && !operand.is_null()) {
+          invalid("Operation",
+                  "operands must be None, numbers or arrays",
+                  {{"operands", operands.dump()}});
+        }
         constants_.emplace_back();
       }
     }
