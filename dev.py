@@ -3,7 +3,8 @@
 
     python3 dev.py demo      install into .venv and train a first model
     python3 dev.py test      install into .venv, then run the C++ and the Python tests, with every
-                             instruction set of this machine forced, and random models;
+                             instruction set of this machine forced, and random models; C++ tests
+                             and random models also with guards around all memory;
                              --random N: nothing but N random models
     python3 dev.py emulate   install into .venv, then run the C++ tests on emulated processors:
                              x86-64 without AVX, without AVX-512, and 64-bit Arm
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parent
 BUILD_TOOLS = ("scikit-build-core>=0.11", "pybind11>=3.0", "cmake>=3.24", "ninja>=1.11")
 
 RANDOM_MODELS = 300  # of each `test`: half a minute
+GUARDED_MODELS = 100  # of them once more with guards
 
 
 class DevError(Exception):
@@ -149,15 +151,18 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
         run(tests, env=forced)
         run(venv.bin / "pytest", "-m", "not once", env=forced)
     try_random_models(venv, RANDOM_MODELS, options.seed)
+    guards = {**venv.env, "CHAINRULE_GUARDS": "1"}
+    run(tests, env=guards)
+    try_random_models(venv, GUARDED_MODELS, options.seed, guards)
 
 
-def try_random_models(venv: Venv, count: int, seed: int) -> None:
+def try_random_models(venv: Venv, count: int, seed: int, env: dict[str, str] | None = None) -> None:
     """Compares random models, `count` from number `seed` on, with the plain interpreter."""
     program = "chainrule_random_models"
     venv.run("cmake", "--build", "--preset", "release", "--target", program)
     jobs = os.cpu_count() or 1
     path = ROOT / "build" / "release" / program
-    run(path, f"--count={count}", f"--seed={seed}", f"--jobs={jobs}")
+    run(path, f"--count={count}", f"--seed={seed}", f"--jobs={jobs}", env=env)
 
 
 def require_emulators() -> None:

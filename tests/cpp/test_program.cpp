@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "allocations.h"
+#include "base/guards.h"
 #include "chainrule/ops.h"
 #include "numeric.h"
 #include "test.h"
@@ -155,7 +156,8 @@ TEST("program: gradients are written into their pack, the update into its variab
   const std::string text = program.listing();
   CHECK_EQ(count(text, "assign"), 0);
   CHECK_EQ(count(text, "copy"), 0);
-  CHECK_EQ(count(text, "pack"), 0);
+  // With guards, the pieces of a pack are no neighbours.
+  CHECK_EQ(count(text, "pack"), guards_wanted() ? 1 : 0);
   CHECK_EQ(count(text, "transpose"), 0);
   CHECK_EQ(count(text, "broadcast_to"), 0);
 
@@ -206,7 +208,7 @@ TEST("program: a step does not allocate") {
 
 TEST("program: reuse makes the arena smaller, in-place operation smaller still") {
   Graph g;
-  const Value x = g.input({{64, 64}, DType::float32}, "x");
+  const Value x = g.input({{256, 256}, DType::float32}, "x");  // large beside guard zones
   Value y = x;
   for (int i = 0; i < 10; ++i) y = matmul(tanh(y), x);
   ProgramOptions options;
