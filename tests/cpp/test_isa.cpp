@@ -121,7 +121,7 @@ void compare(const std::string& what,
              isa::ElementwiseFn reference,
              const std::array<DType, 3>& types,
              DType result,
-             bool labels) {
+             bool labels = false) {
   const std::size_t size = size_of(result);
   for (Int n = 0; n <= kLongest; ++n) {
     std::vector<Operand> in;

@@ -120,6 +120,7 @@ VALID: dict[str, Callable[[], Any]] = {
     "y_true": lambda: Y.copy(),
     "y_pred": lambda: Y.copy(),
     "seed": lambda: 3,
+    "threads": lambda: 2,
     "filepath": lambda: "model.safetensors",
     "filename": lambda: "log.csv",
     "schedule": lambda: lambda epoch: 0.1,

@@ -52,6 +52,10 @@ def fault_of(call: Callable[[], Any]) -> tuple[str | None, bool]:
         return None, False
     except Timeout:
         return f"takes more than {SECONDS} s", False
+    except IndexError as error:  # of a subscript, as Python and NumPy say it
+        text = str(error)
+        told = "out of range for axis" in text or "index-sized integer" in text
+        return (None if told else f"IndexError: {text[:200]}"), True
     except ALLOWED as error:
         text = str(error)
         kind = type(error).__name__

@@ -174,7 +174,7 @@ def test_presets_in_the_readme_exist():
     named = re.search(r"CMake presets are (.*?)\.", (ROOT / "README.md").read_text())[1]
     presets = json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]
     visible = {preset["name"] for preset in presets if not preset.get("hidden")}
-    assert set(re.findall(r"`(\w+)`", named)) == visible
+    assert set(re.findall(r"`([\w-]+)`", named)) == visible
 
 
 # --- names, links, numbers ------------------------------------------------------------------------
