@@ -216,7 +216,8 @@ TEST("tensor: a cast refuses what an integer type cannot hold") {
            std::numeric_limits<std::int64_t>::min());
   CHECK_EQ(Tensor::scalar(-0.5F).cast(DType::uint8).data<std::uint8_t>()[0], 0);
   for (const double bad : {0x1p31, -0x1p31 - 1, inf, -inf, std::nan("")})
-    CHECK_THROWS(Tensor::scalar(bad).cast(DType::int32), "[Tensor::cast] the values must fit int32");
+    CHECK_THROWS(Tensor::scalar(bad).cast(DType::int32),
+                 "[Tensor::cast] the values must fit int32");
   for (const double bad : {0x1p63, -0x1p64, 1e300})
     CHECK_THROWS(Tensor::scalar(bad).cast(DType::int64), "must fit int64");
   for (const int bad : {-1, 256})

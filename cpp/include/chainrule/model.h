@@ -96,8 +96,8 @@ struct MetricSpec {
   std::string name;  ///< resolved when shapes are known ("accuracy"), unless object is set
   MetricPtr object;
   bool weighted = false;  ///< whether sample and class weights count
-  MetricSpec(MetricPtr metric_object) : object(std::move(metric_object)) {}  // NOLINT
-  MetricSpec(std::string metric_name) : name(std::move(metric_name)) {}      // NOLINT
+  MetricSpec(MetricPtr metric_object) : object(std::move(metric_object)) {}     // NOLINT
+  MetricSpec(std::string metric_name) : name(std::move(metric_name)) {}         // NOLINT
   MetricSpec(const char* metric_name) : name(Json(metric_name).as_string()) {}  // NOLINT
 };
 

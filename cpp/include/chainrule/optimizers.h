@@ -50,12 +50,12 @@ class Optimizer : public Configurable {
   /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by
   /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
   /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
-  /// the same parameters, unless bind() has said whose they are. Returns the packed gradients, which
-  /// are to be finite before anything is updated: clipped by clipnorm, not by the others.
+  /// the same parameters, unless bind() has said whose they are. Returns the packed gradients,
+  /// which are to be finite before anything is updated: clipped by clipnorm, not by the others.
   Value apply(Graph& graph,
-             const VariablePtr& parameters,
-             const std::vector<Value>& gradients,
-             const std::vector<std::int64_t>& offsets);
+              const VariablePtr& parameters,
+              const std::vector<Value>& gradients,
+              const std::vector<std::int64_t>& offsets);
 
   /// The number of updates made, int64 scalar; the learning rate, float32 scalar: readable and
   /// writable between steps.
