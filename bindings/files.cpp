@@ -59,6 +59,7 @@ ObjectFactory factory(const py::object& make) {
 }
 
 /// Raises FileErrors as OSErrors, which choose their class by the code.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the type of a translator
 void translate_file_errors(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);

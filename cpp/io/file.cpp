@@ -163,7 +163,8 @@ class Temporary {
     if (exists_) ::unlinkat(directory_, name_.c_str(), 0);
   }
 
-  [[nodiscard]] int get() const { return file_->get(); }  ///< -1, and errno: it was not made
+  /// -1, and errno: it was not made.
+  [[nodiscard]] int get() const { return file_ ? file_->get() : -1; }
   bool rename(const char* name) {
     if (::renameat(directory_, name_.c_str(), directory_, name) != 0) return false;
     exists_ = false;

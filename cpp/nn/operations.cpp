@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "chainrule/layers.h"
 
@@ -32,7 +33,7 @@ class Use {
   template <class T>
   [[nodiscard]] T option(std::string_view name, T otherwise) const {
     const Json* found = options_.find(name);
-    return found == nullptr ? otherwise : FieldType<T>::read(*found);
+    return found == nullptr ? std::move(otherwise) : FieldType<T>::read(*found);
   }
   template <class T>
   [[nodiscard]] T option(std::string_view name) const {

@@ -42,7 +42,7 @@ std::vector<double> both_signs(const std::vector<double>& magnitudes) {
 std::string misfit(double got, Real expected, const Nearness& nearness) {
   const Limits limits = limits_of(nearness.dtype);
   const Real unit = static_cast<Real>(nearness.ulps) * limits.epsilon;
-  const std::string shown = text(got) + ", not " + text(expected);
+  std::string shown = text(got) + ", not " + text(expected);
   if (std::isnan(expected)) return std::isnan(got) ? "" : shown;
   if (std::isnan(got)) return shown;
   const Real magnitude = std::abs(expected);

@@ -112,7 +112,7 @@ TEST("files: names may have all of the 255 bytes that a directory takes") {
 
 TEST("files: what killed writers left is removed by the next of that name, and nothing else is") {
   const TemporaryDirectory directory;
-  const std::string digits = "0123456789abcdef", name(255, 'n');
+  const std::string digits = "0123456789abcdef";
   const std::string kept[] = {".m.tmp-0123456789abcdeg",
                               ".m.tmp-0123456789abcde",
                               ".m.tmp-0123456789abcdef0",
@@ -161,7 +161,7 @@ TEST("files: errors of the system have their code and their path") {
   CHECK_EQ(code_of([&] { replace(directory.file("file/m"), "x"); }), ENOTDIR);
   CHECK_EQ(code_of([&] { replace("/dev/full/m", "x"); }), ENOTDIR);
   try {
-    InputFile(absent, "load");
+    const InputFile file(absent, "load");
     CHECK(false);
   } catch (const FileError& error) {
     CHECK_EQ(error.path(), absent);

@@ -141,8 +141,8 @@ void check(const std::string& name,
   for (std::size_t i = 0; i < points.size(); ++i) {
     const Real x = points[i];
     const Real near = std::max<Real>(std::abs(x), 1);  // a factor that was flushed, times x
-    const std::string at = name + "(" + std::to_string(points[i]) + ") in " +
-                           std::string(name_of(dtype)) + ", " + table;
+    std::string at = name + "(" + std::to_string(points[i]) + ") in ";
+    at.append(name_of(dtype)).append(", ").append(table);
     const std::string value =
         misfit(got.y[i], test.value(x), {dtype, 8, number(test.of_value, x), near});
     if (!value.empty()) report(CHAINRULE_SITE(at.c_str()), "is " + value);
