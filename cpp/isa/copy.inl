@@ -1,5 +1,4 @@
-// Copies: of rows, and of elements that are looked at; a look without a copy. Part of
-// isa/kernels.inl.
+// Copies of rows, and a look at elements without a copy. Part of isa/kernels.inl.
 
 template <class T>
 void copy_rows(std::int64_t rows,
@@ -22,35 +21,6 @@ void copy_rows(std::int64_t rows,
     for (std::int64_t j = 0; j < cols; j += kWidth<T>)
       store_some(dst + j, load_some(src + j, cols - j), cols - j);
   }
-}
-
-template <class T>
-struct FloatBits;
-template <>
-struct FloatBits<float> {
-  using Type = std::uint32_t;
-  static constexpr Type kExponent = 0x7f800000U;
-};
-template <>
-struct FloatBits<double> {
-  using Type = std::uint64_t;
-  static constexpr Type kExponent = 0x7ffULL << 52;
-};
-
-template <class T>
-bool copy_finite(std::int64_t n, const T* x, T* out) {
-  using Bits = typename FloatBits<T>::Type;
-  constexpr Bits kExponent = FloatBits<T>::kExponent;
-  constexpr Bits kLowest = kExponent & (~kExponent + 1);  // added to a full exponent: the sign bit
-  Bits found = 0;
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) {
-    Bits bits;
-    __builtin_memcpy(&bits, x + i, sizeof bits);
-    __builtin_memcpy(out + i, &bits, sizeof bits);
-    found |= (bits & kExponent) + kLowest;
-  }
-  return (found & ~(~Bits{0} >> 1)) == 0;
 }
 
 /// Zero times a number is zero unless that is NaN or infinite: one fused operation for each vector.

@@ -67,7 +67,6 @@ FloatKernels<T> float_kernels() {
           .uniform = uniform<T>,
           .normal = normal<T>,
           .bernoulli = bernoulli<T>,
-          .copy_finite = copy_finite<T>,
           .all_finite = all_finite<T>};
 }
 

@@ -158,8 +158,6 @@ struct FloatKernels {
   void (*normal)(std::int64_t n, const std::uint32_t* words, T mean, T stddev, T* out);
   /// 1 where the word, always one for an element, is below `limit` <= 2^32; else 0.
   void (*bernoulli)(std::int64_t n, const std::uint32_t* words, std::uint64_t limit, T* out);
-  /// out = x, bit by bit; returns whether all elements are finite. out may be x.
-  bool (*copy_finite)(std::int64_t n, const T* x, T* out);
   /// Whether all elements are finite: at the speed at which they can be read.
   bool (*all_finite)(std::int64_t n, const T* x);
 };

@@ -1,7 +1,6 @@
 #include "kernels/batch.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstring>
 
@@ -29,84 +28,66 @@ void prefetch(const std::byte* sample, std::int64_t bytes) {
   __builtin_prefetch(sample + bytes - 1);  // samples need not begin where a line does
 }
 
-/// Copies `n` elements and converts them; returns whether the results are finite.
+/// Copies `n` elements and converts them.
 class Copy {
  public:
   Copy(DType from, DType to)
-      : table_(isa::table()),
-        to_(to),
-        cast_(from == to ? nullptr : table_.cast[static_cast<int>(from)][static_cast<int>(to)]) {}
+      : size_(size_of(to)),
+        cast_(from == to ? nullptr
+                         : isa::table().cast[static_cast<int>(from)][static_cast<int>(to)]) {}
 
-  bool operator()(std::int64_t n, const std::byte* source, std::byte* target) const {
+  void operator()(std::int64_t n, const std::byte* source, std::byte* target) const {
+    const std::size_t bytes = static_cast<std::size_t>(n) * size_;
     if (cast_ != nullptr) {
       cast_(n, source, nullptr, nullptr, target);
-      source = target;
-    }
-    if (to_ == DType::float32) return copy_finite<float>(n, source, target);
-    if (to_ == DType::float64) return copy_finite<double>(n, source, target);
-    if (cast_ != nullptr) return true;
-    const std::size_t bytes = static_cast<std::size_t>(n) * size_of(to_);
-    if (bytes == sizeof(std::int32_t)) {  // a label: no call
+    } else if (bytes == sizeof(std::int32_t)) {  // a label or one number: no call
       std::memcpy(target, source, sizeof(std::int32_t));
     } else {
       std::memcpy(target, source, bytes);
     }
-    return true;
   }
 
  private:
-  template <class T>
-  bool copy_finite(std::int64_t n, const std::byte* source, std::byte* target) const {
-    return isa::kernels<T>(table_).copy_finite(
-        n, reinterpret_cast<const T*>(source), reinterpret_cast<T*>(target));
-  }
-
-  const isa::KernelTable& table_;
-  DType to_;
+  std::size_t size_;  // of a converted element, in bytes
   isa::ElementwiseFn cast_;
 };
 
 }  // namespace
 
-bool gather_batch(
+void gather_batch(
     const Exec& exec, void* out, DType dtype, const Samples& samples, const Batch& batch) {
   const auto* source = static_cast<const std::byte*>(samples.data);
   auto* target = static_cast<std::byte*>(out);
   const std::int64_t source_bytes =
       samples.size * static_cast<std::int64_t>(size_of(samples.dtype));
   const std::int64_t bytes = samples.size * static_cast<std::int64_t>(size_of(dtype));
-  if (batch.count <= 0 || bytes == 0) return true;
+  if (batch.count <= 0 || bytes == 0) return;
   const std::int64_t grain = std::max<std::int64_t>(1, kGrainBytes / bytes);
   const Copy copy(samples.dtype, dtype);
-  std::atomic<bool> finite = true;
 
   const auto block = [&](std::int64_t begin, std::int64_t end) {
     const std::byte* from = source + (batch.first + begin) * samples.stride;
-    if (!copy((end - begin) * samples.size, from, target + begin * bytes))
-      finite.store(false, std::memory_order_relaxed);
+    copy((end - begin) * samples.size, from, target + begin * bytes);
   };
   const auto rows = [&](std::int64_t begin, std::int64_t end) {
     const bool whole = begin == 0 && end == batch.count;
     const std::int64_t ahead = std::clamp<std::int64_t>(
         (whole ? kAheadBytes : kAheadInPart) / source_bytes, 1, batch.count);
     const std::int64_t known = batch.order == nullptr ? 0 : whole ? end + batch.following : end;
-    bool good = true;
     for (std::int64_t i = begin; i < end; ++i) {
       if (i + ahead < known) {
         prefetch(source + batch.order[i + ahead] * samples.stride,
                  std::min(source_bytes, kPrefetchBytes));
       }
       const std::int64_t sample = batch.order == nullptr ? batch.first + i : batch.order[i];
-      good = copy(samples.size, source + sample * samples.stride, target + i * bytes) && good;
+      copy(samples.size, source + sample * samples.stride, target + i * bytes);
     }
-    if (!good) finite.store(false, std::memory_order_relaxed);
   };
   if (batch.order == nullptr && samples.stride == source_bytes) {
     parallel_for(exec, batch.count, grain, block);
   } else {
     parallel_for(exec, batch.count, grain, rows);
   }
-  return finite;
 }
 
 }  // namespace chainrule::kernels

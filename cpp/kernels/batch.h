@@ -27,8 +27,8 @@ struct Batch {
 };
 
 /// out (count, size) of `dtype` = the samples of a batch, converted as the kernel table's cast
-/// does. Returns whether all of `out` is finite; true for types that hold nothing else.
-bool gather_batch(
+/// does.
+void gather_batch(
     const Exec& exec, void* out, DType dtype, const Samples& samples, const Batch& batch);
 
 }  // namespace chainrule::kernels

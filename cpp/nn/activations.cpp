@@ -193,7 +193,9 @@ Function find_activation(const std::string& name) {
 
 Activation::Activation(const char* given) : name(Json(given).as_string()) {}
 
-Value Activation::operator()(Value x) const { return find_activation(name)(x); }
+Value Activation::operator()(Value x) const {
+  return function ? function(x) : find_activation(name)(x);
+}
 
 std::vector<std::string> activation_names() {
   const std::lock_guard lock(registry().mutex);
@@ -214,7 +216,7 @@ void register_activation(const std::string& name, std::function<Value(Value)> fu
 Activation FieldType<Activation>::read(const Json& v) {
   if (v.is_null()) return {};
   Activation activation(v.as_string());
-  static_cast<void>(find_activation(activation.name));
+  activation.function = find_activation(activation.name);
   return activation;
 }
 

@@ -126,13 +126,13 @@ std::size_t find_array(const ArrayView& array, std::span<const ArrayView> arrays
                                   arrays.begin());
 }
 
-bool gather_samples(const Exec& exec,
+void gather_samples(const Exec& exec,
                     const ArrayView& source,
                     const kernels::Batch& which,
                     const Tensor& batch) {
   const kernels::Samples samples{
       source.data, source.dtype, sample_size(source), sample_stride(source)};
-  return kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, which);
+  kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, which);
 }
 
 std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where) {

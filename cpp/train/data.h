@@ -27,8 +27,8 @@ Data rows(const Data& data, std::int64_t begin, std::int64_t end);
 std::size_t find_array(const ArrayView& array, std::span<const ArrayView> arrays);
 
 /// Copies samples into `batch` (count, ...), converting to its dtype as C++ does. Samples have
-/// equal sizes in both (checked when the fit began). Returns whether the batch is finite.
-bool gather_samples(const Exec& exec,
+/// equal sizes in both (checked when the fit began).
+void gather_samples(const Exec& exec,
                     const ArrayView& source,
                     const kernels::Batch& which,
                     const Tensor& batch);

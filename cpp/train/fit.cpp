@@ -83,7 +83,6 @@ void Trainer::run_epoch(const Epoch& epoch) {
   std::vector<ArrayView> arrays = epoch.data.x;  // that StepProgram::sources counts
   for (const std::vector<ArrayView>* more : {&epoch.data.y, &epoch.data.sample_weight})
     arrays.insert(arrays.end(), more->begin(), more->end());
-  const std::size_t inputs = epoch.data.x.size();
   StepRun& run = epoch.run;
   Ticker ticker(
       epoch.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
@@ -106,15 +105,11 @@ void Trainer::run_epoch(const Epoch& epoch) {
     const kernels::Batch batch{samples, first, n, count - first - n};
     run.begin_step();
     const Exec exec = epoch.threads.next(program);
-    bool finite = true;  // of the inputs; a loss may mask targets that are not
     for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
-      const std::size_t source = step_program->sources[i];
-      const Tensor& input = program.input(static_cast<int>(i));
-      finite = (gather_samples(exec, arrays[source], batch, input) || source >= inputs) && finite;
+      gather_samples(
+          exec, arrays[step_program->sources[i]], batch, program.input(static_cast<int>(i)));
     }
-    // An infinite input may leave the loss finite (a sigmoid takes it), but not the gradients.
-    if ((options_.raise_nonfinite && training && !finite) || !program.run(exec.threads))
-      report_nonfinite(epoch, first, n, program);
+    if (!program.run(exec.threads)) report_nonfinite(epoch, first, n, program);
     ticker.end_batch(index, current_logs);
     if (training && model_.stop_training) break;
   }

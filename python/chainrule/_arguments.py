@@ -128,6 +128,10 @@ def path(value: Any, where: str, name: str) -> str:
         found = os.fsdecode(found)
     if not isinstance(found, str):
         raise TypeError(message(where, "a path", name, value))
+    try:
+        os.fsencode(found)
+    except UnicodeEncodeError:  # half a character
+        found = ""
     if not found or "\0" in found:
         raise ValueError(message(where, "a path", name, value))
     return found

@@ -218,7 +218,9 @@ def factory(
     custom_objects: dict[str, Any] | None, where: str
 ) -> Callable[[str, dict[str, Any]], Any]:
     """What makes objects of the caller's own classes when a model is loaded."""
-    custom = {**registered, **mapping(custom_objects or {}, where, "custom_objects")}
+    custom = {**registered}
+    if custom_objects is not None:
+        custom |= mapping(custom_objects, where, "custom_objects")
 
     def make(kind: str, given: dict[str, Any]) -> Any:
         name, config = spec(given, where)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core, losses, metrics
-from chainrule._arguments import shown
+from chainrule._arguments import array, shown
 
 Parts = tuple[list[Any], list[Any], list[Any]]
 
@@ -58,7 +58,7 @@ def arrays(
             f"[{where}] {what} must be a list of {count} arrays, one for each of {names}. "
             f"Received: {type(value).__name__}"
         )
-    return [value]
+    return [array(value, where, what)]
 
 
 def _array(value: Any, what: str, where: str) -> np.ndarray[Any, Any]:

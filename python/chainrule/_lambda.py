@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from chainrule import _catalog
+from chainrule._arguments import checked, shown
 from chainrule._layer import Layer
 
 
@@ -34,6 +36,7 @@ class Lambda(Layer):
     array([[2., 2.]], dtype=float32)
     """
 
+    @checked
     def __init__(
         self,
         function: Callable[..., Any],
@@ -43,15 +46,16 @@ class Lambda(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not callable(function):
-            raise TypeError(f"[Lambda] a function is needed. Received: function={function!r}")
         if output_shape is not None or mask is not None:
             raise ValueError(
                 "[Lambda] output_shape and mask must be None: shapes are found by tracing, and "
-                f"masks are not supported. Received: output_shape={output_shape!r}, mask={mask!r}"
+                f"masks are not supported. Received: output_shape={shown(output_shape)}, "
+                f"mask={shown(mask)}"
             )
         self.function = function
-        self.arguments = dict(arguments or {})
+        self.arguments = (
+            {} if arguments is None else dict(_catalog.mapping(arguments, "Lambda", "arguments"))
+        )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         given = dict(self.arguments)
@@ -64,7 +68,7 @@ class Lambda(Layer):
         if name == "<lambda>":
             raise ValueError(
                 "[Lambda] the function has no name by which a file could know it: define it with "
-                f"def. Received: {self.function!r}, layer='{self.name}'"
+                f"def. Received: {shown(self.function)}, layer='{self.name}'"
             )
         return {**super().get_config(), "function": name, "arguments": self.arguments}
 

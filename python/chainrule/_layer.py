@@ -71,15 +71,21 @@ class Layer(_core.Layer):
 
     __slots__ = ()
 
+    @checked
     def __init__(
-        self, *, name: str | None = None, trainable: bool = True, dtype: Any = None, **kwargs: Any
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: DType | None = None,
+        **kwargs: Any,
     ):
         cls = type(self).__name__
         if kwargs:
             raise TypeError(
                 f"[{cls}] Layer takes name, trainable and dtype. Received: {', '.join(kwargs)}"
             )
-        if dtype is not None and np.dtype(dtype).name != "float32":
+        if dtype not in (None, "float32"):
             raise ValueError(f"[{cls}] layers compute in float32. Received: dtype={dtype!r}")
         super().__init__(cls, name or "", trainable)
 
@@ -130,11 +136,12 @@ class Layer(_core.Layer):
 
     # --- to be used ---
 
+    @checked
     def add_weight(
         self,
         shape: Any = (),
         initializer: Any = None,
-        dtype: Any = "float32",
+        dtype: DType | None = "float32",
         trainable: bool = True,
         name: str | None = None,
     ) -> Any:
@@ -155,7 +162,7 @@ class Layer(_core.Layer):
             shape,
             initializers.get(initializer),
             trainable,
-            np.dtype(dtype or "float32").name,
+            dtype or "float32",
         )
 
     def add_loss(self, loss: Any) -> None:
@@ -250,10 +257,11 @@ class Layer(_core.Layer):
         waits for the end of a step."""
         return _core.read_variables(self.weights)
 
+    @checked
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets all weights, or none: an array of another shape or without numbers is an error and
         changes nothing. During a fit in another thread it waits for the end of a step."""
-        _core.write_variables(self.weights, list(weights), "set_weights")
+        _core.write_variables(self.weights, weights, "set_weights")
 
     @property
     def non_trainable_weights(self) -> list[Any]:

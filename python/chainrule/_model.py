@@ -42,6 +42,8 @@ class Model(Structure):
             One output, a list, or a dict where the model was made from one; of the kind of the
             inputs.
         """
+        if training is not None:
+            training = _core.truth(training, type(self).__name__, "training")
         if not training:
             outputs = _core.predict_at_once(self, inputs, sys.maxsize)
             if outputs is not None:
@@ -321,6 +323,7 @@ class Model(Structure):
         Returns:
             Loss and metrics of this batch, before the step, as evaluate() does.
         """
+        _core.truth(return_dict, "train_on_batch", "return_dict")  # before anything changes
         data = _data.parts(self, x, y, sample_weight, "train_on_batch")
         weights = _data.class_weights(class_weight, "train_on_batch")
         return _results(_core.train_on_batch(self, data, weights), return_dict)
@@ -329,6 +332,7 @@ class Model(Structure):
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Loss and metrics of one batch."""
+        _core.truth(return_dict, "test_on_batch", "return_dict")
         data = _data.parts(self, x, y, sample_weight, "test_on_batch")
         return _results(_core.test_on_batch(self, data), return_dict)
 
@@ -346,10 +350,8 @@ class Model(Structure):
 
 
 def _results(logs: dict[str, float], return_dict: bool) -> Any:
-    if return_dict is True:
+    if return_dict:
         return logs
-    if return_dict is not False:
-        _core.truth(return_dict, "Model", "return_dict")
     return one_or_list([logs["loss"], *(v for name, v in logs.items() if name != "loss")])
 
 

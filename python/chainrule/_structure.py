@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ NO_STEPS = (
 class Structure(Layer):
     """What a model is, apart from its training."""
 
+    @checked
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         if inputs is None or outputs is None:
             raise ValueError("[Model] inputs and outputs are required: Model(inputs, outputs)")
@@ -188,6 +190,7 @@ class Structure(Layer):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
         """A model of the same structure with new weights."""
+        _catalog.mapping(config, cls.__name__)
         spec = {
             "class_name": "Sequential" if "calls" not in config else "Functional",
             "config": config,
@@ -215,7 +218,8 @@ class Structure(Layer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         _pickle.set_model_state(self, state)
 
-    def save(self, filepath: Any, overwrite: bool = True) -> None:
+    @checked
+    def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
         """Writes weights, optimizer, random state and configuration to one safetensors file, which
         appears at once and whole.
 
@@ -233,7 +237,8 @@ class Structure(Layer):
         _core.require_named(self, "save")
         _core.save(self, path)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    @checked
+    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
         """Writes the weights alone to a safetensors file, which appears at once and whole.
 
         Args:
@@ -244,7 +249,8 @@ class Structure(Layer):
         """
         _core.save_weights(self, _path_to_write(filepath, overwrite, "save_weights"))
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+    @checked
+    def load_weights(self, filepath: str | PathLike[str], skip_mismatch: bool = False) -> None:
         """Reads the weights from a file of save_weights() or save() into a model of the same
         shapes: by name where all names are the same, else in their order.
 
@@ -268,19 +274,17 @@ class Structure(Layer):
         _core.load_weights(self, _path(filepath, "load_weights"))
 
 
-def _path(filepath: Any, where: str) -> bytes:
-    """A path (str, bytes or os.PathLike) as the system knows it."""
+def _path(filepath: str | PathLike[str], where: str) -> bytes:
+    """A path as the system knows it."""
     path = os.fspath(filepath)
-    refuse_foreign(os.fsdecode(path), where)
+    refuse_foreign(path, where)
     return os.fsencode(path)
 
 
-def _path_to_write(filepath: Any, overwrite: bool, where: str) -> bytes:
+def _path_to_write(filepath: str | PathLike[str], overwrite: bool, where: str) -> bytes:
     path = _path(filepath, where)
     if not overwrite and os.path.exists(path):
-        raise ValueError(
-            f"[{where}] the file exists, and overwrite=False. Received: '{os.fsdecode(path)}'"
-        )
+        raise ValueError(f"[{where}] the file exists, and overwrite=False. Received: '{filepath}'")
     return path
 
 

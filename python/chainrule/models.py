@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from chainrule import _catalog, _core
+from chainrule._arguments import checked, message, shown
 from chainrule._layer import Layer
 from chainrule._model import Model
 
@@ -28,9 +32,12 @@ class Sequential(Model):
     2410
     """
 
+    @checked
     def __init__(self, layers: Any = None, name: str | None = None, trainable: bool = True) -> None:
         _core.Layer.__init__(self, _core.make_sequential(name or ""))
-        for layer in layers or []:
+        if layers is not None and (isinstance(layers, (str, dict)) or not np.iterable(layers)):
+            raise TypeError(message(type(self).__name__, "a list of layers", "layers", layers))
+        for layer in () if layers is None else layers:
             self.add(layer)
         if not trainable:
             self.trainable = False
@@ -39,7 +46,7 @@ class Sequential(Model):
         """Puts a layer (or an Input, first) at the end."""
         layer = layer.layer if isinstance(layer, _core.Symbol) else layer
         if not isinstance(layer, Layer):
-            raise ValueError(f"[Sequential] a layer is needed. Received: {layer!r}")
+            raise ValueError(f"[Sequential] a layer is needed. Received: {shown(layer)}")
         _core.sequential_add(self, layer)
 
     def pop(self) -> Layer:
@@ -47,8 +54,11 @@ class Sequential(Model):
         return _core.sequential_pop(self)
 
 
+@checked
 def load_model(
-    filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True
+    filepath: str | PathLike[str],
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
 ) -> Any:
     """Reads what Model.save() wrote, ready to predict and to train on.
 
@@ -70,6 +80,7 @@ def load_model(
     )
 
 
+@checked
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A model of the structure that to_json() wrote, with new weights.
 
@@ -83,8 +94,9 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     return _core.model_from_json(json_string, _catalog.factory(custom_objects, "model_from_json"))
 
 
+@checked
 def clone_model(
-    model: Model,
+    model: Any,
     input_tensors: Any = None,
     clone_function: Callable[[Layer], Layer] | None = None,
 ) -> Any:
@@ -108,18 +120,18 @@ def clone_model(
     if input_tensors is not None:
         raise ValueError(
             "[clone_model] input_tensors is not supported: apply the clone to them. Received: "
-            f"input_tensors={input_tensors!r}"
+            f"input_tensors={shown(input_tensors)}"
         )
     if not isinstance(model, Model):
-        raise ValueError(f"[clone_model] a model is needed. Received: {model!r}")
+        raise ValueError(f"[clone_model] a model is needed. Received: {shown(model)}")
 
     def copy(layer: Layer) -> Layer | None:
         if isinstance(layer, Model):
             return None  # layer by layer
-        made = (clone_function or _clone)(layer)
+        made = (_clone if clone_function is None else clone_function)(layer)
         if not isinstance(made, Layer):
             raise ValueError(
-                f"[clone_model] clone_function must return a layer. Received: {made!r}, "
+                f"[clone_model] clone_function must return a layer. Received: {shown(made)}, "
                 f"layer='{layer.name}'"
             )
         return made

@@ -1,7 +1,8 @@
-// Batches: samples by index, in a row, with gaps and in other types, and the check that comes with
-// the copy; programs by shape.
+// Batches: samples by index, in a row, with gaps and in other types; programs by shape.
 
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -46,12 +47,12 @@ void check_gather(Int rows, Int size, Int gap) {
 
   for (const Int following : {Int{0}, rows - first - count}) {
     CHECK(run_both<To>(count * size, [&](const Exec& exec, To* out) {
-            CHECK(gather_batch(
-                exec, out, dtype_of<To>, samples, {order.data() + first, 0, count, following}));
+            gather_batch(
+                exec, out, dtype_of<To>, samples, {order.data() + first, 0, count, following});
           }) == (gathered<To>(x, size, stride, chosen)));
   }
   CHECK(run_both<To>(count * size, [&](const Exec& exec, To* out) {
-          CHECK(gather_batch(exec, out, dtype_of<To>, samples, {nullptr, first, count}));
+          gather_batch(exec, out, dtype_of<To>, samples, {nullptr, first, count});
         }) == (gathered<To>(x, size, stride, row)));
 }
 
@@ -82,61 +83,16 @@ TEST("batch: samples by index and in a row, dense and with gaps, in other types"
   check_gather<float, float>(2000, 100, 0);  // in parallel
 }
 
-TEST("batch: a number that is not finite is seen wherever it lies, and only there") {
-  constexpr Int kRows = 700, kSize = 60;  // two threads share them
-  std::vector<double> x(kRows * kSize, 1e300);
-  for (std::size_t i = 0; i < x.size(); i += 2) x[i] = -0.5;
-  const Samples samples{x.data(), DType::float64, kSize, kSize * 8};
-  std::vector<Int> order(kRows);
-  std::iota(order.rbegin(), order.rend(), 0);
-  std::vector<double> out(x.size());
-  const auto finite = [&](const Int* indices, DType type, int threads) {
-    return gather_batch(Exec{threads}, out.data(), type, samples, {indices, 0, kRows});
-  };
-  for (const Int* indices : {static_cast<const Int*>(nullptr), std::as_const(order).data()}) {
-    for (const int threads : {1, 2}) {
-      CHECK(finite(indices, DType::float64, threads));
-      CHECK(!finite(indices, DType::float32, threads));  // 1e300 is none
-      CHECK(finite(indices, DType::int32, threads));
-      for (const std::size_t at : {std::size_t{0}, std::size_t{17 * kSize + 3}, x.size() - 1}) {
-        const double before = x[at];
-        x[at] = kNan;
-        CHECK(!finite(indices, DType::float64, threads));
-        x[at] = before;
-      }
-    }
-  }
-}
-
-TEST("copy_finite of every table sees each place") {
-  const auto check = [&]<class T>(const isa::KernelTable& table, T) {
-    const auto copy = isa::kernels<T>(table).copy_finite;
-    for (Int n = 0; n <= 70; ++n) {
-      std::vector<T> x = numbers<T>(n + 1, static_cast<std::uint64_t>(n));
-      T* const data = x.data() + 1;  // not aligned to a vector
-      if (n > 1) data[1] = std::numeric_limits<T>::max();
-      if (n > 2) data[2] = std::numeric_limits<T>::denorm_min();
-      std::vector<T> out(static_cast<std::size_t>(n) + 1, T(7));
-      CHECK(copy(n, data, out.data()));
-      CHECK(n == 0 || std::memcmp(out.data(), data, static_cast<std::size_t>(n) * sizeof(T)) == 0);
-      CHECK_EQ(out.back(), T(7));
-      CHECK(copy(n, out.data(), out.data()));
-      for (Int i = 0; i < n; ++i) {
-        for (const T bad : {static_cast<T>(kInf), static_cast<T>(-kInf), static_cast<T>(kNan)}) {
-          const T before = data[i];
-          data[i] = bad;
-          CHECK(!copy(n, data, out.data()));
-          CHECK(std::memcmp(&out[static_cast<std::size_t>(i)], &bad, sizeof bad) == 0);
-          CHECK(!copy(n, out.data(), out.data()));
-          data[i] = before;
-        }
-      }
-    }
-  };
-  for (const isa::KernelTable* table : isa::available_tables()) {
-    check(*table, 0.0F);
-    check(*table, 0.0);
-  }
+TEST("batch: numbers that are not finite are copied like all others") {
+  const std::vector<float> x = {static_cast<float>(kNan), 1, static_cast<float>(-kInf), -0.0F, 2, 3};
+  const Samples samples{x.data(), DType::float32, 2, 8};
+  const Int order[] = {2, 0, 1};
+  std::vector<float> out(6);
+  gather_batch(Exec{1}, out.data(), DType::float32, samples, {order, 0, 3});
+  CHECK(std::memcmp(out.data(), &x[4], 8) == 0 && std::memcmp(&out[2], x.data(), 16) == 0);
+  std::vector<double> wide(6);
+  gather_batch(Exec{1}, wide.data(), DType::float64, samples, {nullptr, 0, 3});
+  CHECK(std::isnan(wide[0]) && wide[2] == -kInf && wide[5] == 3);
 }
 
 TEST("a permutation from blocks of random words is that of Random") {

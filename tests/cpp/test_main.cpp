@@ -3,7 +3,9 @@
 //     chainrule_tests ["part of a name" | "-part of a name"]...
 //
 // A test is selected when its name contains one of the parts (when there are any), and none of
-// those behind a minus sign. The exit status is 0 only when at least one test ran and none failed.
+// those behind a minus sign. Those that take a second or more are named with their time. The exit
+// status is 0 only when at least one test ran and none failed.
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <span>
@@ -69,7 +71,13 @@ int run_all(std::span<const char* const> arguments) {
   int passed = 0, failed = 0;
   for (const Case& test : cases()) {
     if (!selects(arguments, test.name)) continue;
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point start = Clock::now();
     ++(passes(test) ? passed : failed);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (seconds >= 1) {
+      std::printf("  %.1f s: %.*s\n", seconds, static_cast<int>(test.name.size()), test.name.data());
+    }
     std::fflush(stdout);
   }
   if (passed + failed == 0) std::printf("no test ran\n");

@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "chainrule/layers.h"
+#include "chainrule/model.h"
 #include "numeric.h"
 #include "test.h"
 #include "tolerance.h"
@@ -241,6 +242,17 @@ TEST("custom activations are found by name") {
   CHECK_EQ(y.data<float>()[1], -6.0F);
   CHECK_EQ(FieldType<Activation>::read("test_double").name, "test_double");
   CHECK_EQ(FieldType<Activation>::read(Json()).name, "linear");
+
+  // A layer keeps the function that it was made with.
+  const LayerPtr before = layers::ActivationLayer("test_double");
+  register_activation("test_double", [](Value x) { return x * 3.0; });
+  const LayerPtr after = layers::ActivationLayer("test_double");
+  const float x[1] = {5};
+  for (const auto& [layer, expected] : {std::pair(before, 10.0F), std::pair(after, 15.0F)}) {
+    const Symbol input = layers::Input({1});
+    Model model({input}, {layer(input)});
+    CHECK_EQ(model.predict({ArrayView(x, {1, 1})})[0].data<float>()[0], expected);
+  }
   CHECK_THROWS(register_activation("", [](Value x) { return x; }),
                "a name and a function are needed");
   CHECK_THROWS(register_activation("test_none", nullptr), "a name and a function are needed");

@@ -1,5 +1,6 @@
 // A few random models; chainrule_random_models tries as many as one likes.
 #include <cstdio>
+#include <cstdlib>
 
 #include "random_models.h"
 #include "test.h"
@@ -23,16 +24,19 @@ TEST("random models: a seed gives the same model") {
 }
 
 TEST("random models: a step is that of the interpreter, on every table") {
+  // Emulated processors, on which a model takes ten seconds, ask for less.
+  const char* const wanted = std::getenv("CHAINRULE_TEST_RANDOM_MODELS");
+  const int models = wanted == nullptr ? 30 : std::atoi(wanted);
   int rejected = 0, compared = 0;
-  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
-    const Outcome outcome = try_random_model(seed, isa::available_tables());
+  for (int seed = 1; seed <= models; ++seed) {
+    const Outcome outcome = try_random_model(static_cast<std::uint64_t>(seed), isa::available_tables());
     rejected += outcome.kind == Outcome::Kind::rejected ? 1 : 0;
     compared += outcome.kind == Outcome::Kind::same ? 1 : 0;
     if (outcome.kind == Outcome::Kind::different)
       report(CHAINRULE_SITE("random model"), outcome.report);
   }
-  CHECK(compared >= 20);
-  CHECK(rejected <= 7);
+  CHECK(3 * compared >= 2 * models);
+  CHECK(4 * rejected <= models);
 }
 
 }  // namespace chainrule::test

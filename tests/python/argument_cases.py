@@ -136,6 +136,7 @@ VALID: dict[str, Callable[[], Any]] = {
     "layer": lambda: cr.layers.Dense(3),
     "inputs": lambda: X.copy(),
     "upstream": lambda: Y.copy(),
+    "function": lambda: lambda x: x * 2.0,
 }
 
 
@@ -174,6 +175,7 @@ FUNCTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "layers.deserialize": lambda: {"config": cr.layers.serialize(cr.layers.Dense(2))},
     "layers.serialize": lambda: {"layer": cr.layers.Dense(2)},
     "layers.Input": lambda: {"shape": (3,)},
+    "layers.Operation": lambda: {"function": "square", "operands": [None]},
     "layers.InputLayer": lambda: {"shape": (3,)},
     "losses.deserialize": lambda: {"config": "mse"},
     "losses.get": lambda: {"identifier": "mse"},
@@ -247,7 +249,8 @@ METHODS: dict[str, Callable[[], dict[str, Any]]] = {
     "Model.summary": lambda: {"print_fn": lambda text: None},
     "Model.test_on_batch": lambda: {"x": X, "y": Y},
     "Model.train_on_batch": lambda: {"x": X, "y": Y},
-    "Sequential.add": lambda: {"layer": cr.layers.Dense(2)},
+    "Model.add": lambda: {"layer": cr.layers.Dense(2, name="added")},
+    "Sequential.add": lambda: {"layer": cr.layers.Dense(2, name="added")},
     "Layer.__call__": lambda: {"inputs": X},
     "Layer.build": lambda: {"input_shape": (None, 2)},
     "Layer.compute_output_shape": lambda: {"input_shape": (None, 2)},
@@ -275,6 +278,7 @@ SKIPPED = {
     *((f"Model.{run}", "verbose", "True") for run in ("fit", "evaluate", "predict")),
     ("Model.summary", "print_fn", "None"),
     ("Model.summary", "print_fn", "class"),
+    ("models.clone_model", "clone_function", "class"),
 }
 # Which cannot be made: there are only objects of derived classes.
 ABSTRACT = {f"{kind}s.{kind.title()}" for kind in ("initializer", "metric", "optimizer")}

@@ -17,8 +17,8 @@ SECONDS = 300
 
 
 GROUPS = """
-activations backend callbacks initializers losses metrics ops optimizers utils datasets
-Loss Metric Optimizer Initializer Variable Symbol
+activations backend callbacks initializers layers losses metrics models ops optimizers utils
+datasets Layer Model Sequential Loss Metric Optimizer Initializer Variable Symbol History
 """.split()
 
 

@@ -127,7 +127,7 @@ def test_lambda(tmp_path):
     np.testing.assert_allclose(
         chainrule.models.load_model(path, {"scaled": scaled})(rows), rows * 3
     )
-    with pytest.raises(TypeError, match="a function is needed"):
+    with pytest.raises(TypeError, match="function must be a function"):
         layers.Lambda(3)
     with pytest.raises(ValueError, match="output_shape and mask"):
         layers.Lambda(scaled, output_shape=(3,))

@@ -297,3 +297,17 @@ def test_custom_activations_in_layers():
     )
     assert layer.activation is softer
     assert type(model).from_config(model.get_config()).layers[0].activation is softer
+
+
+def test_an_activation_that_is_defined_again_leaves_older_layers_alone():
+    def model_with(factor):
+        def scaled(x):
+            return x * factor
+
+        return compiled(layers.Dense(1, activation=scaled, kernel_initializer="ones"))
+
+    older = model_with(2.0)
+    newer = model_with(5.0)
+    sums = X.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(older.predict(X, verbose=0), 2 * sums, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(newer.predict(X, verbose=0), 5 * sums, rtol=1e-5, atol=1e-6)

@@ -77,6 +77,29 @@ def test_metrics_do_not_count_the_step_that_was_refused():
     assert first != second
 
 
+def test_an_infinite_input_is_no_fault_where_loss_and_gradients_are_finite():
+    """A sigmoid takes it; a product with a weight whose gradient it is does not."""
+    inputs = cr.Input((4,))
+    model = cr.Model(inputs, layers.Dense(1)(layers.Activation("sigmoid")(inputs)))
+    model.compile("sgd", "mse")
+    x = X.copy()
+    x[3, 1], x[5, 2] = np.inf, -np.inf
+    large = np.where(np.isinf(x), np.sign(x) * 1e4, x).astype("float32")
+    twin = cr.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    twin.compile("sgd", "mse")
+    model.fit(x, ONES, shuffle=False, batch_size=3, verbose=0)
+    twin.fit(large, ONES, shuffle=False, batch_size=3, verbose=0)
+    for got, expected in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+    before = model.get_weights()
+    plain = cr.Sequential([cr.Input((4,)), layers.Dense(1)])
+    plain.compile("sgd", "mse")
+    with pytest.raises(RuntimeError, match="value=inf, sample=3"):
+        plain.fit(x, ONES, verbose=0)
+    assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
+
+
 def test_ignoring_it_is_keras_behaviour():
     model = siamese(on_nonfinite="ignore")
     model.fit(pairs(True), ONES, verbose=0)

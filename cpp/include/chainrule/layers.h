@@ -36,6 +36,8 @@ struct CallContext {
 /// register more.
 struct Activation {
   std::string name = "linear";
+  /// What the name meant when a layer was made with it; empty: it is looked up in each call.
+  std::function<Value(Value)> function;
   Activation() = default;
   Activation(const char* name);                            // NOLINT(google-explicit-constructor)
   Activation(std::string name) : name(std::move(name)) {}  // NOLINT(google-explicit-constructor)
@@ -44,7 +46,8 @@ struct Activation {
 };
 /// Names of all activations, sorted.
 std::vector<std::string> activation_names();
-/// Adds or replaces a custom activation; its name is what configurations store.
+/// Adds or replaces a custom activation; its name is what configurations store. Layers that were
+/// made before keep the function that they were made with.
 void register_activation(const std::string& name, std::function<Value(Value)> function);
 
 /// Activations of the functional form with parameters: chainrule::activations::leaky_relu(x,
