@@ -20,12 +20,6 @@ namespace {
 
 using LayerHandle = std::shared_ptr<Layer>;
 
-Model& model_of(const LayerHandle& layer) {
-  auto* model = dynamic_cast<Model*>(layer.get());
-  if (model == nullptr) throw py::type_error("this is no model: " + layer->repr());
-  return *model;
-}
-
 py::object model_object(const std::shared_ptr<Model>& model) {
   return wrap<Layer>(Kind::layers, model);
 }

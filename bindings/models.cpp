@@ -21,12 +21,6 @@ namespace {
 
 using LayerHandle = std::shared_ptr<Layer>;
 
-Model& model_of(const LayerHandle& layer) {
-  auto* model = dynamic_cast<Model*>(layer.get());
-  if (model == nullptr) throw py::type_error("this is no model: " + layer->repr());
-  return *model;
-}
-
 Sequential& sequential_of(const LayerHandle& layer) {
   auto* model = dynamic_cast<Sequential*>(layer.get());
   if (model == nullptr) throw py::type_error("this is no Sequential: " + layer->repr());

@@ -66,8 +66,13 @@ bool is_readable(const py::array& array, std::string_view what) {
          array.dtype().is(numpy_type(element_type(array.dtype(), what)));
 }
 
-/// The elements that a masked array masks would count as data.
+/// The elements that a masked array masks, alone or in lists, would count as data.
 void refuse_masked(py::handle source, std::string_view what) {
+  if (PyList_CheckExact(source.ptr()) || PyTuple_CheckExact(source.ptr())) {
+    for (const py::handle item : py::reinterpret_borrow<py::sequence>(source))
+      refuse_masked(item, what);
+    return;
+  }
   if (is_plain_array(source) || !py::isinstance<py::array>(source)) return;
   static PYBIND11_CONSTINIT py::gil_safe_call_once_and_store<py::object> type;
   const auto& masked = type.call_once_and_store_result([] {
@@ -85,7 +90,6 @@ py::array as_array(py::handle source, std::string_view what) {
     const auto plain = py::reinterpret_borrow<py::array>(source);
     if (is_readable(plain, what)) return plain;
   }
-  refuse_masked(source, what);
   static PYBIND11_CONSTINIT py::gil_safe_call_once_and_store<py::object> asarray;
   const auto& convert =
       asarray
@@ -99,6 +103,7 @@ py::array as_array(py::handle source, std::string_view what) {
     invalid(what,
             std::string("this is not an array: ") + py::str(error.value()).cast<std::string>());
   }
+  refuse_masked(source, what);  // now that its lists are known to end
   const DType type = element_type(array.dtype(), what);
   if (array.ndim() > Shape::kMaxRank) {
     invalid(what, "an array has at most 8 axes", {{"axes", std::to_string(array.ndim())}});

@@ -12,6 +12,7 @@
 
 #include "bindings/holders.h"
 #include "chainrule/config.h"
+#include "chainrule/model.h"
 
 namespace chainrule::python {
 
@@ -21,6 +22,13 @@ namespace py = pybind11;
 struct Made {
   std::shared_ptr<Configurable> object;
 };
+
+/// What a function for models was given.
+inline Model& model_of(const std::shared_ptr<Layer>& layer) {
+  auto* model = dynamic_cast<Model*>(layer.get());
+  if (model == nullptr) throw py::type_error("this is no model: " + layer->repr());
+  return *model;
+}
 
 /// The Python class for a class of the catalog, or the base of its kind.
 inline py::object class_for(Kind kind, const std::string& class_name) {

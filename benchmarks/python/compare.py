@@ -7,6 +7,8 @@ jax's, and torch-compile torch's). Writes one row per workload, task and framewo
 and the comparison as a Markdown table beside it. Times are comparable only within one run; between
 machines, compare the ratios.
 
+With --python before=PATH an earlier Chainrule, installed there, takes part as a peer.
+
 With --grid: training steps of models width-width-10 at many widths and batches instead, each
 measured shortly, against the two frameworks that start quickly.
 """
@@ -35,9 +37,10 @@ from results import (
 from workloads import DENSE, GRID, TASKS, WORKLOADS
 
 HERE = Path(__file__).resolve().parent
-OURS = "chainrule"
+OURS, BEFORE = "chainrule", "before"
 RUNNERS = {  # framework: (script, options, whose interpreter if it has none of its own)
     OURS: ("run_chainrule.py", (), None),
+    BEFORE: ("run_chainrule.py", (), None),
     "torch": ("run_torch.py", (), None),
     "torch-compile": ("run_torch.py", ("--compile",), "torch"),
     "jax": ("run_jax.py", (), None),
@@ -45,6 +48,7 @@ RUNNERS = {  # framework: (script, options, whose interpreter if it has none of 
 }
 TITLES = {
     OURS: "Chainrule",
+    BEFORE: "Chainrule before",
     "torch": "PyTorch",
     "torch-compile": "torch.compile",
     "jax": "JAX jit",
@@ -63,7 +67,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--frameworks",
         nargs="+",
         choices=RUNNERS,
-        help="default: all; of --grid: " + ", ".join(QUICK),
+        help="default: all (before: if it has an interpreter); of --grid: " + ", ".join(QUICK),
     )
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, help="default: all")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
@@ -79,16 +83,19 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help="default: dense.csv or grid.csv of the results")
     options = parser.parse_args(arguments)
+    found = interpreters(parser, options.python, RUNNERS)
+    frameworks = [f for f in RUNNERS if f != BEFORE or f in found]
     defaults: dict[str, object] = (
         {"frameworks": QUICK, "workloads": GRID, "rounds": 3, "seconds": 0.3}
         if options.grid
-        else {"frameworks": RUNNERS, "workloads": DENSE, "rounds": 5, "seconds": 1.5}
+        else {"frameworks": frameworks, "workloads": DENSE, "rounds": 5, "seconds": 1.5}
     )
     defaults["out"] = FOLDER / ("grid.csv" if options.grid else "dense.csv")
     for name, value in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
-    found = interpreters(parser, options.python, RUNNERS)
+    if BEFORE in options.frameworks and BEFORE not in found:
+        parser.error("before needs an interpreter: --python before=PATH")
     for framework, (_, _, like) in RUNNERS.items():
         found.setdefault(framework, found.get(like, sys.executable) if like else sys.executable)
     options.interpreters = found

@@ -5,8 +5,9 @@
 Runs bench_gemm once for each library, number of threads and round, in turn, in a process of its
 own. Eigen is what bench_gemm was compiled with; OpenBLAS is the library of the package
 scipy-openblas32, and PyTorch's sgemm that of torch, as the given interpreters find them; a library
-without its interpreter is left out. Writes one row per product, library and number of threads to
---out (CSV), and a Markdown table for each number of threads beside it.
+without its interpreter is left out. With --before an earlier bench_gemm takes part. Writes one row
+per product, library and number of threads to --out (CSV), and a Markdown table for each number of
+threads beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from results import (
     add_bench_options,
@@ -30,8 +32,14 @@ from results import (
     write,
 )
 
-OURS = "chainrule"
-TITLES = {OURS: "Chainrule", "openblas": "OpenBLAS", "eigen": "Eigen", "torch": "PyTorch"}
+OURS, BEFORE = "chainrule", "before"
+TITLES = {
+    OURS: "Chainrule",
+    BEFORE: "Chainrule before",
+    "openblas": "OpenBLAS",
+    "eigen": "Eigen",
+    "torch": "PyTorch",
+}
 PACKAGES = {  # library: programs that print where its shared library is, and its version
     "openblas": (
         "import pathlib, scipy_openblas32 as s; "
@@ -63,6 +71,7 @@ GOALS: dict[Case, float] = {  # ratio to the best of the others
 class Library:
     argument: str  # of bench_gemm
     version: str
+    program: Path | None = None  # an earlier bench_gemm
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +80,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_bench_options(parser, "bench_gemm", "gemm.csv")
     add_python_option(parser)
+    parser.add_argument("--before", type=Path, metavar="PATH", help="an earlier bench_gemm")
     parser.add_argument("--rounds", type=int, default=5, help="processes of each library")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args(arguments)
@@ -80,10 +90,10 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def bench(options: argparse.Namespace, *arguments: str, threads: int = 1) -> list[list[str]]:
+def bench(program: Path, *arguments: str, threads: int = 1) -> list[list[str]]:
     """The lines of bench_gemm, in cells."""
     done = subprocess.run(
-        [options.bench, *arguments],
+        [program, *arguments],
         env=environment(threads),
         stdout=subprocess.PIPE,
         text=True,
@@ -94,6 +104,9 @@ def bench(options: argparse.Namespace, *arguments: str, threads: int = 1) -> lis
 
 def libraries(options: argparse.Namespace, versions: dict[str, str]) -> dict[str, Library]:
     found = {OURS: Library(OURS, versions[OURS])}
+    if options.before is not None:
+        before = dict(bench(options.before, "versions"))[OURS]
+        found[BEFORE] = Library(OURS, before, options.before)
     if "eigen" in versions:
         found["eigen"] = Library("eigen", versions["eigen"])
     for name, python in options.interpreters.items():
@@ -161,14 +174,15 @@ def markdown(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
-    versions = dict(bench(options, "versions"))
+    versions = dict(bench(options.bench, "versions"))
     found = libraries(options, versions)
     rates: dict[tuple[int, str, Case], list[float]] = {}
     for turn in range(options.rounds):
         for threads in options.threads:
             for name in ("peak", *found):
-                argument = found[name].argument if name in found else name
-                lines = bench(options, str(threads), argument, threads=threads)
+                library = found.get(name, Library(name, ""))
+                program = library.program or options.bench
+                lines = bench(program, str(threads), library.argument, threads=threads)
                 for _, layout, m, n, k, _, rate in lines:
                     case = (layout, int(m), int(n), int(k))
                     rates.setdefault((threads, name, case), []).append(float(rate))

@@ -107,7 +107,19 @@ def array(value: Any, where: str, name: str, rule: str = "an array of numbers") 
         ) from None
     if found.dtype.kind not in "biuf":
         raise ValueError(message(where, rule, name, value))
+    if _has_mask(value):
+        raise ValueError(
+            f"[{where}] masks are not read: fill the array, {name}.filled(0), and let sample "
+            f"weights say what counts. Received: {name}={shown(value)}"
+        )
     return found
+
+
+def _has_mask(value: Any) -> bool:
+    """Whether an array, or one in lists, has a mask, which numpy.asarray drops."""
+    if isinstance(value, (list, tuple)):
+        return any(_has_mask(item) for item in value)
+    return isinstance(value, np.ma.MaskedArray)
 
 
 def tensors(value: Any, where: str, name: str) -> list[Any]:

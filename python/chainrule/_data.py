@@ -45,7 +45,7 @@ def arrays(
                     f"Received: {len(value)} arrays"
                 )
             return list(value)
-        return [_array(value, what, where)]
+        return [array(value, where, what)]
     if _makes_batches(value):
         advice = "predict_on_batch(x)" if where == "predict" else "train_on_batch(x, y)"
         raise ValueError(
@@ -59,13 +59,6 @@ def arrays(
             f"Received: {type(value).__name__}"
         )
     return [array(value, where, what)]
-
-
-def _array(value: Any, what: str, where: str) -> np.ndarray[Any, Any]:
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"[{where}] {what} is not an array: {error}") from error
 
 
 def _makes_batches(value: Any) -> bool:
@@ -98,7 +91,7 @@ def sample_weights(given: Any, names: list[str], where: str) -> list[Any]:
         return [given]
     several = len(names) > 1
     if not any(w is None or (np.ndim(w) > 0 and (several or hasattr(w, "shape"))) for w in given):
-        return [_array(given, "sample_weight", where)]
+        return [array(given, where, "sample_weight")]
     if len(given) != max(len(names), 1):
         raise ValueError(
             f"[{where}] sample_weight must be one array for all outputs, or a list with one for "

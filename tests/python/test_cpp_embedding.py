@@ -1,8 +1,8 @@
 """A C++ program outside of the project, built against the installed package; models that cross."""
 
+import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +35,10 @@ def programs(tmp_path_factory):
         cmake, "-S", ROOT / "tests" / "install", "-B", folder, "-G", "Ninja",
         f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-Dchainrule_DIR={package}",
     )  # fmt: skip
-    begin = time.perf_counter()
+    begin = os.times()
     run(cmake, "--build", folder, "--target", "digits")
-    seconds = time.perf_counter() - begin
+    end = os.times()  # of the processor: others may work on this machine
+    seconds = end.children_user + end.children_system - begin.children_user - begin.children_system
     assert seconds < 10, f"compiling the example took {seconds:.1f} s"
     run(cmake, "--build", folder)
     return folder

@@ -56,7 +56,7 @@ def refuses(message, action, error=ValueError):
             r"an array of numbers is needed.*datetime64",
         ),
         (np.float32(1.0), r"axis|axes|samples"),
-        ([[1.0, 2.0], [3.0]], r"x is not an array"),
+        ([[1.0, 2.0], [3.0]], r"x must be an array of numbers: "),
         ((row for row in X), r"x must be arrays.*generator"),
     ],
 )
