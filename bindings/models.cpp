@@ -337,6 +337,23 @@ void bind_structure(py::module_& m) {
     if (auto* chain = dynamic_cast<Sequential*>(layer.get())) return wrap_layers(chain->chain());
     return wrap_layers(model_of(layer).layers());
   });
+  m.def(
+      "find_layer",
+      [](const LayerHandle& layer, const std::optional<std::int64_t>& index, const std::string& by) {
+        const auto* chain = dynamic_cast<Sequential*>(layer.get());
+        const std::vector<LayerPtr>& all =
+            chain == nullptr ? model_of(layer).layers() : chain->chain();
+        const auto count = static_cast<std::int64_t>(all.size());
+        if (index) {
+          const bool inside = *index >= -count && *index < count;
+          return inside ? wrap(Kind::layers, all[static_cast<std::size_t>((*index + count) % count)])
+                        : py::none();
+        }
+        const auto found =
+            std::ranges::find_if(all, [&](const LayerPtr& each) { return each->name == by; });
+        return found == all.end() ? py::none() : wrap(Kind::layers, *found);
+      },
+      "A layer of a model by index, or by name if that is None; None if there is none.");
   m.def("model_inputs", [](const LayerHandle& layer) { return types(model_of(layer).inputs()); });
   m.def("model_outputs", [](const LayerHandle& layer) { return types(model_of(layer).outputs()); });
   m.def("input_names", [](const LayerHandle& layer) { return model_of(layer).input_names(); });

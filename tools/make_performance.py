@@ -20,7 +20,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results"
-MEASURED = ("dense", "grid", "gemm", "elementwise", "expressions", "ulp", "threads", "executor")
+MEASURED = (
+    "dense",
+    "dense-avx2",
+    "grid",
+    "gemm",
+    "elementwise",
+    "expressions",
+    "ulp",
+    "threads",
+    "executor",
+)
 
 sys.path[:0] = [str(ROOT / "benchmarks" / "python"), str(ROOT / "tools")]
 from results import table  # noqa: E402

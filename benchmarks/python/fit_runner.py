@@ -66,11 +66,14 @@ def run(
     k: Any,
     options: argparse.Namespace,
     predict: Callable[[Any, np.ndarray], object],
+    version: str | None = None,
 ) -> None:
-    """Measures options.workload; predict(model, x) is the quickest way from array to array."""
+    """Measures options.workload; predict(model, x) is the quickest way from array to array.
+    `version` is reported in place of the module's."""
+    version = version or k.__version__
     workload = WORKLOADS[options.workload]
     if options.task == "step":
-        report(framework, k.__version__, *steps(k, workload, options.seconds))
+        report(framework, version, *steps(k, workload, options.seconds))
     else:
         model, x = build(k, workload), data(workload, 1)[0][:1]
-        report(framework, k.__version__, measure(lambda _: predict(model, x), options.seconds))
+        report(framework, version, measure(lambda _: predict(model, x), options.seconds))

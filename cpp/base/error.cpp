@@ -12,6 +12,7 @@ namespace {
 
 // Longer names are no misspelt ones, and a distance costs the product of the lengths.
 constexpr std::size_t kLongestHint = 256;
+constexpr std::size_t kLongestMessage = 2000;  // bytes
 
 // Edit distance in which swapping two neighbours counts 1 (optimal string alignment), ignoring
 // case.
@@ -35,6 +36,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::swap(last, row);
   }
   return last[b.size()];
+}
+
+/// Without its middle if it is long, as one that repeats a name of a megabyte.
+std::string shortened(std::string message) {
+  if (message.size() <= kLongestMessage) return message;
+  const auto is_inside = [&](std::size_t i) {  // a sequence of UTF-8
+    return (static_cast<unsigned char>(message[i]) & 0xC0U) == 0x80U;
+  };
+  std::size_t begin = kLongestMessage / 2, end = message.size() - kLongestMessage / 2;
+  while (is_inside(begin)) --begin;
+  while (is_inside(end)) ++end;
+  return message.replace(begin, end - begin, " ... ");
 }
 
 std::string refusal(std::string_view where, std::string_view rule, int code) {
@@ -61,7 +74,7 @@ std::string error_message(std::string_view where,
     message += i == 0 ? " Received: " : ", ";
     message.append(received[i].name).append("=").append(received[i].value);
   }
-  return message;
+  return shortened(std::move(message));
 }
 
 void invalid(std::string_view where, std::string_view rule, const std::vector<Received>& received) {

@@ -34,6 +34,10 @@ DType dtype_from_name(std::string_view name) {
           {{"dtype", "'" + std::string(name) + "'"}});
 }
 
+void Shape::refuse_axis(int axis) const {
+  invalid("shape", "there is no such axis", {{"axis", std::to_string(axis)}, {"shape", str()}});
+}
+
 Shape::Shape(std::span<const std::int64_t> dims) {
   if (dims.size() > kMaxRank) {
     invalid("shape",

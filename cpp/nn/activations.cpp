@@ -113,14 +113,16 @@ Value sparse_plus(Value x) {
 
 Value sparse_sigmoid(Value x) { return clip((x + 1.0) * 0.5, 0.0, 1.0); }
 
-// (x + sqrt(x^2 + b)) / 2. The root is taken of numbers near 1: the square of x may overflow.
+// (x + sqrt(x^2 + b)) / 2, written as max(x, 0) + b / 2 / (sqrt(x^2 + b) + |x|): nothing cancels,
+// and where the square overflows the second term is the 0 that it is.
 Value squareplus(Value x, double b) {
   if (!(b >= 0.0)) invalid("squareplus", "b must not be negative", {{"b", std::to_string(b)}});
   if (b == 0.0) return chainrule::relu(x);
-  const double root = std::max(std::sqrt(b), 1e-18);  // a number in float32, too
-  const Value scale = stop_gradient(maximum(abs(x), root));
-  const Value share = x / scale, rest = square(root / scale);
-  return x * 0.5 + scale * 0.5 * sqrt(square(share) + rest);
+  const Value above = x >= 0.0;  // the slope of |x| at 0 is 1 here, so that both terms give 1/2
+  const Value magnitude = where(above, x, -x);
+  // Not below what float32 can square.
+  const Value root = sqrt(square(x) + std::max(b, 1e-36));
+  return where(above, x, 0.0) + (b / 2) / (root + magnitude);
 }
 
 Value tanh_shrink(Value x) { return x - tanh(x); }

@@ -77,6 +77,7 @@ int chainrule_num_threads() {
   const char* text = std::getenv("CHAINRULE_NUM_THREADS");
   if (text == nullptr) return 0;
   const std::string_view given(text);
+  if (given.empty()) return 0;
   int threads = 0;
   const auto [end, error] = std::from_chars(given.begin(), given.end(), threads);
   if (error != std::errc() || end != given.end() || threads < 1 || threads > kMaxThreads) {

@@ -1,9 +1,12 @@
 // Epochs and batches: the loops around a step.
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "kernels/random.h"
+#include "parallel/long_run.h"
 #include "train/data.h"
 #include "train/predictor.h"
 #include "train/step_threads.h"
@@ -312,7 +315,28 @@ Trainer& Model::require_trainer(std::string_view where) const {
   return *trainer_;
 }
 
-Model::Run::Run(Model& model) : lock_(model.use_), runs_(model.runs_) {
+namespace {
+
+/// Waits for the runs of other threads. A fit may take hours: who can be interrupted asks meanwhile.
+std::unique_lock<ForkLock> wait_for(ForkLock& lock) {
+  std::unique_lock mine(lock, std::try_to_lock);
+  if (mine.owns_lock()) return mine;
+  const LongRun asks(true);
+  if (!LongRun::polled()) {
+    mine.lock();
+    return mine;
+  }
+  using namespace std::chrono_literals;
+  for (auto pause = 10us; !mine.try_lock(); pause = std::min<decltype(pause)>(2 * pause, 1ms)) {
+    LongRun::poll();
+    std::this_thread::sleep_for(pause);
+  }
+  return mine;
+}
+
+}  // namespace
+
+Model::Run::Run(Model& model) : lock_(wait_for(model.use_)), runs_(model.runs_) {
   if (model.use_.was_left()) {
     runs_ = 0;
     model.leave_programs();

@@ -41,7 +41,10 @@ class Registry {
   /// Waits until no other thread is BetweenSteps with one of these variables.
   Place enter(std::span<const VariablePtr> variables, std::shared_ptr<Turn> turn) {
     Entry entry{{}, std::move(turn)};
-    for (const VariablePtr& variable : variables) entry.variables.push_back(variable.get());
+    for (const VariablePtr& variable : variables) {
+      if (!variable) invalid("variables", "none may be null");
+      entry.variables.push_back(variable.get());
+    }
     std::sort(entry.variables.begin(), entry.variables.end());
     std::unique_lock guard(mutex_);
     left_.wait(guard, [&] {

@@ -77,20 +77,16 @@ class Structure(Layer):
         Raises:
             ValueError: when there is none.
         """
-        own = self.layers
-        if index is not None:
-            if not -len(own) <= index < len(own):
-                raise ValueError(
-                    f"[get_layer] the model has {len(own)} layers. Received: index={index}"
-                )
-            return own[index]
-        found = [layer for layer in own if layer.name == name]
-        if not found:
-            hint = _core.did_you_mean(str(name), [layer.name for layer in own])
+        found = _core.find_layer(self, index, name or "")
+        if found is None and index is not None:
+            count = len(self.layers)
+            raise ValueError(f"[get_layer] the model has {count} layers. Received: index={index}")
+        if found is None:
+            hint = _core.did_you_mean(str(name), [layer.name for layer in self.layers])
             raise ValueError(
                 f"[get_layer] there is no layer '{name}'{hint or '.'} Received: name={name!r}"
             )
-        return found[0]
+        return found
 
     @property
     def inputs(self) -> list[Any]:

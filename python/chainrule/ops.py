@@ -305,6 +305,22 @@ def split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> Any:
     return list(_ops.split(x, parts, axis))
 
 
+def _from_the_front(indices: Any, length: int | None) -> Any:
+    """Indices of which negative ones count from the end."""
+    if isinstance(indices, np.ndarray):
+        if indices.dtype.kind != "i" or indices.min(initial=0) >= 0:
+            return indices
+        if length is None:
+            raise ValueError(
+                "[take] the axis has no length yet: count from its front. Received: "
+                f"indices={shown(indices)}"
+            )
+        return np.where(indices < 0, indices + length, indices)
+    if length is None or indices.dtype not in ("int32", "int64"):
+        return indices
+    return _ops.where(_ops.less(indices, 0), indices + length, indices)
+
+
 def _converted(x: Any) -> Any:
     """What has a rank: beside symbols, arrays stay arrays."""
     return _ops.convert(x) if _core.tracing() or _holds_symbol(x) else np.asarray(x)
@@ -314,13 +330,14 @@ def _converted(x: Any) -> Any:
 
 
 @_public
-def take(x: Tensor, indices: Tensor, axis: int | None = 0) -> Any:
-    """Elements of x by index along an axis (the first, or that of the flat array for None)."""
+def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Any:
+    """Elements of x by index along an axis, or of the flat array for None. Negative indices count
+    from the end; those beyond it give NaN, or 0 where numbers are integers."""
     x = _ops.reshape(x, [-1]) if axis is None else _converted(x)
     first = 0 if axis is None else axis_of(axis, x.ndim, "take")
+    indices = _from_the_front(_converted(indices), x.shape[first])
     if first == 0:
         return _ops.gather(x, indices)
-    indices = _converted(indices)
     rows = _ops.gather(
         _ops.transpose(x, [first, *(i for i in range(x.ndim) if i != first)]), indices
     )

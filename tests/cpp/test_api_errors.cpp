@@ -159,6 +159,8 @@ TEST("api errors: graphs, gradients and programs") {
       {"Graph::constant", [&] { ignore(g.graph.constant(Tensor())); }},
       {"Graph::read", [&] { ignore(g.graph.read(nullptr)); }},
       {"Graph::read of no value", [&] { ignore(g.graph.read(std::make_shared<Variable>())); }},
+      {"read_variables", [] { ignore(read_variables({nullptr})); }},
+      {"write_variables", [] { write_variables({nullptr}, {Tensor()}, "x"); }},
       {"Graph::assign to none", [&] { g.graph.assign(nullptr, s); }},
       {"Graph::assign none", [&] { g.graph.assign(scalar, Value()); }},
       {"Graph::assign another shape", [&] { g.graph.assign(scalar, g.x); }},

@@ -41,6 +41,19 @@ TEST("error: exceptions are caught as Error and as the standard ones") {
   CHECK(caught);
 }
 
+TEST("error: long messages lose their middle, and no half of a character is left") {
+  for (std::size_t size = 1990; size < 2010; ++size) {
+    std::string name;
+    while (name.size() < size) name += "\u20ac";  // three bytes
+    const std::string message = error_message("a", "b", {{"name", name}});
+    CHECK(message.size() < 2010);
+    CHECK(message.starts_with("[a] b. Received: name=\u20ac"));
+    CHECK_EQ((message.size() - message.find("name=") - 5) % 3,
+             message.find(" ... ") == std::string::npos ? 0U : 2U);
+  }
+  CHECK(error_message("a", "b", {{"name", std::string(1'000'000, 'x')}}).size() < 2010);
+}
+
 TEST("error: near names are suggested, nearest first") {
   const std::vector<std::string> names = {"adam", "adamw", "sgd", "rmsprop", "Ftrl"};
   CHECK_EQ(did_you_mean("adm", names), ". Did you mean 'adam'?");
@@ -121,6 +134,11 @@ TEST("shape: axes changed, inserted, removed, sliced, joined") {
   CHECK_EQ(Shape() + Shape(), Shape());
   CHECK_THROWS(shape.with(3, 1), "[shape] the axis must be in [-3, 3). Received: axis=3, rank=3");
   CHECK_THROWS(shape.inserted(4, 1), "must be in [-4, 4)");
+  CHECK_EQ(shape[-3], 2);
+  CHECK_EQ(shape.back(), 5);
+  for (const int axis : {3, -4, 100, -100})
+    CHECK_THROWS(static_cast<void>(shape[axis]), "[shape] there is no such axis. Received: axis=");
+  CHECK_THROWS(static_cast<void>(Shape().back()), "Received: axis=-1, shape=()");
   CHECK_THROWS(Shape().removed(0), "a scalar has no axes");
   CHECK_THROWS(Shape({1, 1, 1, 1, 1}) + Shape({1, 1, 1, 1}), "must have at most 8 axes");
 }

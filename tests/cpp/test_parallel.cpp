@@ -180,7 +180,7 @@ TEST("default_threads follows CHAINRULE_NUM_THREADS and checks it; else the syst
     const Environment three("CHAINRULE_NUM_THREADS", "3");
     CHECK_EQ(default_threads(), 3);
   }
-  for (const char* bad : {"0", "-1", "two", "2x", "", "257", "99999999999"}) {
+  for (const char* bad : {"0", "-1", "two", "2x", " ", "257", "99999999999"}) {
     const Environment set("CHAINRULE_NUM_THREADS", bad);
     CHECK_THROWS(default_threads(),
                  "[CHAINRULE_NUM_THREADS] the number of threads must be an integer");
@@ -191,6 +191,11 @@ TEST("default_threads follows CHAINRULE_NUM_THREADS and checks it; else the syst
   unsetenv("CHAINRULE_NUM_THREADS");
   CHECK(default_threads() >= 1);
   CHECK(default_threads() <= kMaxThreads);
+  {
+    const int automatic = default_threads();
+    const Environment empty("CHAINRULE_NUM_THREADS", "");
+    CHECK_EQ(default_threads(), automatic);
+  }
   if (set != nullptr) setenv("CHAINRULE_NUM_THREADS", saved.c_str(), 1);
 }
 

@@ -15,6 +15,19 @@ def array(*shape):
     return RANDOM.standard_normal(shape).astype("float32")
 
 
+def test_layers_are_found_by_name_and_index():
+    model = chainrule.Sequential(
+        [layers.Input((2,)), layers.Dense(3, name="a"), layers.Dense(4, name="b")]
+    )
+    assert model.get_layer("b") is model.layers[1] is model.get_layer(index=-1)
+    assert model.get_layer(index=0) is model.get_layer("a")
+    for index in (2, -3, 2**40):
+        with pytest.raises(ValueError, match=rf"the model has 2 layers\. Received: index={index}"):
+            model.get_layer(index=index)
+    with pytest.raises(ValueError, match="there is no layer 'c'"):
+        model.get_layer("c")
+
+
 def test_sequential_grows_and_shrinks():
     model = chainrule.Sequential(name="chain")
     model.add(layers.Input((4,)))

@@ -89,9 +89,14 @@ CASES = {
         lambda a, b: np.stack([a, b], axis=1),
         [A, B],
     ),
-    "take": (lambda a: ops.take(a, INDICES), lambda a: a.take(INDICES, 0), [A]),
+    "take": (lambda a: ops.take(a, INDICES, axis=0), lambda a: a.take(INDICES, 0), [A]),
+    "take backwards": (
+        lambda a: ops.take(a, -1 - INDICES, axis=1),
+        lambda a: a.take(-1 - INDICES, 1),
+        [M],
+    ),
     "take axis": (lambda a: ops.take(a, INDICES, axis=-1), lambda a: a.take(INDICES, -1), [M]),
-    "take flat": (lambda a: ops.take(a, INDICES, axis=None), lambda a: a.take(INDICES), [A]),
+    "take flat": (lambda a: ops.take(a, INDICES), lambda a: a.take(INDICES), [A]),
     "one_hot": (
         lambda a: ops.one_hot(ops.cast(a * 0, "int32"), 3),
         lambda a: np.eye(3)[np.zeros((3, 4), int)],
@@ -157,7 +162,7 @@ def test_weights_are_arrays_outside_of_layers():
 def test_symbols_make_symbols():
     x = layers.Input((3,))
     assert ops.exp(x).shape == (None, 3)
-    assert ops.take(A, ops.cast(x, "int32")).shape == (None, 3, *A.shape[1:])
+    assert ops.take(A, ops.cast(x, "int32"), axis=0).shape == (None, 3, *A.shape[1:])
     with pytest.raises(ValueError, match="number of samples|concatenate"):
         chainrule.Model(x, ops.concatenate([x, A[:, :1]], axis=1)).predict(np.ones((7, 3)))
 

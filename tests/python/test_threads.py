@@ -305,6 +305,42 @@ def test_ctrl_c_interrupts_one_huge_batch(call):
     assert float(printed.split()[0]) < 3  # 0.05 and a block of a product, if the machine is idle
 
 
+WAITS = """
+import os, signal, threading, time
+import numpy as np, chainrule as cr
+m = cr.Sequential([cr.Input((64,)), cr.layers.Dense(64)])
+m.compile("sgd", "mse")
+x = np.ones((6400, 64), "float32")
+goes_on = True
+class Ends(cr.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = not goes_on
+long = threading.Thread(
+    target=lambda: m.fit(x, x, epochs=1_000_000, verbose=0, callbacks=[Ends()])
+)
+long.start()
+def late():
+    time.sleep(0.5)
+    late.sent = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=late).start()
+try:
+    CALL
+    print("nothing")
+except KeyboardInterrupt:
+    print(f"{time.monotonic() - late.sent:.2f} s")
+goes_on = False
+long.join()
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["m.predict(x[:3])", "m(x[:3])", "m.evaluate(x, x, verbose=0)", "m.reset_metrics()"]
+)
+def test_ctrl_c_interrupts_who_waits_for_the_fit_of_another_thread(call):
+    assert float(run(WAITS.replace("CALL", call)).split()[0]) < 3
+
+
 def test_threads_that_wait_for_a_model_get_it():
     x = np.ones((64, 4), "float32")
     model = chainrule.Sequential([layers.Input((4,)), layers.Dense(1)])

@@ -68,13 +68,17 @@ class Shape {
 
   [[nodiscard]] int rank() const { return rank_; }
   /// Length of an axis; negative axes count from the end. No bounds check: see normalize_axis.
-  std::int64_t operator[](int axis) const { return dims_[axis < 0 ? axis + rank_ : axis]; }
+  std::int64_t operator[](int axis) const {
+    const int at = axis < 0 ? axis + rank_ : axis;
+    if (at < 0 || at >= rank_) refuse_axis(axis);
+    return dims_[static_cast<std::size_t>(at)];
+  }
   [[nodiscard]] std::int64_t size() const { return size_; }  ///< number of elements
   [[nodiscard]] std::span<const std::int64_t> dims() const {
     return {dims_.data(), static_cast<std::size_t>(rank_)};
   }
   /// Length of the last axis; the rank must not be 0.
-  [[nodiscard]] std::int64_t back() const { return dims_[rank_ - 1]; }
+  [[nodiscard]] std::int64_t back() const { return (*this)[-1]; }
 
   /// This shape with one axis changed, inserted or removed. Negative axes count from the end (of
   /// the result, for inserted). Throws InvalidArgument for an axis out of range.
@@ -95,6 +99,8 @@ class Shape {
   static constexpr std::array<std::int64_t, 2> kUnknown = {30011, 30013};
 
  private:
+  [[noreturn]] void refuse_axis(int axis) const;
+
   std::array<std::int64_t, kMaxRank> dims_{};
   std::int64_t size_ = 1;
   int rank_ = 0;

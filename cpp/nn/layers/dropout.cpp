@@ -25,6 +25,8 @@ struct FieldType<NoiseShape> {
   }
   static NoiseShape read(const Json& v) {
     NoiseShape shape;
+    if (v.kind() != Json::Kind::array)
+      invalid("noise_shape", "a tuple of lengths or None is needed", {{"noise_shape", v.dump()}});
     for (const Json& length : v.as_array()) {
       const auto given = FieldType<std::optional<std::int64_t>>::read(length);
       shape.push_back(given);
