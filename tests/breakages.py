@@ -1,0 +1,193 @@
+"""Breaks the code on purpose, in one place after the other, and checks that the tests see it:
+
+    python tests/breakages.py             all of them, some ten minutes
+    python tests/breakages.py scratch     those whose title contains a word
+
+Needs a checkout without changes in which `python3 dev.py test` has passed: files are changed there,
+compiled, and put back. The exit status is 0 only if every breakage was caught.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build" / "release"
+BIN = ROOT / ".venv" / "bin"
+SECONDS = 900  # of one build or test
+
+
+@dataclass(frozen=True)
+class Breakage:
+    title: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]  # the first word is cpp, guarded, random or py
+
+
+BREAKAGES = (
+    Breakage(
+        "scratch sized for another product than the one that runs: guards",
+        "cpp/blas/gemm.cpp",
+        "  Int elements = direct_scratch(gemm_, way_, packing_);",
+        "  Gemm<T> other = gemm_;\n"
+        "  other.has_b_sums = false;\n"
+        "  Int elements = direct_scratch(other, way_of(other, *kernels_, packing_), packing_);",
+        ("guarded", "fusion"),
+    ),
+    Breakage(
+        "scratch sized for another product than the one that runs: random models",
+        "cpp/blas/gemm.cpp",
+        "  Int elements = direct_scratch(gemm_, way_, packing_);",
+        "  Gemm<T> other = gemm_;\n"
+        "  other.has_b_sums = false;\n"
+        "  Int elements = direct_scratch(other, way_of(other, *kernels_, packing_), packing_);",
+        ("random", "--count=300"),
+    ),
+    Breakage(
+        "gradients are not looked at before the update",
+        "cpp/train/trainer.cpp",
+        "    if (step.packed_gradient.defined()) options.check.push_back(step.packed_gradient);\n",
+        "",
+        ("cpp", "nonfinite"),
+    ),
+    Breakage(
+        "a function overflows where its result does not",
+        "cpp/nn/activations.cpp",
+        "minimum(square(x), 1e4)",
+        "square(x)",
+        ("cpp", "special points"),
+    ),
+    Breakage(
+        "weights are read while a step writes them",
+        "cpp/train/turns.cpp",
+        "  const BetweenSteps pause(variables);\n  std::vector<Tensor> values;",
+        "  std::vector<Tensor> values;",
+        ("cpp", "turn"),
+    ),
+    Breakage(
+        "a layer takes the activation that has its name later",
+        "cpp/nn/activations.cpp",
+        "activation.function = find_activation(activation.name);",
+        "static_cast<void>(find_activation(activation.name));",
+        ("cpp", "activations"),
+    ),
+    Breakage(
+        "long runs do not ask whether to go on",
+        "cpp/parallel/long_run.cpp",
+        "  if (std::chrono::steady_clock::now() < present->next_) return;",
+        "  if (present->interval_ > 0) return;",
+        ("cpp", "long run"),
+    ),
+    Breakage(
+        "train_on_batch goes on with the metrics of the call before",
+        "cpp/train/fit.cpp",
+        "  reset_metrics();\n  run_epoch({.mode = Mode::train",
+        "  run_epoch({.mode = Mode::train",
+        ("py", "test_inner_runs.py"),
+    ),
+    Breakage(
+        "a file that is replaced loses its permissions",
+        "cpp/io/file.cpp",
+        "  return ::fchmod(fd, mode) == 0;",
+        "  return mode != 0 || true;",
+        ("py", "test_files.py"),
+    ),
+    Breakage(
+        "the garbage collector is not told what losses and metrics refer to",
+        "bindings/collect.cpp",
+        "    for (PyObject* each : references.objects) Py_VISIT(each);\n",
+        "",
+        ("py", "test_collect.py"),
+    ),
+    Breakage(
+        "layers in lists are not found",
+        "python/chainrule/_layer.py",
+        "        if isinstance(value, (Layer, list, tuple, dict, set)):",
+        "        if isinstance(value, Layer):",
+        ("py", "test_inner_layers.py"),
+    ),
+    Breakage(
+        "a monitor takes every log that is no accuracy for a loss",
+        "python/chainrule/_monitors.py",
+        'if self._better() == "max"',
+        'if "acc" in self.monitor',
+        ("py", "test_monitors.py"),
+    ),
+    Breakage(
+        "an option is checked after the step",
+        "python/chainrule/_model.py",
+        '        _core.truth(return_dict, "train_on_batch", "return_dict")',
+        "        pass",
+        ("py", "test_arguments.py"),
+    ),
+)
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> int:
+    """The exit status; that of `timeout` after SECONDS."""
+    words = ["env", *(f"{key}={value}" for key, value in (env or {}).items())]
+    words += ["timeout", "--signal=KILL", str(SECONDS), *map(str, command)]
+    return subprocess.run(
+        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ).returncode
+
+
+def build(kind: str) -> None:
+    """What the tests of a kind run."""
+    if kind == "py":
+        status = run(BIN / "python", "-m", "pip", "install", "--no-build-isolation", ROOT)
+    else:
+        target = "chainrule_random_models" if kind == "random" else "chainrule_tests"
+        status = run(BIN / "cmake", "--build", BUILD, "--target", target)
+    if status != 0:
+        raise SystemExit(f"breakages: does not compile ({kind})")
+
+
+def test(kind: str, *arguments: str) -> int:
+    if kind == "py":
+        names = [ROOT / "tests" / "python" / name for name in arguments]
+        return run(BIN / "pytest", "-x", "-q", *names)
+    program = "chainrule_random_models" if kind == "random" else "chainrule_tests"
+    env = {"CHAINRULE_GUARDS": "1"} if kind == "guarded" else {}
+    return run(BUILD / program, *arguments, env=env)
+
+
+def is_caught(breakage: Breakage) -> bool:
+    kind, path = breakage.tests[0], ROOT / breakage.file
+    right = path.read_text()
+    if right.count(breakage.right) != 1:
+        raise SystemExit(f"breakages: {breakage.file} no longer holds once: {breakage.right}")
+    try:
+        path.write_text(right.replace(breakage.right, breakage.wrong))
+        build(kind)
+        return test(*breakage.tests) != 0
+    finally:
+        path.write_text(right)
+
+
+def main(words: list[str]) -> int:
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    if changed.stdout:
+        raise SystemExit(f"breakages: commit these first:\n{changed.stdout}")
+    chosen = [b for b in BREAKAGES if all(word in b.title for word in words)]
+    missed = []
+    for breakage in chosen:
+        caught = is_caught(breakage)
+        print(f"{'caught' if caught else 'MISSED'}: {breakage.title}", flush=True)
+        if not caught:
+            missed.append(breakage)
+    for kind in {breakage.tests[0] for breakage in chosen}:
+        build(kind)  # the right code again
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} breakages were caught")
+    return 1 if missed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
