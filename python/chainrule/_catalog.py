@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,20 @@ getters: dict[str, Callable[[Any], Any]] = {}
 registered: dict[str, Any] = {}
 # Activations of the caller's own, by name: activations.serialize.
 own_activations: dict[str, Any] = {}
+# Enters one of them: set by activations.
+enter_activation: Callable[[str, Any], None]
+# Whether configurations are for a copy in this process, which has the functions themselves.
+copying: ContextVar[bool] = ContextVar("copying", default=False)
+
+
+@contextlib.contextmanager
+def for_copies() -> Iterator[None]:
+    """Configurations that are asked for inside are those of copies."""
+    token = copying.set(True)
+    try:
+        yield
+    finally:
+        copying.reset(token)
 
 
 def plain(value: Any, field_type: str) -> Any:
@@ -224,6 +240,8 @@ def factory(
 
     def make(kind: str, given: dict[str, Any]) -> Any:
         name, config = spec(given, where)
+        if kind == "layers":
+            _enter_activations(config, custom)
         if kind == "layers" and name == "Lambda" and name not in custom:
             return _core.classes["layers.Lambda"].from_config(config, custom)
         if name in custom:
@@ -236,6 +254,21 @@ def factory(
         return None
 
     return make
+
+
+def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
+    """What a layer's configuration names is found under that name when the layer is made."""
+    rest: list[Any] = [{key: value for key, value in config.items() if key != "name"}]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            rest.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            rest.extend(value)
+        elif isinstance(value, str) and value in custom:
+            thing = custom[value]
+            if callable(thing) and not isinstance(thing, type):
+                enter_activation(value, thing)
 
 
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:

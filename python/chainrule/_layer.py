@@ -129,7 +129,12 @@ class Layer(_core.Layer):
         return _catalog.from_config(cls, config)
 
     def _clone(self) -> Any:
-        return type(self).from_config(self.get_config())
+        return type(self).from_config(self._own_config())
+
+    def _own_config(self) -> dict[str, Any]:
+        """What a copy in this process is made of."""
+        with _catalog.for_copies():
+            return self.get_config()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_layer(self)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _catalog, _core, _data, _pickle
+from chainrule import _catalog, _core, _data, _names, _pickle
 from chainrule._arguments import checked, message
 from chainrule._layer import Layer, flatten, one_or_list, refuse_overrides
 
@@ -183,6 +183,7 @@ class Structure(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Layers and their connections."""
+        _names.require_distinct(self, "get_config")
         return self._full_config()
 
     @classmethod
@@ -208,6 +209,7 @@ class Structure(Layer):
                 hold themselves.
         """
         _core.require_named(self, "to_json")
+        _names.require_distinct(self, "to_json")
         spec = _catalog.serialize(self, Layer, "to_json")
         _core.require_finite(spec, "to_json")
         return json.dumps(spec, **kwargs)
@@ -229,12 +231,14 @@ class Structure(Layer):
             overwrite: Whether a file of that name may be replaced.
 
         Raises:
-            ValueError: for the suffix of another format.
+            ValueError: for the suffix of another format, and for classes and functions of your own
+                whose names mean another one, too.
             RuntimeError: when the model has no shape yet.
             OSError: when the file cannot be written: PermissionError, FileNotFoundError...
         """
         path = _path_to_write(filepath, overwrite, "save")
         _core.require_named(self, "save")
+        _names.require_distinct(self, "save", compiled=True)
         _core.save(self, path)
 
     @checked

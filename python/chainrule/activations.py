@@ -155,23 +155,34 @@ def serialize(activation: Any) -> str:
         kind = "lambda" if hasattr(activation, "__name__") else type(activation).__name__
         name = f"<{kind} {len(_unnamed)}>"
         _unnamed.append((activation, name))
-    known = _functions.get(name)
-    if known is not None and getattr(ops, name, None) is activation:
-        return name
-    if known is not None and known not in _custom.values():
+    if _is_ours(name):
+        if getattr(ops, name, None) is activation:
+            return name
         raise ValueError(f"[activations] give your function another name: '{name}' is taken")
-    _core.register_activation(name, activation)
-    _functions[name] = activation
-    _custom[name] = activation
+    _enter(name, activation)
     return name
 
 
-def deserialize(config: str, custom_objects: Any = None) -> Any:
+def _is_ours(name: str) -> bool:
+    return name in _functions and name not in _custom
+
+
+def _enter(name: str, function: Any) -> None:
+    """Layers that are made from now on know a function of the caller's own by this name; those
+    made before keep theirs."""
+    if not _is_ours(name):
+        _core.register_activation(name, function)
+        _functions[name] = _custom[name] = function
+
+
+def deserialize(config: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The reverse of serialize()."""
-    return get(config)
+    own = _catalog.mapping(custom_objects or {}, "activations.deserialize", "custom_objects")
+    return own[config] if isinstance(config, str) and config in own else get(config)
 
 
 _custom = _catalog.own_activations
+_catalog.enter_activation = _enter
 _catalog.converters["str | Callable | None"] = serialize
 _catalog.getters["str | Callable | None"] = get
 __all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]

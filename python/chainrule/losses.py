@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule import _catalog, _core, _pickle
+from chainrule import _catalog, _core, _names, _pickle
 from chainrule._arguments import Tensor, checked, shown
 
 
@@ -96,7 +96,9 @@ def _function(what: str, function: Any, make: Callable[..., Any], kind: str, bas
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a loss."""
-    return _catalog.serialize(loss, Loss, "losses.serialize")
+    made = _catalog.serialize(loss, Loss, "losses.serialize")
+    _names.require_free("losses", loss, "losses.serialize")
+    return made
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
