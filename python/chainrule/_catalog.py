@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,8 +22,8 @@ getters: dict[str, Callable[[Any], Any]] = {}
 registered: dict[str, Any] = {}
 # Activations of the caller's own, by name: activations.serialize.
 own_activations: dict[str, Any] = {}
-# Enters one of them: set by activations.
-enter_activation: Callable[[str, Any], None]
+# Of kinds of functions: enters one of the caller's own under a name.
+enterers: dict[str, Callable[[str, Any], None]] = {}
 # Whether configurations are for a copy in this process, which has the functions themselves.
 copying: ContextVar[bool] = ContextVar("copying", default=False)
 
@@ -150,6 +150,48 @@ def make_classes(kind: str, base: Any, names: tuple[str, ...] = ()) -> dict[str,
     return {described[0]: make_class(kind, base, described) for described in _core.describe(kind)}
 
 
+_BoundType: Any = type(_core.Layer)
+
+
+class Initialized(_BoundType):  # type: ignore[misc]
+    """The type of the bases: objects of classes of the caller's own are initialized, too."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except TypeError as error:
+            if "must be called when overriding __init__" not in str(error):
+                raise
+        raise TypeError(f"[{cls.__name__}] __init__() must call super().__init__()")
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """For help(): the parameters of __init__, not those of __call__ here."""
+        init: Any = cls.__init__  # type: ignore[misc]
+        signature = inspect.signature(init)
+        several = [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
+        found = list(signature.parameters.values())
+        first = found[1:] if found and found[0].kind not in several else found
+        return signature.replace(parameters=first)
+
+
+def definer(cls: type, name: str) -> type | None:
+    """The class, this or one that it is derived from, whose attribute a name is; None: it is the
+    package's, or there is none."""
+    found = next((base for base in cls.__mro__ if name in base.__dict__), None)
+    ours = found is None or found.__module__.startswith(("chainrule.", "pybind11", "builtins"))
+    return None if ours else found
+
+
+def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
+    """For __init_subclass__: raises where a class has what would never be called."""
+    for name in names:
+        found = definer(cls, name)
+        if found is not None:
+            of = "" if found is cls else f". Received: {name}() of {found.__name__}"
+            raise TypeError(f"[{cls.__name__}] {name}() cannot be overridden: {reason}{of}")
+
+
 class Described:
     """What the bases of all kinds share: mixed in as functions, since their C++ bases fix the
     layout."""
@@ -160,6 +202,18 @@ class Described:
         parent = next((p for p in cls.__mro__[1:] if "_catalog_class" in p.__dict__), None)
         if parent is not None and "_catalog_class" not in cls.__dict__:
             raise TypeError(f"[{cls.__name__}] {parent.__name__} cannot be derived from: {advice}")
+
+    @staticmethod
+    def shown(thing: Any, represent: Callable[[Any], str]) -> str:
+        """What repr() gives, also for what is not initialized and for configurations that are no
+        plain data."""
+        try:
+            return represent(thing)
+        except Exception:  # whatever a get_config() raises
+            pass
+        with contextlib.suppress(Exception):  # not initialized
+            return f"<{type(thing).__name__} name='{thing.name}'>"
+        return f"<{type(thing).__name__}>"
 
 
 def get(kind: str, base: type, identifier: Any) -> Any:
@@ -268,7 +322,7 @@ def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
         elif isinstance(value, str) and value in custom:
             thing = custom[value]
             if callable(thing) and not isinstance(thing, type):
-                enter_activation(value, thing)
+                enterers["activations"](value, thing)
 
 
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:

@@ -69,7 +69,7 @@ def _own_activations(config: Any) -> dict[str, Any]:
 
 def _enter(functions: dict[str, Any]) -> None:
     for name, function in functions.items():
-        _catalog.enter_activation(name, function)
+        _catalog.enterers["activations"](name, function)
 
 
 def _attributes(model: Any) -> dict[str, Any]:

@@ -148,6 +148,13 @@ def serialize(activation: Any) -> str:
     if isinstance(activation, Hashable) and activation in _names:
         return _names[activation]
     name = getattr(activation, "__name__", "<lambda>")
+    if str(getattr(activation, "__module__", None) or "").partition(".")[0] in ("numpy", "math"):
+        near = name if name in _functions else f"chainrule.ops.{name}"
+        known = name in _functions or hasattr(ops, name)
+        raise ValueError(
+            f"[activations] functions of NumPy and math cannot be traced: use "
+            f"{near if known else 'those of chainrule.ops'}. Received: {shown(activation)}"
+        )
     if name == "<lambda>":
         entered = next((given for function, given in _unnamed if function is activation), None)
         if entered is not None:
@@ -177,12 +184,13 @@ def _enter(name: str, function: Any) -> None:
 
 def deserialize(config: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The reverse of serialize()."""
-    own = _catalog.mapping(custom_objects or {}, "activations.deserialize", "custom_objects")
+    given = {} if custom_objects is None else custom_objects
+    own = _catalog.mapping(given, "activations.deserialize", "custom_objects")
     return own[config] if isinstance(config, str) and config in own else get(config)
 
 
 _custom = _catalog.own_activations
-_catalog.enter_activation = _enter
+_catalog.enterers["activations"] = _enter
 _catalog.converters["str | Callable | None"] = serialize
 _catalog.getters["str | Callable | None"] = get
 __all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]

@@ -10,7 +10,7 @@ from chainrule import _catalog, _core, _names, _pickle
 from chainrule._arguments import Tensor, checked, shown
 
 
-class Loss(_core.Loss):
+class Loss(_core.Loss, metaclass=_catalog.Initialized):
     """The base of all losses. Derive from it and write call() to make your own.
 
     >>> class Cubed(Loss):
@@ -40,11 +40,8 @@ class Loss(_core.Loss):
 
     def __init_subclass__(cls) -> None:
         _catalog.Described.refuse_subclass(cls, "derive from chainrule.losses.Loss")
-        if "__call__" in cls.__dict__:
-            raise TypeError(
-                f"[{cls.__name__}] __call__() cannot be overridden, as training would not call it: "
-                "write call(self, y_true, y_pred)"
-            )
+        reason = "training would not call it: write call(self, y_true, y_pred)"
+        _catalog.refuse_overrides(cls, ["__call__"], reason)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each sample, from symbolic values: (batch, ..., n) -> (batch, ...)."""
@@ -75,6 +72,9 @@ class Loss(_core.Loss):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         return _catalog.from_config(cls, config)
+
+    def __repr__(self) -> str:
+        return _catalog.Described.shown(self, _core.Loss.__repr__)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_loss(self)
