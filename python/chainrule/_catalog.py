@@ -24,16 +24,18 @@ registered: dict[str, Any] = {}
 own_activations: dict[str, Any] = {}
 # Of kinds of functions: enters one of the caller's own under a name.
 enterers: dict[str, Callable[[str, Any], None]] = {}
-# Whether configurations are for a copy in this process, which has the functions themselves.
-copying: ContextVar[bool] = ContextVar("copying", default=False)
+# Where configurations are for a copy, which has the functions themselves: the activations of the
+# caller's own that they name, (name, function).
+copying: ContextVar[list[tuple[str, Any]] | None] = ContextVar("copying", default=None)
 
 
 @contextlib.contextmanager
-def for_copies() -> Iterator[None]:
+def for_copies() -> Iterator[list[tuple[str, Any]]]:
     """Configurations that are asked for inside are those of copies."""
-    token = copying.set(True)
+    found: list[tuple[str, Any]] = []
+    token = copying.set(found)
     try:
-        yield
+        yield found
     finally:
         copying.reset(token)
 
@@ -310,19 +312,25 @@ def factory(
     return make
 
 
-def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
-    """What a layer's configuration names is found under that name when the layer is made."""
-    rest: list[Any] = [{key: value for key, value in config.items() if key != "name"}]
+def texts_in(config: dict[str, Any]) -> Iterator[str]:
+    """All texts in a configuration, but its name."""
+    rest: list[Any] = [value for key, value in config.items() if key != "name"]
+    seen = set()  # of containers, which may hold themselves
     while rest:
         value = rest.pop()
-        if isinstance(value, dict):
-            rest.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            rest.extend(value)
-        elif isinstance(value, str) and value in custom:
-            thing = custom[value]
-            if callable(thing) and not isinstance(thing, type):
-                enterers["activations"](value, thing)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            rest.extend(value.values() if isinstance(value, dict) else value)
+
+
+def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
+    """What a layer's configuration names is found under that name when the layer is made."""
+    for text in texts_in(config):
+        thing = custom.get(text)
+        if callable(thing) and not isinstance(thing, type):
+            enterers["activations"](text, thing)
 
 
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:

@@ -65,7 +65,7 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         name = getattr(self.function, "__name__", "<lambda>")
-        if name == "<lambda>" and not _catalog.copying.get():
+        if name == "<lambda>" and _catalog.copying.get() is None:
             raise ValueError(
                 "[Lambda] the function has no name by which a file could know it: define it with "
                 f"def. Received: {shown(self.function)}, layer='{self.name}'"

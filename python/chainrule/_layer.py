@@ -132,10 +132,12 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return _catalog.from_config(cls, config)
 
     def _clone(self) -> Any:
-        return type(self).from_config(self._own_config())
+        return _pickle.clone_layer(self)
 
     def _own_config(self) -> dict[str, Any]:
         """What a copy in this process is made of."""
+        if _catalog.copying.get() is not None:
+            return self.get_config()
         with _catalog.for_copies():
             return self.get_config()
 

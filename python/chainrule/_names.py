@@ -81,6 +81,10 @@ def _named(model: Any, where: str, compiled: bool) -> Iterator[tuple[str, Any, s
         if made_of is not None:
             name = getattr(made_of, "__name__", "<lambda>")
             yield name, made_of, f"layer '{layer.name}'"
+            with _catalog.for_copies() as seen:
+                layer._own_config()
+            for activation, function in seen:
+                yield activation, function, f"layer '{layer.name}'"
     if not compiled or not model.compiled:
         return
     for kind, objects in zip(("losses", "metrics"), _core.compiled_objects(model), strict=True):

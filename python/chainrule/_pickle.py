@@ -7,6 +7,7 @@ as Python does it, by module and name.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,13 +24,14 @@ def reduce_model(model: Any) -> tuple[Any, ...]:
         content = _core.model_bytes(model)
         config = model._full_config()
     losses, metrics = _core.compiled_objects(model) if model.compiled else ([], [])
+    layers = list(_in_file(model, config))
     custom = {
-        "layers": [_class_and_function(layer) for layer in _in_file(model, config)],
+        "layers": [_class_and_function(layer) for layer in layers],
         "losses": [_class_and_function(loss) for loss in losses],
         "metrics": [_class_and_function(metric) for metric in metrics],
     }
-    arguments = (type(model), content, custom, _own_activations(config))
-    return (_make_model, arguments, _attributes(model))
+    named = [{} if layer is None else _config_and_activations(layer)[1] for layer in layers]
+    return (_make_model, (type(model), content, custom, named), _attributes(model))
 
 
 def _in_file(model: Any, config: dict[str, Any]) -> Iterator[Any]:
@@ -52,24 +54,29 @@ def _class_and_function(thing: Any) -> tuple[Any, Any]:
     return (None, None) if made_of is None else (type(thing), _names.function_in(thing))
 
 
-def _own_activations(config: Any) -> dict[str, Any]:
-    """Activations of the caller's own that a configuration names."""
-    found = {}
-    rest = [config]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            rest.extend(value.values())
-        elif isinstance(value, list):
-            rest.extend(value)
-        elif isinstance(value, str) and value in _catalog.own_activations:
-            found[value] = _catalog.own_activations[value]
-    return found
+def _config_and_activations(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A layer's configuration for copies, and activations of the caller's own that it names."""
+    with _catalog.for_copies() as seen:
+        config = layer._own_config()
+    known = _catalog.own_activations
+    found = {text: known[text] for text in _catalog.texts_in(config) if text in known}
+    return config, {**found, **dict(seen)}
 
 
 def _enter(functions: dict[str, Any]) -> None:
     for name, function in functions.items():
         _catalog.enterers["activations"](name, function)
+
+
+@contextlib.contextmanager
+def _activations_kept() -> Iterator[None]:
+    """Activations that are entered inside for copies do not replace others of their names."""
+    before = dict(_catalog.own_activations)
+    try:
+        yield
+    finally:
+        now = _catalog.own_activations
+        _enter({name: function for name, function in before.items() if now[name] is not function})
 
 
 def _attributes(model: Any) -> dict[str, Any]:
@@ -88,13 +95,15 @@ def set_model_state(model: Any, state: dict[str, Any]) -> None:
     model.__dict__.update({name: own[place] for name, place in state["layers"].items()})
 
 
-def _make_model(cls: type, content: bytes, custom: Custom, named: dict[str, Any]) -> Any:
-    _enter(named)
+def _make_model(cls: type, content: bytes, custom: Custom, named: list[dict[str, Any]]) -> Any:
+    activations = iter(named)
     rest = {kind: iter(things) for kind, things in custom.items()}
 
     def find(kind: str, spec: dict[str, Any]) -> Any:
         own, function = next(rest[kind]) if kind in rest else (None, None)
         config = spec.get("config") or {}
+        if kind == "layers":
+            _enter(next(activations))
         if own is None:
             return None  # of the catalog
         if kind != "layers":
@@ -102,7 +111,8 @@ def _make_model(cls: type, content: bytes, custom: Custom, named: dict[str, Any]
         given = config if function is None else _names.with_function(config, function)
         return _catalog.from_custom(kind, own, given)
 
-    model = _core.load_model_bytes(content, find, True)
+    with _activations_kept():
+        model = _core.load_model_bytes(content, find, True)
     if type(model) is not cls:
         model.__class__ = cls  # derived from Model or Sequential
     return model
@@ -112,17 +122,23 @@ def _make_model(cls: type, content: bytes, custom: Custom, named: dict[str, Any]
 
 
 def reduce_layer(layer: Any) -> tuple[Any, ...]:
-    config = layer._own_config()
-    named = _own_activations(config)
+    config, named = _config_and_activations(layer)
     weights = layer.get_weights()
     return (_make_layer, (type(layer), config, _core.built_for(layer), weights, named))
+
+
+def clone_layer(layer: Any) -> Any:
+    """A layer with the same arguments and new weights."""
+    config, named = _config_and_activations(layer)
+    return _make_layer(type(layer), config, [], [], named)
 
 
 def _make_layer(
     cls: Any, config: dict[str, Any], shapes: list[Any], weights: list[Any], named: dict[str, Any]
 ) -> Any:
-    _enter(named)
-    layer = cls.from_config(config)
+    with _activations_kept():
+        _enter(named)
+        layer = cls.from_config(config)
     if shapes:
         layer._build(shapes)
     if weights:

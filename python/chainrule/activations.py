@@ -166,7 +166,11 @@ def serialize(activation: Any) -> str:
         if getattr(ops, name, None) is activation:
             return name
         raise ValueError(f"[activations] give your function another name: '{name}' is taken")
-    _enter(name, activation)
+    seen = _catalog.copying.get()
+    if seen is not None:
+        seen.append((name, activation))
+    if seen is None or name not in _functions:
+        _enter(name, activation)
     return name
 
 

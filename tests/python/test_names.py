@@ -160,3 +160,56 @@ def test_metrics_of_functions_come_back_by_custom_objects():
     spec = metrics.serialize(metrics.get(far))
     again = metrics.deserialize(spec, {"far": far})
     assert again(np.zeros((2, 1)), np.zeros((2, 1))) == 100.0
+
+
+class Bent(layers.Layer):
+    def __init__(self, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def call(self, inputs):
+        return self.activation(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+def bend(factor):
+    def bent(x):
+        return x * factor
+
+    return bent
+
+
+def test_layers_of_ones_own_keep_activations_of_one_name(tmp_path):
+    old, new = bend(2.0), bend(5.0)
+    model = compiled(inside=[Bent(old, name="a"), Bent(new, name="b")])
+    copied, cloned = copy.deepcopy(model), models.clone_model(model)
+    cloned.set_weights(model.get_weights())
+    for other in (copied, cloned):
+        np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match=r"name='bent'.* of layer 'a'.* of layer 'b'"):
+        model.save(tmp_path / "m")
+    np.testing.assert_array_equal(copy.deepcopy(Bent(old))(X), X * 2)
+
+
+def test_copies_do_not_change_what_names_mean():
+    old = Bent(bend(2.0))
+    newest = bend(5.0)
+    layers.Dense(2, activation=newest)
+    copy.deepcopy(old)
+    assert activations.get("bent") is newest
+
+
+def test_configurations_that_hold_themselves_are_copied():
+    class Odd(Bent):
+        def get_config(self):
+            loop = []
+            loop.append(loop)
+            return {**super().get_config(), "loop": loop}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(config["activation"])
+
+    np.testing.assert_array_equal(copy.deepcopy(Odd("relu"))(X), X)
