@@ -339,9 +339,8 @@ def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:
         if isinstance(thing, type):
             return thing.from_config(config)  # type: ignore[attr-defined]
         made = _core.function_loss if kind == "losses" else _core.function_metric
-        return wrap(
-            kind, _core.classes[f"{kind}."], made(config.get("name", thing.__name__), thing), thing
-        )
+        name = config.get("name") or getattr(thing, "__name__", type(thing).__name__)
+        return wrap(kind, _core.classes[f"{kind}."], made(name, thing), thing)
     except (ValueError, RuntimeError, OSError):
         raise
     except Exception as error:  # what a constructor does with arguments that it does not expect

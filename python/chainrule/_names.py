@@ -60,6 +60,13 @@ def require_free(kind: str, thing: Any, where: str) -> None:
         )
 
 
+def require(model: Any, where: str, compiled: bool = False) -> None:
+    """Raises where a model has a class or function of the caller's own that a file could not name;
+    `compiled`: losses and metrics count, too."""
+    _core.require_named(model, where)
+    require_distinct(model, where, compiled)
+
+
 def require_distinct(model: Any, where: str, compiled: bool = False) -> None:
     """Raises where a file could not tell two of a model's classes or functions apart."""
     known: dict[str, tuple[Any, str]] = {}
@@ -79,20 +86,23 @@ def _named(model: Any, where: str, compiled: bool) -> Iterator[tuple[str, Any, s
         require_free("layers", layer, where)
         made_of = own(layer)
         if made_of is not None:
-            name = getattr(made_of, "__name__", "<lambda>")
+            if made_of is not type(layer):
+                layer.get_config()  # refuses a function without a name
+            name = getattr(made_of, "__name__", type(made_of).__name__)
             yield name, made_of, f"layer '{layer.name}'"
             with _catalog.for_copies() as seen:
                 layer._own_config()
-            for activation, function in seen:
-                yield activation, function, f"layer '{layer.name}'"
+            for name, function in seen:
+                yield name, function, f"layer '{layer.name}'"
     if not compiled or not model.compiled:
         return
-    for kind, objects in zip(("losses", "metrics"), _core.compiled_objects(model), strict=True):
+    losses, metrics = _core.compiled_objects(model)
+    for kind, what, objects in (("losses", "loss", losses), ("metrics", "metric", metrics)):
         for thing in objects:
             require_free(kind, thing, where)
             made_of = own(thing)
             if made_of is not None:
-                yield thing._class_name, made_of, f"{kind} '{thing.name}'"
+                yield thing._class_name, made_of, f"{what} '{thing.name}'"
 
 
 def _path(thing: Any) -> str:

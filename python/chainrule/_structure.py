@@ -203,8 +203,7 @@ class Structure(Layer):
             ValueError: for arguments of layers that JSON cannot hold: infinity, NaN, values that
                 hold themselves.
         """
-        _core.require_named(self, "to_json")
-        _names.require_distinct(self, "to_json")
+        _names.require(self, "to_json")
         spec = _catalog.serialize(self, Layer, "to_json")
         _core.require_finite(spec, "to_json")
         return json.dumps(spec, **kwargs)
@@ -232,8 +231,7 @@ class Structure(Layer):
             OSError: when the file cannot be written: PermissionError, FileNotFoundError...
         """
         path = _path_to_write(filepath, overwrite, "save")
-        _core.require_named(self, "save")
-        _names.require_distinct(self, "save", compiled=True)
+        _names.require(self, "save", compiled=True)
         _core.save(self, path)
 
     @checked

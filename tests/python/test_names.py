@@ -1,13 +1,14 @@
 """Names of the caller's own classes and functions: what files and copies find by them."""
 
 import copy
+import functools
 import pickle
 
 import numpy as np
 import pytest
 
 import chainrule
-from chainrule import activations, layers, losses, metrics, models, ops
+from chainrule import activations, callbacks, layers, losses, metrics, models, ops
 
 X = np.ones((4, 3), "float32")
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
@@ -213,3 +214,33 @@ def test_configurations_that_hold_themselves_are_copied():
             return cls(config["activation"])
 
     np.testing.assert_array_equal(copy.deepcopy(Odd("relu"))(X), X)
+
+
+class Called:
+    def __call__(self, y_true, y_pred):
+        return far(y_true, y_pred)
+
+
+def test_functions_without_a_name_are_copied():
+    y = np.zeros((4, 2), "float32")
+    for function in (functools.partial(far), Called(), lambda a, b: far(a, b)):
+        model = compiled(function, [function])
+        want = model.evaluate(X, y, verbose=0)
+        assert copy.deepcopy(model).evaluate(X, y, verbose=0) == want
+
+
+def test_checkpoints_that_cannot_be_saved_are_an_error_before_the_first_epoch(tmp_path):
+    y = np.zeros((4, 2), "float32")
+    for model in (
+        compiled(named("mse", 3.0)),
+        compiled(inside=[layers.Lambda(lambda x: x)]),
+        compiled(inside=[layers.Dense(3, activation=lambda x: x)]),
+    ):
+        before = model.get_weights()
+        checkpoint = callbacks.ModelCheckpoint(tmp_path / "m.safetensors")
+        with pytest.raises(ValueError, match=r"rename it|define it with def"):
+            model.fit(X, y, verbose=0, callbacks=[checkpoint])
+        for one, other in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        weights_only = callbacks.ModelCheckpoint(tmp_path / "w", save_weights_only=True)
+        model.fit(X, y, verbose=0, callbacks=[weights_only])
