@@ -24,9 +24,10 @@ class Callback:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         hooks = [name for name in dir(Callback) if name.startswith("on_")]
-        for name, value in cls.__dict__.items():
+        names = [name for name in dir(cls) if name.startswith("on_") and name not in hooks]
+        for name in names:
             hint = _core.did_you_mean(name, hooks)
-            if name.startswith("on_") and name not in hooks and callable(value) and hint:
+            if callable(getattr(cls, name)) and hint:
                 raise TypeError(
                     f"[{cls.__name__}] there is no hook '{name}', so it would never be called{hint}"
                 )

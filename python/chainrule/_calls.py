@@ -126,20 +126,25 @@ def bind(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args, kwargs, training
 
 
-def shapes_for_build(layer: Any, shapes: list[Any], form: Form | None) -> dict[str, Any] | None:
+def shapes_for_build(layer: Any, shapes: list[Any], form: Form) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of build() for the tensors of a call by name, as Keras gives them: a build()
-    with one parameter gets the shape of the first; else `a_shape` is that of call()'s `a`. None:
-    there is nothing to tell apart."""
-    if form is None:
-        return None
+    with one parameter gets the shape of the first; one with `*shapes` gets all; else `a_shape` is
+    that of call()'s `a`."""
     args, kwargs = fill(form, [_Shape(shape) for shape in shapes])
     bound = inspect.signature(layer.call).bind_partial(*args, **kwargs)
     given = {name: _shapes(value) for name, value in bound.arguments.items() if _has_shape(value)}
-    parameters = list(inspect.signature(layer.build).parameters)
-    if len(parameters) == 1:
-        return {parameters[0]: next(iter(given.values()))}
+    parameters = inspect.signature(layer.build).parameters.values()
+    kinds = [parameter.kind for parameter in parameters]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        called = inspect.signature(layer.call).parameters.values()
+        several = {p.name for p in called if p.kind == inspect.Parameter.VAR_POSITIONAL}
+        return [s for name, of in given.items() for s in (of if name in several else [of])], {}
+    if len(kinds) == 1 and inspect.Parameter.VAR_KEYWORD not in kinds:
+        return [next(iter(given.values()))], {}
     by_name = {f"{name}_shape": shape for name, shape in given.items()}
-    return {name: by_name.get(name) for name in parameters}
+    named = [p.name for p in parameters if p.kind != inspect.Parameter.VAR_KEYWORD]
+    others = by_name if inspect.Parameter.VAR_KEYWORD in kinds else {}
+    return [], {**others, **{name: by_name.get(name) for name in named}}
 
 
 class _Shape:
@@ -148,7 +153,7 @@ class _Shape:
 
 
 def _has_shape(value: Any) -> bool:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return any(_has_shape(item) for item in value)
     if isinstance(value, dict):
         return any(_has_shape(item) for item in value.values())
@@ -156,7 +161,7 @@ def _has_shape(value: Any) -> bool:
 
 
 def _shapes(value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_shapes(item) for item in value]
     if isinstance(value, dict):
         return {key: _shapes(item) for key, item in value.items()}

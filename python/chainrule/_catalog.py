@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,22 @@ getters: dict[str, Callable[[Any], Any]] = {}
 registered: dict[str, Any] = {}
 # Activations of the caller's own, by name: activations.serialize.
 own_activations: dict[str, Any] = {}
+# Of kinds of functions: enters one of the caller's own under a name.
+enterers: dict[str, Callable[[str, Any], None]] = {}
+# Where configurations are for a copy, which has the functions themselves: the activations of the
+# caller's own that they name, (name, function).
+copying: ContextVar[list[tuple[str, Any]] | None] = ContextVar("copying", default=None)
+
+
+@contextlib.contextmanager
+def for_copies() -> Iterator[list[tuple[str, Any]]]:
+    """Configurations that are asked for inside are those of copies."""
+    found: list[tuple[str, Any]] = []
+    token = copying.set(found)
+    try:
+        yield found
+    finally:
+        copying.reset(token)
 
 
 def plain(value: Any, field_type: str) -> Any:
@@ -134,6 +152,48 @@ def make_classes(kind: str, base: Any, names: tuple[str, ...] = ()) -> dict[str,
     return {described[0]: make_class(kind, base, described) for described in _core.describe(kind)}
 
 
+_BoundType: Any = type(_core.Layer)
+
+
+class Initialized(_BoundType):  # type: ignore[misc]
+    """The type of the bases: objects of classes of the caller's own are initialized, too."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except TypeError as error:
+            if "must be called when overriding __init__" not in str(error):
+                raise
+        raise TypeError(f"[{cls.__name__}] __init__() must call super().__init__()")
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """For help(): the parameters of __init__, not those of __call__ here."""
+        init: Any = cls.__init__  # type: ignore[misc]
+        signature = inspect.signature(init)
+        several = [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
+        found = list(signature.parameters.values())
+        first = found[1:] if found and found[0].kind not in several else found
+        return signature.replace(parameters=first)
+
+
+def definer(cls: type, name: str) -> type | None:
+    """The class, this or one that it is derived from, whose attribute a name is; None: it is the
+    package's, or there is none."""
+    found = next((base for base in cls.__mro__ if name in base.__dict__), None)
+    ours = found is None or found.__module__.startswith(("chainrule.", "pybind11", "builtins"))
+    return None if ours else found
+
+
+def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
+    """For __init_subclass__: raises where a class has what would never be called."""
+    for name in names:
+        found = definer(cls, name)
+        if found is not None:
+            of = "" if found is cls else f". Received: {name}() of {found.__name__}"
+            raise TypeError(f"[{cls.__name__}] {name}() cannot be overridden: {reason}{of}")
+
+
 class Described:
     """What the bases of all kinds share: mixed in as functions, since their C++ bases fix the
     layout."""
@@ -144,6 +204,18 @@ class Described:
         parent = next((p for p in cls.__mro__[1:] if "_catalog_class" in p.__dict__), None)
         if parent is not None and "_catalog_class" not in cls.__dict__:
             raise TypeError(f"[{cls.__name__}] {parent.__name__} cannot be derived from: {advice}")
+
+    @staticmethod
+    def shown(thing: Any, represent: Callable[[Any], str]) -> str:
+        """What repr() gives, also for what is not initialized and for configurations that are no
+        plain data."""
+        try:
+            return represent(thing)
+        except Exception:  # whatever a get_config() raises
+            pass
+        with contextlib.suppress(Exception):  # not initialized
+            return f"<{type(thing).__name__} name='{thing.name}'>"
+        return f"<{type(thing).__name__}>"
 
 
 def get(kind: str, base: type, identifier: Any) -> Any:
@@ -224,6 +296,8 @@ def factory(
 
     def make(kind: str, given: dict[str, Any]) -> Any:
         name, config = spec(given, where)
+        if kind == "layers":
+            _enter_activations(config, custom)
         if kind == "layers" and name == "Lambda" and name not in custom:
             return _core.classes["layers.Lambda"].from_config(config, custom)
         if name in custom:
@@ -238,15 +312,35 @@ def factory(
     return make
 
 
+def texts_in(config: dict[str, Any]) -> Iterator[str]:
+    """All texts in a configuration, but its name."""
+    rest: list[Any] = [value for key, value in config.items() if key != "name"]
+    seen = set()  # of containers, which may hold themselves
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            rest.extend(value.values() if isinstance(value, dict) else value)
+
+
+def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
+    """What a layer's configuration names is found under that name when the layer is made."""
+    for text in texts_in(config):
+        thing = custom.get(text)
+        if callable(thing) and not isinstance(thing, type):
+            enterers["activations"](text, thing)
+
+
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:
     """An object of the caller's own class, or made of the caller's own function."""
     try:
         if isinstance(thing, type):
             return thing.from_config(config)  # type: ignore[attr-defined]
         made = _core.function_loss if kind == "losses" else _core.function_metric
-        return wrap(
-            kind, _core.classes[f"{kind}."], made(config.get("name", thing.__name__), thing), thing
-        )
+        name = config.get("name") or getattr(thing, "__name__", type(thing).__name__)
+        return wrap(kind, _core.classes[f"{kind}."], made(name, thing), thing)
     except (ValueError, RuntimeError, OSError):
         raise
     except Exception as error:  # what a constructor does with arguments that it does not expect

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from chainrule import _catalog
+from chainrule import _catalog, _names
 from chainrule._arguments import checked, shown
 from chainrule._layer import Layer
 
@@ -65,7 +65,7 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         name = getattr(self.function, "__name__", "<lambda>")
-        if name == "<lambda>":
+        if name == "<lambda>" and _catalog.copying.get() is None:
             raise ValueError(
                 "[Lambda] the function has no name by which a file could know it: define it with "
                 f"def. Received: {shown(self.function)}, layer='{self.name}'"
@@ -87,10 +87,8 @@ class Lambda(Layer):
             )
         return cls(**{**config, "function": function})
 
-    def _clone(self) -> Any:
-        return type(self)(
-            self.function, arguments=self.arguments, name=self.name, trainable=self.trainable
-        )
+    def _own_config(self) -> dict[str, Any]:
+        return _names.with_function(super()._own_config(), self.function)
 
 
 def _parameters(function: Any) -> Any:

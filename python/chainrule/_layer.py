@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _calls, _catalog, _core, _pickle, initializers
+from chainrule import _building, _calls, _catalog, _core, _names, _pickle, initializers
 from chainrule._arguments import DType, checked
 
 Symbol = _core.Symbol
-BASE_ARGUMENTS = {"self", "name", "trainable", "dtype", "kwargs"}
+BASE_ARGUMENTS = {"name", "trainable", "dtype"}
 # What Keras calls and the engine does not: masks, files, and calls without state.
 IGNORED = (
     "compute_mask",
@@ -29,11 +29,7 @@ IGNORED = (
 )
 
 
-def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
-    """For __init_subclass__: raises where a class defines what would never be called."""
-    for name in names:
-        if name in cls.__dict__:
-            raise TypeError(f"[{cls.__name__}] {name}() cannot be overridden: {reason}")
+COLLECTED = ("weights", "trainable_weights", "non_trainable_weights", "losses")
 
 
 def flatten(inputs: Any) -> list[Any]:
@@ -45,7 +41,7 @@ def one_or_list(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else list(values)
 
 
-class Layer(_core.Layer):
+class Layer(_core.Layer, metaclass=_catalog.Initialized):
     """The base of all layers. Derive from it to write your own.
 
     `build(input_shape)` makes weights with add_weight(); `call(inputs)` computes with operators and
@@ -92,7 +88,12 @@ class Layer(_core.Layer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _catalog.Described.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
-        refuse_overrides(cls, IGNORED, "it would have no effect")
+        _catalog.refuse_overrides(cls, IGNORED, "it would have no effect")
+        reason = "the engine collects them itself: use add_weight(), add_loss() and trainable"
+        _catalog.refuse_overrides(cls, COLLECTED, reason)
+        _catalog.refuse_overrides(cls, ["__call__"], "models would not call it: write call()")
+        if "build" in cls.__dict__ and not _names.is_ours(cls):
+            cls.build = _building.built_once(cls.build)  # type: ignore[method-assign]
 
     # --- to be overridden ---
 
@@ -103,6 +104,8 @@ class Layer(_core.Layer):
             input_shape: The shape of the input, None where unknown; a list of shapes for several
                 inputs.
         """
+        if not _building.inside(self):
+            self._build(_building.shapes_of(input_shape))
 
     def call(self, inputs: Any) -> Any:
         """Computes the outputs from symbolic inputs. May take `training`, too."""
@@ -114,7 +117,7 @@ class Layer(_core.Layer):
             "_catalog_class" not in type(self).__dict__
             and type(self).get_config is Layer.get_config
         ):
-            taken = set(inspect.signature(type(self).__init__).parameters) - BASE_ARGUMENTS
+            taken = _arguments_of(type(self).__init__) - BASE_ARGUMENTS
             if taken:
                 raise NotImplementedError(
                     f"[{type(self).__name__}] write get_config(), which returns the arguments of "
@@ -129,7 +132,14 @@ class Layer(_core.Layer):
         return _catalog.from_config(cls, config)
 
     def _clone(self) -> Any:
-        return type(self).from_config(self.get_config())
+        return _pickle.clone_layer(self)
+
+    def _own_config(self) -> dict[str, Any]:
+        """What a copy in this process is made of."""
+        if _catalog.copying.get() is not None:
+            return self.get_config()
+        with _catalog.for_copies():
+            return self.get_config()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_layer(self)
@@ -295,11 +305,15 @@ class Layer(_core.Layer):
 
     def _build_for(self, shapes: list[Any], form: _calls.Form | None) -> None:
         """build() as the engine calls it."""
-        named = _calls.shapes_for_build(self, shapes, form)
-        if named is None:
-            self.build(one_or_list(shapes))
-        else:
-            self.build(**named)
+        with _building.entered(self):
+            if form is None:
+                self.build(one_or_list(shapes))
+            else:
+                args, kwargs = _calls.shapes_for_build(self, shapes, form)
+                self.build(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return _catalog.Described.shown(self, _core.Layer.__repr__)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -315,6 +329,15 @@ class Layer(_core.Layer):
                 if weight.name == name:
                     return weight
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
+
+
+def _arguments_of(init: Any) -> set[str]:
+    """The names of the arguments of an __init__, without the object and those that take any."""
+    parameters = list(inspect.signature(init).parameters.values())
+    if parameters and parameters[0].kind != inspect.Parameter.VAR_POSITIONAL:
+        parameters = parameters[1:]  # self, by whatever name
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {parameter.name for parameter in parameters if parameter.kind not in several}
 
 
 @checked

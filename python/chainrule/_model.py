@@ -220,7 +220,7 @@ class Model(Structure):
             "epochs": epochs,
             "steps": _data.steps(data[0][0], split, size),
         }
-        history = self.history = History()
+        history = History()
         run = Run(
             self,
             [] if callbacks is None else flatten(callbacks),

@@ -10,7 +10,7 @@ import string
 from os import PathLike
 from typing import Any
 
-from chainrule import _core
+from chainrule import _core, _names
 from chainrule._arguments import checked, shown
 from chainrule._callback import Callback
 from chainrule._structure import refuse_foreign
@@ -229,6 +229,8 @@ class ModelCheckpoint(_Monitor):
         return [re.split(r"[.[]", field)[0] for _, field, _, _ in parts if field]
 
     def _expect(self, names: dict[str, str | None], complete: bool, validation_freq: int) -> None:
+        if not self.save_weights_only:
+            _names.require(self.model, "save", compiled=True)
         if self.save_best_only:
             super()._expect(names, complete, validation_freq)
         rare = [name for name in self._fields() if name.startswith("val_")]

@@ -7,63 +7,76 @@ as Python does it, by module and name.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chainrule import _catalog, _core
+from chainrule import _catalog, _core, _names
 
-Custom = dict[tuple[str, str], Any]  # (kind, name) -> class or function
-
-
-def is_own(thing: Any) -> bool:
-    """Whether the caller wrote the class, or the function that the object was made of."""
-    return "_catalog_class" not in type(thing).__dict__
+Custom = dict[str, list[tuple[Any, Any]]]  # for each kind (class, function) in the order of files
 
 
 # --- models ---------------------------------------------------------------------------------------
 
 
 def reduce_model(model: Any) -> tuple[Any, ...]:
-    custom = {("layers", type(layer).__name__): type(layer) for layer in _own_layers(model)}
-    if model.compiled:
-        for kind, objects in zip(("losses", "metrics"), _core.compiled_objects(model), strict=True):
-            for thing in objects:
-                function = _core.function_of(thing)
-                if function is not None:
-                    custom[kind, thing.name] = function
-                elif is_own(thing):
-                    custom[kind, thing._class_name] = type(thing)
-    named = _own_activations(model.get_config())
-    arguments = (type(model), _core.model_bytes(model), custom, named)
-    return (_make_model, arguments, _attributes(model))
+    with _catalog.for_copies():
+        content = _core.model_bytes(model)
+        config = model._full_config()
+    losses, metrics = _core.compiled_objects(model) if model.compiled else ([], [])
+    layers = list(_in_file(model, config))
+    custom = {
+        "layers": [_class_and_function(layer) for layer in layers],
+        "losses": [_class_and_function(loss) for loss in losses],
+        "metrics": [_class_and_function(metric) for metric in metrics],
+    }
+    named = [{} if layer is None else _config_and_activations(layer)[1] for layer in layers]
+    return (_make_model, (type(model), content, custom, named), _attributes(model))
 
 
-def _own_activations(config: Any) -> list[Any]:
-    """Activations of the caller's own that a configuration names."""
-    found = []
-    rest = [config]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            rest.extend(value.values())
-        elif isinstance(value, list):
-            rest.extend(value)
-        elif isinstance(value, str) and value in _catalog.own_activations:
-            found.append(_catalog.own_activations[value])
-    return found
-
-
-def _enter(functions: list[Any]) -> None:
-    for function in functions:
-        _catalog.converters["str | Callable | None"](function)
-
-
-def _own_layers(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
+def _in_file(model: Any, config: dict[str, Any]) -> Iterator[Any]:
+    """The layers that a file of the model describes, in its order; None for an input that is not
+    one of model.layers."""
+    own = model.layers
+    yield from [None] * (len(config["layers"]) - len(own))
+    for layer, spec in zip(own, config["layers"][len(config["layers"]) - len(own) :], strict=True):
         if isinstance(layer, _core.classes["layers.Functional"]):
-            yield from _own_layers(layer)
-        elif is_own(layer):
+            yield from _in_file(layer, spec["config"])
+        else:
             yield layer
+
+
+def _class_and_function(thing: Any) -> tuple[Any, Any]:
+    """The class of an object, and the function that it was made of; None: the package's."""
+    made_of = None if thing is None else _names.own(thing)
+    if made_of is not None and thing._class_name in _names.MODELS:
+        _names.require_free("layers", thing, "copy")
+    return (None, None) if made_of is None else (type(thing), _names.function_in(thing))
+
+
+def _config_and_activations(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A layer's configuration for copies, and activations of the caller's own that it names."""
+    with _catalog.for_copies() as seen:
+        config = layer._own_config()
+    known = _catalog.own_activations
+    found = {text: known[text] for text in _catalog.texts_in(config) if text in known}
+    return config, {**found, **dict(seen)}
+
+
+def _enter(functions: dict[str, Any]) -> None:
+    for name, function in functions.items():
+        _catalog.enterers["activations"](name, function)
+
+
+@contextlib.contextmanager
+def _activations_kept() -> Iterator[None]:
+    """Activations that are entered inside for copies do not replace others of their names."""
+    before = dict(_catalog.own_activations)
+    try:
+        yield
+    finally:
+        now = _catalog.own_activations
+        _enter({name: function for name, function in before.items() if now[name] is not function})
 
 
 def _attributes(model: Any) -> dict[str, Any]:
@@ -82,17 +95,24 @@ def set_model_state(model: Any, state: dict[str, Any]) -> None:
     model.__dict__.update({name: own[place] for name, place in state["layers"].items()})
 
 
-def _make_model(cls: type, content: bytes, custom: Custom, named: list[Any]) -> Any:
-    _enter(named)
-    make = _catalog.factory(None, "pickle")
+def _make_model(cls: type, content: bytes, custom: Custom, named: list[dict[str, Any]]) -> Any:
+    activations = iter(named)
+    rest = {kind: iter(things) for kind, things in custom.items()}
 
     def find(kind: str, spec: dict[str, Any]) -> Any:
-        thing = custom.get((kind, spec["class_name"]))
-        if thing is None:
-            return make(kind, spec)
-        return _catalog.from_custom(kind, thing, spec.get("config") or {})
+        own, function = next(rest[kind]) if kind in rest else (None, None)
+        config = spec.get("config") or {}
+        if kind == "layers":
+            _enter(next(activations))
+        if own is None:
+            return None  # of the catalog
+        if kind != "layers":
+            return _catalog.from_custom(kind, own if function is None else function, config)
+        given = config if function is None else _names.with_function(config, function)
+        return _catalog.from_custom(kind, own, given)
 
-    model = _core.load_model_bytes(content, find, True)
+    with _activations_kept():
+        model = _core.load_model_bytes(content, find, True)
     if type(model) is not cls:
         model.__class__ = cls  # derived from Model or Sequential
     return model
@@ -102,19 +122,23 @@ def _make_model(cls: type, content: bytes, custom: Custom, named: list[Any]) -> 
 
 
 def reduce_layer(layer: Any) -> tuple[Any, ...]:
-    named = _own_activations(layer.get_config())
+    config, named = _config_and_activations(layer)
     weights = layer.get_weights()
-    return (
-        _make_layer,
-        (type(layer), layer.get_config(), _core.built_for(layer), weights, named),
-    )
+    return (_make_layer, (type(layer), config, _core.built_for(layer), weights, named))
+
+
+def clone_layer(layer: Any) -> Any:
+    """A layer with the same arguments and new weights."""
+    config, named = _config_and_activations(layer)
+    return _make_layer(type(layer), config, [], [], named)
 
 
 def _make_layer(
-    cls: Any, config: dict[str, Any], shapes: list[Any], weights: list[Any], named: list[Any]
+    cls: Any, config: dict[str, Any], shapes: list[Any], weights: list[Any], named: dict[str, Any]
 ) -> Any:
-    _enter(named)
-    layer = cls.from_config(config)
+    with _activations_kept():
+        _enter(named)
+        layer = cls.from_config(config)
     if shapes:
         layer._build(shapes)
     if weights:
@@ -126,7 +150,7 @@ def reduce_loss(loss: Any) -> tuple[Any, ...]:
     function = _core.function_of(loss)
     if function is not None:
         return (_make_of_function, ("losses", function, loss.name))
-    if not is_own(loss):
+    if _names.is_ours(type(loss)):
         return (_from_config, (type(loss), loss.get_config()))
     arguments = (type(loss), loss.name, loss.reduction)
     return (_make_own_loss, arguments, loss.__dict__)

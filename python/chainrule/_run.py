@@ -61,12 +61,19 @@ class Run:
     def on_train_begin(self) -> None:
         names = _core.log_names(self.model)
         if self.validation_freq:
+            twice = next((name for name in names if f"val_{name}" in names), None)
+            if twice is not None:
+                raise ValueError(
+                    f"[fit] 'val_{twice}' would be the value of '{twice}' in validation, and that "
+                    f"of a metric: name the metric otherwise. Received: metrics={list(names)}"
+                )
             names |= {f"val_{name}": better for name, better in names.items()}
         if any(isinstance(c, _ADD_LEARNING_RATE) for c in self.callbacks):
             names["learning_rate"] = None
         complete = not any(_may_add_logs(c) for c in self.callbacks)
         for callback in self.callbacks:
             callback._expect(names, complete, self.validation_freq)
+        self.model.history = self.history
         self.call("on_train_begin", {})
 
     def on_train_end(self) -> None:

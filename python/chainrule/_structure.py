@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _catalog, _core, _data, _pickle
+from chainrule import _building, _catalog, _core, _data, _names, _pickle
 from chainrule._arguments import checked, message
-from chainrule._layer import Layer, flatten, one_or_list, refuse_overrides
+from chainrule._layer import Layer, flatten, one_or_list
 
 FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
 # What Keras's fit(), evaluate() and predict() call, and the engine's do not.
@@ -49,13 +49,13 @@ class Structure(Layer):
         _core.Layer.__init__(self, made)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "call" in cls.__dict__:
+        if _catalog.definer(cls, "call") is not None:
             raise TypeError(
                 f"[{cls.__name__}] a Model with a call() of its own is not supported: use the "
                 f"functional "
                 "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
             )
-        refuse_overrides(cls, NOT_CALLED, NO_STEPS)
+        _catalog.refuse_overrides(cls, NOT_CALLED, NO_STEPS)
         super().__init_subclass__(**kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -145,12 +145,7 @@ class Structure(Layer):
         Args:
             input_shape: Shape of the input with the batch axis: (None, 64).
         """
-        several = (
-            isinstance(input_shape, list)
-            and input_shape
-            and isinstance(input_shape[0], (list, tuple))
-        )
-        self._build(input_shape if several else [input_shape])
+        self._build(_building.shapes_of(input_shape))
 
     @checked
     def summary(
@@ -179,6 +174,7 @@ class Structure(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Layers and their connections."""
+        _names.require_distinct(self, "get_config")
         return self._full_config()
 
     @classmethod
@@ -203,7 +199,7 @@ class Structure(Layer):
             ValueError: for arguments of layers that JSON cannot hold: infinity, NaN, values that
                 hold themselves.
         """
-        _core.require_named(self, "to_json")
+        _names.require(self, "to_json")
         spec = _catalog.serialize(self, Layer, "to_json")
         _core.require_finite(spec, "to_json")
         return json.dumps(spec, **kwargs)
@@ -225,12 +221,13 @@ class Structure(Layer):
             overwrite: Whether a file of that name may be replaced.
 
         Raises:
-            ValueError: for the suffix of another format.
+            ValueError: for the suffix of another format, and for classes and functions of your own
+                whose names mean another one, too.
             RuntimeError: when the model has no shape yet.
             OSError: when the file cannot be written: PermissionError, FileNotFoundError...
         """
         path = _path_to_write(filepath, overwrite, "save")
-        _core.require_named(self, "save")
+        _names.require(self, "save", compiled=True)
         _core.save(self, path)
 
     @checked

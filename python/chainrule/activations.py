@@ -148,6 +148,13 @@ def serialize(activation: Any) -> str:
     if isinstance(activation, Hashable) and activation in _names:
         return _names[activation]
     name = getattr(activation, "__name__", "<lambda>")
+    if str(getattr(activation, "__module__", None) or "").partition(".")[0] in ("numpy", "math"):
+        near = name if name in _functions else f"chainrule.ops.{name}"
+        known = name in _functions or hasattr(ops, name)
+        raise ValueError(
+            f"[activations] functions of NumPy and math cannot be traced: use "
+            f"{near if known else 'those of chainrule.ops'}. Received: {shown(activation)}"
+        )
     if name == "<lambda>":
         entered = next((given for function, given in _unnamed if function is activation), None)
         if entered is not None:
@@ -155,23 +162,39 @@ def serialize(activation: Any) -> str:
         kind = "lambda" if hasattr(activation, "__name__") else type(activation).__name__
         name = f"<{kind} {len(_unnamed)}>"
         _unnamed.append((activation, name))
-    known = _functions.get(name)
-    if known is not None and getattr(ops, name, None) is activation:
-        return name
-    if known is not None and known not in _custom.values():
+    if _is_ours(name):
+        if getattr(ops, name, None) is activation:
+            return name
         raise ValueError(f"[activations] give your function another name: '{name}' is taken")
-    _core.register_activation(name, activation)
-    _functions[name] = activation
-    _custom[name] = activation
+    seen = _catalog.copying.get()
+    if seen is not None:
+        seen.append((name, activation))
+    if seen is None or name not in _functions:
+        _enter(name, activation)
     return name
 
 
-def deserialize(config: str, custom_objects: Any = None) -> Any:
+def _is_ours(name: str) -> bool:
+    return name in _functions and name not in _custom
+
+
+def _enter(name: str, function: Any) -> None:
+    """Layers that are made from now on know a function of the caller's own by this name; those
+    made before keep theirs."""
+    if not _is_ours(name):
+        _core.register_activation(name, function)
+        _functions[name] = _custom[name] = function
+
+
+def deserialize(config: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The reverse of serialize()."""
-    return get(config)
+    given = {} if custom_objects is None else custom_objects
+    own = _catalog.mapping(given, "activations.deserialize", "custom_objects")
+    return own[config] if isinstance(config, str) and config in own else get(config)
 
 
 _custom = _catalog.own_activations
+_catalog.enterers["activations"] = _enter
 _catalog.converters["str | Callable | None"] = serialize
 _catalog.getters["str | Callable | None"] = get
 __all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule import (
     _catalog,
     _core,
+    _names,
     activations,  # noqa: F401  (registers how activations are converted)
 )
 from chainrule._lambda import Lambda
@@ -18,7 +19,9 @@ globals().update(_classes)
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a layer."""
-    return _catalog.serialize(layer, Layer, "layers.serialize")
+    made = _catalog.serialize(layer, Layer, "layers.serialize")
+    _names.require_free("layers", layer, "layers.serialize")
+    return made
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule import _catalog, _core, _pickle
+from chainrule import _catalog, _core, _names, _pickle
 from chainrule._arguments import Tensor, checked, shown
 
 
-class Loss(_core.Loss):
+class Loss(_core.Loss, metaclass=_catalog.Initialized):
     """The base of all losses. Derive from it and write call() to make your own.
 
     >>> class Cubed(Loss):
@@ -40,11 +40,8 @@ class Loss(_core.Loss):
 
     def __init_subclass__(cls) -> None:
         _catalog.Described.refuse_subclass(cls, "derive from chainrule.losses.Loss")
-        if "__call__" in cls.__dict__:
-            raise TypeError(
-                f"[{cls.__name__}] __call__() cannot be overridden, as training would not call it: "
-                "write call(self, y_true, y_pred)"
-            )
+        reason = "training would not call it: write call(self, y_true, y_pred)"
+        _catalog.refuse_overrides(cls, ["__call__"], reason)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each sample, from symbolic values: (batch, ..., n) -> (batch, ...)."""
@@ -76,6 +73,9 @@ class Loss(_core.Loss):
         """The reverse of get_config()."""
         return _catalog.from_config(cls, config)
 
+    def __repr__(self) -> str:
+        return _catalog.Described.shown(self, _core.Loss.__repr__)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_loss(self)
 
@@ -96,7 +96,9 @@ def _function(what: str, function: Any, make: Callable[..., Any], kind: str, bas
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a loss."""
-    return _catalog.serialize(loss, Loss, "losses.serialize")
+    made = _catalog.serialize(loss, Loss, "losses.serialize")
+    _names.require_free("losses", loss, "losses.serialize")
+    return made
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule import _catalog, _core, _pickle
+from chainrule import _catalog, _core, _names, _pickle
 from chainrule._arguments import Tensor, checked
 from chainrule.losses import _function
 
@@ -76,11 +76,17 @@ def get(identifier: Any) -> Any:
 
 def serialize(metric: Metric) -> dict[str, Any]:
     """{"class_name": ..., "config": ...} of a metric."""
-    return _catalog.serialize(metric, Metric, "metrics.serialize")
+    made = _catalog.serialize(metric, Metric, "metrics.serialize")
+    _names.require_free("metrics", metric, "metrics.serialize")
+    return made
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The reverse of serialize()."""
+    if isinstance(config, dict):
+        made = _catalog.factory(custom_objects, "metrics.deserialize")("metrics", config)
+        if made is not None:
+            return made
     return get(config)
 
 

@@ -368,3 +368,31 @@ def test_progress_in_a_terminal_is_one_line():
     assert shown.count("\n") == 2
     assert "left" in shown
     assert max(len(line) for line in shown.replace("\n", "\r").split("\r")) < 80
+
+
+def test_a_fit_that_is_refused_leaves_the_history():
+    model = make(metrics=["mae"])
+    history = model.fit(X, Y, verbose=0)
+    stop = chainrule.callbacks.EarlyStopping("no_such_log")
+    for wrong in (
+        {"y": Y[:3]},
+        {"epochs": -1},
+        {"callbacks": [1]},
+        {"callbacks": [stop]},
+        {"batch_size": 0},
+        {"validation_split": 2.0},
+        {"verbose": "much"},
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            model.fit(**{"x": X, "y": Y, "verbose": 0, **wrong})
+        assert model.history is history
+
+
+def test_a_metric_must_not_have_the_name_of_another_in_validation():
+    def val_mae(y_true, y_pred):
+        return y_true[..., 0] - y_pred[..., 0]
+
+    model = make(metrics=["mae", val_mae])
+    assert "val_mae" in model.fit(X, Y, verbose=0).history
+    with pytest.raises(ValueError, match=r"\[fit\] 'val_mae' would be .*name the metric otherwise"):
+        model.fit(X, Y, verbose=0, validation_split=0.5)

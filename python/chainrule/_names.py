@@ -1,0 +1,110 @@
+"""Names by which files know the classes and functions of the caller's own: each must mean one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from chainrule import _catalog, _core
+
+MODELS = ("Functional", "Sequential")  # the engine makes them itself
+
+
+def layers_of(model: Any) -> Iterator[Any]:
+    """All layers of a model, those of models inside among them, in the order of files."""
+    for layer in model.layers:
+        if isinstance(layer, _core.classes["layers.Functional"]):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
+def own(thing: Any) -> Any:
+    """The class or function of the caller's own that an object is of; None: the package's."""
+    function = function_in(thing)
+    if function is not None:
+        return function
+    if isinstance(thing, _core.classes["layers.Functional"]) or is_ours(type(thing)):
+        return None
+    return type(thing)
+
+
+def function_in(thing: Any) -> Any:
+    """The function that a loss, a metric or a Lambda was made of, or None."""
+    if isinstance(thing, (_core.Loss, _core.Metric)):
+        return _core.function_of(thing)
+    return thing.function if isinstance(thing, _core.classes["layers.Lambda"]) else None
+
+
+def with_function(config: dict[str, Any], function: Any) -> dict[str, Any]:
+    """The configuration of a Lambda with the function itself in the place of its name."""
+    return {**config, "function": function} if "function" in config else config
+
+
+def is_ours(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).startswith("chainrule.")
+
+
+def require_free(kind: str, thing: Any, where: str) -> None:
+    """Raises for what is the caller's own under a name of the catalog's, where loading looks."""
+    made_of = own(thing)
+    if made_of is None or is_ours(made_of) or isinstance(thing, _core.classes["layers.Lambda"]):
+        return
+    name = thing._class_name
+    if not _catalog.unknown(kind, name) or (kind == "layers" and name in (*MODELS, "Lambda")):
+        what = "class" if isinstance(made_of, type) else "function"
+        raise ValueError(
+            f"[{where}] a {what} of your own must not have the name of one of chainrule.{kind}, "
+            f"which loading would take for it: rename it. Received: {what}={_path(made_of)}, "
+            f"name='{name}'"
+        )
+
+
+def require(model: Any, where: str, compiled: bool = False) -> None:
+    """Raises where a model has a class or function of the caller's own that a file could not name;
+    `compiled`: losses and metrics count, too."""
+    _core.require_named(model, where)
+    require_distinct(model, where, compiled)
+
+
+def require_distinct(model: Any, where: str, compiled: bool = False) -> None:
+    """Raises where a file could not tell two of a model's classes or functions apart."""
+    known: dict[str, tuple[Any, str]] = {}
+    for name, made_of, user in _named(model, where, compiled):
+        other, first = known.setdefault(name, (made_of, user))
+        if other is not made_of and not (hasattr(other, "__self__") and other == made_of):
+            raise ValueError(
+                f"[{where}] two classes or functions of your own must not have one name, by which "
+                f"a file knows them: rename one. Received: name='{name}', {_path(other)} of "
+                f"{first}, {_path(made_of)} of {user}"
+            )
+
+
+def _named(model: Any, where: str, compiled: bool) -> Iterator[tuple[str, Any, str]]:
+    """(name, class or function, who has it) of all that is the caller's own."""
+    for layer in layers_of(model):
+        require_free("layers", layer, where)
+        made_of = own(layer)
+        if made_of is not None:
+            if made_of is not type(layer):
+                layer.get_config()  # refuses a function without a name
+            name = getattr(made_of, "__name__", type(made_of).__name__)
+            yield name, made_of, f"layer '{layer.name}'"
+            with _catalog.for_copies() as seen:
+                layer._own_config()
+            for name, function in seen:
+                yield name, function, f"layer '{layer.name}'"
+    if not compiled or not model.compiled:
+        return
+    losses, metrics = _core.compiled_objects(model)
+    for kind, what, objects in (("losses", "loss", losses), ("metrics", "metric", metrics)):
+        for thing in objects:
+            require_free(kind, thing, where)
+            made_of = own(thing)
+            if made_of is not None:
+                yield thing._class_name, made_of, f"{what} '{thing.name}'"
+
+
+def _path(thing: Any) -> str:
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    return f"{getattr(thing, '__module__', '')}.{name}"
