@@ -1,8 +1,12 @@
 // Matrices between guards, for tests of kernels.
 #pragma once
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <vector>
 
 #include "base/philox.h"
@@ -18,18 +22,45 @@ inline double number(std::uint32_t seed, Int i) {
   return counter[0] * 0x1p-31 - 1.0;
 }
 
-/// rows x cols numbers, rows `line` apart, in the middle of NaN.
+/// Memory that ends where a page without access begins: to read one byte beyond it is a crash.
+template <class T>
+struct PageEnd {
+  using value_type = T;
+
+  static std::size_t room(std::size_t n) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return (n * sizeof(T) + page - 1) / page * page + page;
+  }
+  static std::size_t front(std::size_t n) {  // of the pages that is not used
+    return room(n) - static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) - n * sizeof(T);
+  }
+  T* allocate(std::size_t n) {
+    void* const pages =
+        ::mmap(nullptr, room(n), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const std::size_t used = front(n) + n * sizeof(T);
+    if (pages == MAP_FAILED || ::mprotect(pages, used, PROT_READ | PROT_WRITE) != 0)
+      throw std::bad_alloc();
+    return reinterpret_cast<T*>(static_cast<std::byte*>(pages) + front(n));
+  }
+  void deallocate(T* p, std::size_t n) {
+    ::munmap(reinterpret_cast<std::byte*>(p) - front(n), room(n));
+  }
+  bool operator==(const PageEnd&) const = default;
+};
+
+/// rows x cols numbers, rows `line` apart, with NaN before and between them, and after them a page
+/// without access.
 template <class T>
 struct GuardedMatrix {
   static constexpr Int kMargin = 19;  // odd: unaligned
   Int rows, cols, line;
-  std::vector<T> memory;
+  std::vector<T, PageEnd<T>> memory;
 
   GuardedMatrix(Int rows, Int cols, Int line, std::uint32_t seed)
       : rows(rows),
         cols(cols),
         line(line),
-        memory(static_cast<std::size_t>(rows * line + 2 * kMargin),
+        memory(static_cast<std::size_t>(kMargin + (rows > 0 ? (rows - 1) * line + cols : 0)),
                std::numeric_limits<T>::quiet_NaN()) {
     for (Int i = 0; i < rows; ++i) {
       for (Int j = 0; j < cols; ++j) at(i, j) = static_cast<T>(number(seed, i * cols + j));
