@@ -339,15 +339,18 @@ void bind_structure(py::module_& m) {
   });
   m.def(
       "find_layer",
-      [](const LayerHandle& layer, const std::optional<std::int64_t>& index, const std::string& by) {
+      [](const LayerHandle& layer,
+         const std::optional<std::int64_t>& index,
+         const std::string& by) {
         const auto* chain = dynamic_cast<Sequential*>(layer.get());
         const std::vector<LayerPtr>& all =
             chain == nullptr ? model_of(layer).layers() : chain->chain();
         const auto count = static_cast<std::int64_t>(all.size());
         if (index) {
           const bool inside = *index >= -count && *index < count;
-          return inside ? wrap(Kind::layers, all[static_cast<std::size_t>((*index + count) % count)])
-                        : py::none();
+          return inside
+                     ? wrap(Kind::layers, all[static_cast<std::size_t>((*index + count) % count)])
+                     : py::none();
         }
         const auto found =
             std::ranges::find_if(all, [&](const LayerPtr& each) { return each->name == by; });

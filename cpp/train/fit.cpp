@@ -317,7 +317,8 @@ Trainer& Model::require_trainer(std::string_view where) const {
 
 namespace {
 
-/// Waits for the runs of other threads. A fit may take hours: who can be interrupted asks meanwhile.
+/// Waits for the runs of other threads. A fit may take hours: who can be interrupted asks
+/// meanwhile.
 std::unique_lock<ForkLock> wait_for(ForkLock& lock) {
   std::unique_lock mine(lock, std::try_to_lock);
   if (mine.owns_lock()) return mine;

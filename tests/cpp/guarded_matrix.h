@@ -35,8 +35,7 @@ struct PageEnd {
     return room(n) - static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) - n * sizeof(T);
   }
   T* allocate(std::size_t n) {
-    void* const pages =
-        ::mmap(nullptr, room(n), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const pages = ::mmap(nullptr, room(n), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const std::size_t used = front(n) + n * sizeof(T);
     if (pages == MAP_FAILED || ::mprotect(pages, used, PROT_READ | PROT_WRITE) != 0)
       throw std::bad_alloc();

@@ -84,7 +84,8 @@ TEST("batch: samples by index and in a row, dense and with gaps, in other types"
 }
 
 TEST("batch: numbers that are not finite are copied like all others") {
-  const std::vector<float> x = {static_cast<float>(kNan), 1, static_cast<float>(-kInf), -0.0F, 2, 3};
+  const std::vector<float> x = {
+      static_cast<float>(kNan), 1, static_cast<float>(-kInf), -0.0F, 2, 3};
   const Samples samples{x.data(), DType::float32, 2, 8};
   const Int order[] = {2, 0, 1};
   std::vector<float> out(6);

@@ -76,7 +76,8 @@ int run_all(std::span<const char* const> arguments) {
     ++(passes(test) ? passed : failed);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (seconds >= 1) {
-      std::printf("  %.1f s: %.*s\n", seconds, static_cast<int>(test.name.size()), test.name.data());
+      std::printf(
+          "  %.1f s: %.*s\n", seconds, static_cast<int>(test.name.size()), test.name.data());
     }
     std::fflush(stdout);
   }

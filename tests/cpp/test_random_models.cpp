@@ -29,7 +29,8 @@ TEST("random models: a step is that of the interpreter, on every table") {
   const int models = wanted == nullptr ? 30 : std::atoi(wanted);
   int rejected = 0, compared = 0;
   for (int seed = 1; seed <= models; ++seed) {
-    const Outcome outcome = try_random_model(static_cast<std::uint64_t>(seed), isa::available_tables());
+    const Outcome outcome =
+        try_random_model(static_cast<std::uint64_t>(seed), isa::available_tables());
     rejected += outcome.kind == Outcome::Kind::rejected ? 1 : 0;
     compared += outcome.kind == Outcome::Kind::same ? 1 : 0;
     if (outcome.kind == Outcome::Kind::different)

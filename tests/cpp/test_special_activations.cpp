@@ -105,9 +105,7 @@ const std::vector<Activated>& table_of_elements() {
        [](Real x) { return clip_slope((x + 1) / 2, 0, 1) / 2; },
        Scale::one},
       {"squareplus",
-       [](Real x) {
-         return std::max<Real>(x, 0) + 2 / (std::sqrt(x * x + 4) + std::abs(x));
-       },
+       [](Real x) { return std::max<Real>(x, 0) + 2 / (std::sqrt(x * x + 4) + std::abs(x)); },
        [](Real x) { return (1 + x / std::sqrt(x * x + 4)) / 2; }},
       {"swish", silu_of, silu_slope},
       {"tanh", [](Real x) { return std::tanh(x); }, sech2},

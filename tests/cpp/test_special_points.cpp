@@ -41,8 +41,8 @@ struct Binary {
     if (name == "sigmoid_gradient" || name == "tanh_gradient") return std::abs(a) <= 1;
     // The gradient at a < 0 depends on whether b - 1 is an integer, and on its being even, which
     // rounding may change.
-    const Real rounded = dtype == DType::float32 ? static_cast<float>(b) - 1.0F
-                                                 : static_cast<double>(b) - 1.0;
+    const Real rounded =
+        dtype == DType::float32 ? static_cast<float>(b) - 1.0F : static_cast<double>(b) - 1.0;
     return name != "power" || a > 0 || rounded == b - 1;
   }
 };
@@ -52,7 +52,8 @@ Real sign(Real x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
 Real softplus_of(Real x) { return std::max<Real>(x, 0) + std::log1p(std::exp(-std::abs(x))); }
 Real zero(Real) { return 0; }
 Real zero2(Real, Real) { return 0; }
-/// logistic(a) - b as it is computed, without a difference of numbers near 1, and what is subtracted.
+/// logistic(a) - b as it is computed, without a difference of numbers near 1, and what is
+/// subtracted.
 Real residual(Real a, Real b) { return a < 0 ? logistic(a) - b : (1 - b) - logistic(-a); }
 Real residual_terms(Real a, Real b) { return std::abs(a < 0 ? b : 1 - b); }
 
