@@ -405,7 +405,7 @@ std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {
 Model::Prediction Model::run(std::span<const ArrayView> x) { return {*this, x}; }
 
 Model::Prediction::Prediction(Model& model, std::span<const ArrayView> x)
-    : lock_(model), program_(model.predictor_->run(x)), size_(model.outputs_.size()) {}
+    : lock_(model), program_(model.predictor_->run(x, {})), size_(model.outputs_.size()) {}
 
 const Tensor& Model::Prediction::output(std::size_t k) const {
   return program_->output(static_cast<int>(k));

@@ -58,7 +58,7 @@ void Predictor::check(std::span<const ArrayView> x) {
   check_arrays(x, types_of(model_.inputs()), model_.input_names(), "x", "predict");
 }
 
-std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
+std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x, const StepThreads& threads) {
   const std::int64_t count = count_samples(x, "predict");
   std::shared_ptr<Program> program = find(count, x);
   if (program == nullptr) {
@@ -69,7 +69,7 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x) {
     const DType dtype = program->input(static_cast<int>(i)).dtype();
     if (x[i].dtype != dtype) check_integers(x[i], dtype, "x", "predict");
   }
-  const Exec exec = StepThreads().next(*program);
+  const Exec exec = threads.next(*program);
   for (std::size_t i = 0; i < x.size(); ++i)
     gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
   program->run(exec.threads);
@@ -83,6 +83,13 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
   const std::int64_t count = count_samples(x, "predict");
   if (batch_size <= 0) {
     invalid("predict", "batch_size must be positive", {{"batch_size", std::to_string(batch_size)}});
+  }
+  if (observer == nullptr && count <= batch_size) {  // nothing happens between steps
+    const std::shared_ptr<Program> program = run(x, threads);
+    std::vector<Tensor> results;
+    for (std::size_t k = 0; k < model_.outputs().size(); ++k)
+      results.push_back(program->output(static_cast<int>(k)).clone());
+    return results;
   }
   check(x);
   StepRun run(model_.weights());

@@ -21,7 +21,7 @@ class Predictor {
                               const StepThreads& threads);
   /// Runs all samples as one batch; the program holds the outputs until its next run. Shapes that
   /// were seen before are not checked again, and nothing is allocated.
-  std::shared_ptr<Program> run(std::span<const ArrayView> x);
+  std::shared_ptr<Program> run(std::span<const ArrayView> x, const StepThreads& threads);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
   void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()
