@@ -30,27 +30,25 @@ class Breakage:
     tests: tuple[str, ...]  # the first word is cpp, guarded, random or py
 
 
+# Two kinds of tests are to see this one.
+SCRATCH = (
+    "cpp/blas/gemm.cpp",
+    "  Int elements = direct_scratch(gemm_, way_, packing_);",
+    "  Gemm<T> other = gemm;\n"
+    "  other.has_b_sums = false;\n"
+    "  if (is_column(other)) other = as_row(other);\n"
+    "  const Packing packing = packing_for(other, *kernels_);\n"
+    "  Int elements = direct_scratch(other, way_of(other, *kernels_, packing), packing);",
+)
 BREAKAGES = (
     Breakage(
         "scratch sized for another product than the one that runs: guards",
-        "cpp/blas/gemm.cpp",
-        "  Int elements = direct_scratch(gemm_, way_, packing_);",
-        "  Gemm<T> other = gemm;\n"
-        "  other.has_b_sums = false;\n"
-        "  if (is_column(other)) other = as_row(other);\n"
-        "  const Packing packing = packing_for(other, *kernels_);\n"
-        "  Int elements = direct_scratch(other, way_of(other, *kernels_, packing), packing);",
+        *SCRATCH,
         ("guarded", "fusion"),
     ),
     Breakage(
         "scratch sized for another product than the one that runs: random models",
-        "cpp/blas/gemm.cpp",
-        "  Int elements = direct_scratch(gemm_, way_, packing_);",
-        "  Gemm<T> other = gemm;\n"
-        "  other.has_b_sums = false;\n"
-        "  if (is_column(other)) other = as_row(other);\n"
-        "  const Packing packing = packing_for(other, *kernels_);\n"
-        "  Int elements = direct_scratch(other, way_of(other, *kernels_, packing), packing);",
+        *SCRATCH,
         ("random", "--count=300"),
     ),
     Breakage(
@@ -87,6 +85,34 @@ BREAKAGES = (
         "  if (std::chrono::steady_clock::now() < present->next_) return;",
         "  if (present->interval_ > 0) return;",
         ("cpp", "long run"),
+    ),
+    Breakage(
+        "who waits for another thread's fit cannot be interrupted",
+        "cpp/train/model_runs.cpp",
+        "  if (!LongRun::polled()) {",
+        "  if (!mine.owns_lock()) {",
+        ("py", "test_threads.py"),
+    ),
+    Breakage(
+        "a long message is not shortened",
+        "cpp/base/error.cpp",
+        "  if (message.size() <= kLongestMessage) return message;",
+        "  if (!message.empty()) return message;",
+        ("cpp", "error:"),
+    ),
+    Breakage(
+        "negative indices of take count from nowhere",
+        "python/chainrule/ops.py",
+        "        return np.where(indices < 0, indices + length, indices)",
+        "        return indices",
+        ("py", "test_ops.py"),
+    ),
+    Breakage(
+        "a file takes two classes of one name for one",
+        "python/chainrule/_names.py",
+        "        if other is not made_of and",
+        "        if other is None and",
+        ("py", "test_names.py"),
     ),
     Breakage(
         "train_on_batch goes on with the metrics of the call before",

@@ -1,14 +1,10 @@
 // Epochs and batches: the loops around a step.
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "kernels/random.h"
-#include "parallel/long_run.h"
 #include "train/data.h"
-#include "train/predictor.h"
 #include "train/step_threads.h"
 #include "train/ticker.h"
 #include "train/trainer.h"
@@ -303,127 +299,6 @@ Logs Trainer::test_on_batch(const Data& given) {
   reset_metrics();
   run_epoch({.mode = Mode::test, .data = data, .run = run, .batch_size = data.x[0].shape[0]});
   return logs();
-}
-
-// --- the model's face of it ----------------------------------------------------------------------
-
-Trainer& Model::require_trainer(std::string_view where) const {
-  if (!trainer_)
-    fail(where,
-         "the model must be compiled first: call compile(optimizer, loss)",
-         {{"model", "'" + name + "'"}});
-  return *trainer_;
-}
-
-namespace {
-
-/// Waits for the runs of other threads. A fit may take hours: who can be interrupted asks
-/// meanwhile.
-std::unique_lock<ForkLock> wait_for(ForkLock& lock) {
-  std::unique_lock mine(lock, std::try_to_lock);
-  if (mine.owns_lock()) return mine;
-  const LongRun asks(true);
-  if (!LongRun::polled()) {
-    mine.lock();
-    return mine;
-  }
-  using namespace std::chrono_literals;
-  for (auto pause = 10us; !mine.try_lock(); pause = std::min<decltype(pause)>(2 * pause, 1ms)) {
-    LongRun::poll();
-    std::this_thread::sleep_for(pause);
-  }
-  return mine;
-}
-
-}  // namespace
-
-Model::Run::Run(Model& model) : lock_(wait_for(model.use_)), runs_(model.runs_) {
-  if (model.use_.was_left()) {
-    runs_ = 0;
-    model.leave_programs();
-  }
-  ++runs_;
-}
-
-void Model::leave_programs() {
-  predictor_->leave_programs();
-  if (trainer_) trainer_->leave_programs();
-}
-
-std::unique_lock<ForkLock> Model::change(std::string_view where) {
-  std::unique_lock lock(use_, std::try_to_lock);
-  if (lock.owns_lock() && use_.was_left()) {
-    runs_ = 0;
-    leave_programs();
-  }
-  if (!lock.owns_lock() || runs_ > 0) {
-    fail(where,
-         "a model cannot be changed while it runs: wait until fit, evaluate or predict is over",
-         {{"model", "'" + name + "'"}});
-  }
-  return lock;
-}
-
-void Model::compile(CompileOptions options) {
-  const auto lock = change("compile");
-  trainer_ = std::make_unique<Trainer>(*this, std::move(options));
-}
-
-const CompileOptions& Model::compile_options() const {
-  return require_trainer("compile_options").options();
-}
-
-History Model::fit(const Data& data, const FitOptions& options) {
-  const Run run(*this);
-  return require_trainer("fit").fit(data, options);
-}
-
-Logs Model::evaluate(const Data& data,
-                     std::int64_t batch_size,
-                     RunObserver* observer,
-                     int threads) {
-  const Run run(*this);
-  return require_trainer("evaluate").evaluate(data, batch_size, observer, threads);
-}
-
-std::vector<Tensor> Model::predict(const std::vector<ArrayView>& x,
-                                   std::int64_t batch_size,
-                                   RunObserver* observer,
-                                   int threads) {
-  const Run run(*this);
-  return predictor_->predict(x, batch_size, observer, StepThreads("predict", threads));
-}
-
-std::vector<Tensor> Model::predict_on_batch(const std::vector<ArrayView>& x) {
-  const Prediction prediction = run(x);
-  std::vector<Tensor> outputs;
-  for (std::size_t k = 0; k < prediction.size(); ++k)
-    outputs.push_back(prediction.output(k).clone());
-  return outputs;
-}
-
-Model::Prediction Model::run(std::span<const ArrayView> x) { return {*this, x}; }
-
-Model::Prediction::Prediction(Model& model, std::span<const ArrayView> x)
-    : lock_(model), program_(model.predictor_->run(x, {})), size_(model.outputs_.size()) {}
-
-const Tensor& Model::Prediction::output(std::size_t k) const {
-  return program_->output(static_cast<int>(k));
-}
-
-Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight) {
-  const Run run(*this);
-  return require_trainer("train_on_batch").train_on_batch(data, class_weight);
-}
-
-Logs Model::test_on_batch(const Data& data) {
-  const Run run(*this);
-  return require_trainer("test_on_batch").test_on_batch(data);
-}
-
-void Model::reset_metrics() {
-  const Run run(*this);
-  require_trainer("reset_metrics").reset_metrics();
 }
 
 }  // namespace chainrule

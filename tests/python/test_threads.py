@@ -250,6 +250,14 @@ print(codes)
 
 # --- interrupts -----------------------------------------------------------------------------------
 
+# Ctrl-C after half a second.
+INTERRUPTED = """
+def late():
+    time.sleep(0.5)
+    late.sent = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=late).start()
+"""
 # Products of 1 GFLOP each, for some seconds and more.
 LONG = """
 import os, threading, time
@@ -268,11 +276,7 @@ m = cr.Sequential([cr.Input((width,)), layer]); m.compile("sgd", "mse")
 x = np.full((rows, width), 1e-3, "float32")
 WARM
 weights = m.get_weights()[0]
-def late():
-    time.sleep(0.5)
-    late.sent = time.monotonic()
-    os.kill(os.getpid(), signal.SIGINT)
-threading.Thread(target=late).start()
+INTERRUPTED
 try:
     CALL
 except KeyboardInterrupt:
@@ -298,7 +302,7 @@ assert m.predict(x[:2], verbose=0).shape == (2, width)
 def test_ctrl_c_interrupts_one_huge_batch(call):
     # Training is interrupted within a step, not while it is compiled.
     trains = "train" in call or "fit" in call
-    program = LONG.replace("TIMES", "100" if trains else "500")
+    program = LONG.replace("INTERRUPTED", INTERRUPTED).replace("TIMES", "100" if trains else "500")
     program = program.replace("WARM", "m.train_on_batch(x, x)" if trains else "")
     printed = run(program.replace("CALL", call))
     assert printed, "the call was over before it could be interrupted"
@@ -319,11 +323,7 @@ long = threading.Thread(
     target=lambda: m.fit(x, x, epochs=1_000_000, verbose=0, callbacks=[Ends()])
 )
 long.start()
-def late():
-    time.sleep(0.5)
-    late.sent = time.monotonic()
-    os.kill(os.getpid(), signal.SIGINT)
-threading.Thread(target=late).start()
+INTERRUPTED
 try:
     CALL
     print("nothing")
@@ -338,7 +338,8 @@ long.join()
     "call", ["m.predict(x[:3])", "m(x[:3])", "m.evaluate(x, x, verbose=0)", "m.reset_metrics()"]
 )
 def test_ctrl_c_interrupts_who_waits_for_the_fit_of_another_thread(call):
-    assert float(run(WAITS.replace("CALL", call)).split()[0]) < 3
+    program = WAITS.replace("INTERRUPTED", INTERRUPTED)
+    assert float(run(program.replace("CALL", call)).split()[0]) < 3
 
 
 def test_threads_that_wait_for_a_model_get_it():
