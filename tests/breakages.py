@@ -105,7 +105,7 @@ BREAKAGES = (
         "python/chainrule/ops.py",
         "        return np.where(indices < 0, indices + length, indices)",
         "        return indices",
-        ("py", "test_ops.py"),
+        ("py", "test_symbols.py"),
     ),
     Breakage(
         "a file takes two classes of one name for one",

@@ -70,7 +70,9 @@ struct Outcome {
   double worst = 0;          ///< largest error, in units of the spread (see kSpreads)
   std::int64_t steps = 0;    ///< training steps compared
   std::int64_t redrawn = 0;  ///< samples drawn again, as a comparison was too close
-  bool slope = false;        ///< whether the gradient was compared with finite differences, too
+  /// An element was beyond the bound by the spread of the first roundings: more of them judged it.
+  bool second_look = false;
+  bool slope = false;  ///< whether the gradient was compared with finite differences, too
 };
 /// Never throws: an exception of the library is a difference.
 Outcome try_random_model(std::uint64_t seed, const std::vector<const isa::KernelTable*>& tables);

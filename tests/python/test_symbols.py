@@ -147,6 +147,8 @@ def test_division_of_integers():
         lambda x: ops.split(x, 2, axis=1)[1],
         lambda x: ops.take(x, np.array([2, 0]), axis=1),
         lambda x: ops.take(x, 1, axis=2),
+        lambda x: ops.take(x, np.array([-1, 0, -4]), axis=1),
+        lambda x: ops.take(x, -3, axis=2),
         lambda x: ops.matmul(x, np.eye(3, dtype="float32")),
         lambda x: ops.one_hot(ops.cast(x, "int32"), 3),
         lambda x: ops.zeros_like(x) + ops.ones_like(x),
@@ -191,6 +193,8 @@ def test_what_symbols_refuse():
         _ = x + y
     with pytest.raises(ValueError, match="number or an array is needed"):
         _ = x + None
+    with pytest.raises(ValueError, match="the axis has no length yet"):
+        ops.take(x, np.array([-1]), axis=0)
     with pytest.raises(TypeError, match="neither true nor false"):
         bool(x)
     with pytest.raises(TypeError, match="is no array"):

@@ -41,11 +41,12 @@ struct Message {
   Kind kind;
   double worst;
   std::int64_t steps, redrawn;
-  bool slope;
+  bool slope, second_look;
 };
 
 struct Totals {
-  std::int64_t tried = 0, different = 0, rejected = 0, steps = 0, redrawn = 0, slopes = 0;
+  std::int64_t tried = 0, different = 0, rejected = 0, steps = 0, redrawn = 0, slopes = 0,
+               second_looks = 0;
   double worst = 0;
 };
 
@@ -105,8 +106,12 @@ pid_t start(std::uint64_t seed, const Options& options, Child& child) {
     const Outcome outcome = try_random_model(seed, options.tables);
     if (outcome.kind == Kind::different) std::printf("DIFFERENT: %s\n", outcome.report.c_str());
     std::fflush(stdout);
-    const Message message{
-        outcome.kind, outcome.worst, outcome.steps, outcome.redrawn, outcome.slope};
+    const Message message{outcome.kind,
+                          outcome.worst,
+                          outcome.steps,
+                          outcome.redrawn,
+                          outcome.slope,
+                          outcome.second_look};
     const bool written = write(ends[1], &message, sizeof message) == sizeof message;
     _exit(written ? 0 : 3);
   }
@@ -137,6 +142,7 @@ void count(const Child& child, int status, bool late, Totals& totals) {
   totals.steps += message.steps;
   totals.redrawn += message.redrawn;
   totals.slopes += message.slope ? 1 : 0;
+  totals.second_looks += message.second_look ? 1 : 0;
   totals.worst = std::max(totals.worst, message.worst);
 }
 
@@ -190,7 +196,8 @@ int run(int argc, char** argv) {
   const Totals totals = try_all(options);
   std::printf(
       "random models %llu to %llu on %s: %lld differ; %lld compared (%lld steps, %lld slopes), the "
-      "worst error %.2g times the spread; %lld rejected, %lld samples drawn again\n",
+      "worst error %.2g times the spread; %lld rejected, %lld samples drawn again, %lld looked at "
+      "twice\n",
       static_cast<unsigned long long>(options.seed),
       static_cast<unsigned long long>(options.seed + static_cast<std::uint64_t>(options.count) - 1),
       names.c_str(),
@@ -200,7 +207,8 @@ int run(int argc, char** argv) {
       static_cast<long long>(totals.slopes),
       totals.worst,
       static_cast<long long>(totals.rejected),
-      static_cast<long long>(totals.redrawn));
+      static_cast<long long>(totals.redrawn),
+      static_cast<long long>(totals.second_looks));
   return totals.different == 0 && totals.rejected * 4 <= totals.tried ? 0 : 1;
 }
 
