@@ -216,8 +216,9 @@ def clang_tidy(venv: Venv, since: str | None) -> None:
     pybind11 = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     build = ROOT / "build" / "lint"
     venv.run(
-        "cmake", "--preset", "release", "-B", build, "-DCHAINRULE_BUILD_PYTHON=ON",
-        f"-Dpybind11_DIR={pybind11}", f"-DPython_EXECUTABLE={venv.python}",
+        "cmake", "--preset", "release", "-B", build, "-DCHAINRULE_UNITY=OFF",
+        "-DCHAINRULE_BUILD_PYTHON=ON", f"-Dpybind11_DIR={pybind11}",
+        f"-DPython_EXECUTABLE={venv.python}",
     )  # fmt: skip
     database = build / "compile_commands.json"
     # Flags of GCC that clang does not know.

@@ -15,7 +15,7 @@ bool is_same(const Symbol& a, const Symbol& b) { return a.call == b.call && a.ou
 
 /// `a == b` and `a != b` of two symbols compare elements, as all operators do. Where Python asks
 /// for the truth of that, in `a in list` or as the key of a dict, it can only mean identity.
-bool truth(const Symbol& s) {
+bool truth_of(const Symbol& s) {
   const Layer& layer = *s.call->layer;
   const Symbols& inputs = s.call->inputs;
   if (layer.class_name() == "Operation" && inputs.size() == 2) {
@@ -43,7 +43,7 @@ void bind_symbols(py::module_& m) {
            [](const Symbol& s) {
              return std::hash<const void*>()(s.call.get()) + static_cast<std::size_t>(s.output);
            })
-      .def("__bool__", &truth)
+      .def("__bool__", &truth_of)
       .def("__array__",
            [](const Symbol&, const py::args&, const py::kwargs&) -> py::object {
              throw py::type_error(

@@ -51,11 +51,11 @@ class Use {
 using Ints = std::vector<std::int64_t>;
 constexpr std::size_t kAny = 0;  ///< operands, as many as there are
 
-struct Function {
+struct Operation {
   std::size_t operands;
   std::function<std::vector<Value>(const Use&)> run;
 };
-using Table = std::map<std::string, Function, std::less<>>;
+using Table = std::map<std::string, Operation, std::less<>>;
 
 // --- indexing ------------------------------------------------------------------------------------
 

@@ -11,10 +11,9 @@
 #include "chainrule/model.h"
 
 namespace chainrule {
-namespace {
 
 /// What runs and BetweenSteps of all threads use at this moment.
-class Registry {
+class TurnRegistry {
  public:
   struct Entry {
     std::vector<const Variable*> variables;  // sorted
@@ -33,8 +32,8 @@ class Registry {
   };
   using Place = std::list<Entry>::iterator;
 
-  static Registry& get() {
-    static auto* const registry = new Registry;  // never destroyed: threads may outlive main()
+  static TurnRegistry& get() {
+    static auto* const registry = new TurnRegistry;  // never destroyed: threads may outlive main()
     return *registry;
   }
 
@@ -74,7 +73,7 @@ class Registry {
   }
 
  private:
-  Registry() {
+  TurnRegistry() {
     // A child process has one thread, and so what that one has entered.
     pthread_atfork([] { get().mutex_.lock(); },
                    [] { get().mutex_.unlock(); },
@@ -90,8 +89,6 @@ class Registry {
   std::condition_variable left_;
   std::list<Entry> entries_;  // guarded by mutex_
 };
-
-}  // namespace
 
 // --- Turn ----------------------------------------------------------------------------------------
 
@@ -118,15 +115,15 @@ void Turn::unlock() {
 // --- StepRun -------------------------------------------------------------------------------------
 
 struct StepRun::Place {
-  Registry::Place value;
+  TurnRegistry::Place value;
 };
 
 StepRun::StepRun(const std::vector<VariablePtr>& variables)
-    : place_(std::make_unique<Place>(Place{Registry::get().enter(variables, turn_)})) {}
+    : place_(std::make_unique<Place>(Place{TurnRegistry::get().enter(variables, turn_)})) {}
 
 StepRun::~StepRun() {
   rest();
-  Registry::get().leave(place_->value);
+  TurnRegistry::get().leave(place_->value);
 }
 
 void StepRun::rest() {
@@ -144,21 +141,21 @@ void StepRun::take_turn() {
 
 struct BetweenSteps::State {
   explicit State(std::span<const VariablePtr> variables)
-      : place(Registry::get().enter(variables, nullptr)) {}
+      : place(TurnRegistry::get().enter(variables, nullptr)) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
     for (const auto& turn : turns) turn->unlock();
-    Registry::get().leave(place);
+    TurnRegistry::get().leave(place);
   }
 
-  Registry::Place place;
+  TurnRegistry::Place place;
   std::vector<std::shared_ptr<Turn>> turns;  // held
 };
 
 BetweenSteps::BetweenSteps(std::span<const VariablePtr> variables)
     : state_(std::make_unique<State>(variables)) {
-  for (const auto& turn : Registry::get().turns_beside(*state_->place)) {
+  for (const auto& turn : TurnRegistry::get().turns_beside(*state_->place)) {
     if (turn->held_by_this_thread()) continue;
     turn->lock();
     state_->turns.push_back(turn);
