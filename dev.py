@@ -4,15 +4,22 @@
     python3 dev.py demo      install into .venv and train a first model
     python3 dev.py test      install into .venv, then run the C++ and the Python tests, with every
                              instruction set of this machine forced, and random models; C++ tests
-                             and random models also with guards around all memory;
-                             --random N: nothing but N random models
+                             and random models also with guards around all memory
+                             test [--cpp] [--python] [FILTER]: only these tests, once, and those
+                             with FILTER in their names (C++: as tests print it; Python: pytest -k)
+                             test --random N: nothing but N random models
     python3 dev.py emulate   install into .venv, then run the C++ tests on emulated processors:
                              x86-64 without AVX, without AVX-512, and 64-bit Arm
     python3 dev.py lint      clang-format, clang-tidy, ruff and mypy; changes nothing
     python3 dev.py format    clang-format and ruff, in place
+    python3 dev.py generate  install into .venv, then write all that is generated: docs/api, type
+                             stubs, the tables of docs/performance.md and the README
+    python3 dev.py bench     measure training steps and single calls in C++; bench NAME: another one
+                             of benchmarks/cpp, such as gemm
 
-Needs Python 3.10 or newer and a C++20 compiler; everything else is installed into the virtual
-environment. Only the standard library is imported here.
+Each prints at its end how long its parts took. Needs Python 3.10 or newer and a C++20 compiler;
+everything else is installed into the virtual environment. Only the standard library is imported
+here.
 """
 
 from __future__ import annotations
@@ -26,8 +33,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -41,6 +50,26 @@ GUARDED_MODELS = 100  # of them once more with guards
 
 class DevError(Exception):
     """Something to put right; the message says what."""
+
+
+times: list[tuple[str, float]] = []  # of parts, in seconds
+
+
+@contextmanager
+def timed(part: str) -> Iterator[None]:
+    """Notes how long a part of a command takes."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        times.append((part, time.monotonic() - start))
+
+
+def print_times(command: str) -> None:
+    """The parts of a command, and their sum."""
+    times.append((f"dev.py {command}", sum(seconds for _, seconds in times)))
+    for part, seconds in times:
+        print(f"{int(seconds // 60):3d} min {int(seconds % 60):02d} s  {part}")
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
@@ -83,7 +112,7 @@ class Venv:
         check = "import sys; sys.exit(sys.version_info < (3, 10))"
         found = shutil.which(python)
         if found is None or subprocess.run([found, "-c", check]).returncode != 0:
-            raise DevError(f"Python 3.10 or newer is needed. Received: --python {python}")
+            raise DevError(f"Python 3.10 or newer is needed. Received: --interpreter {python}")
         if not (self.bin / "pip").exists():
             try:
                 run(python, "-m", "venv", folder)
@@ -116,15 +145,17 @@ class Venv:
         return found[1].split(", ")
 
     def install_checkout(self, extra: str = "") -> None:
-        self.pip_install("--quiet", *BUILD_TOOLS)
-        self.pip_install("--no-build-isolation", f"{ROOT}{extra}")
+        with timed("install"):
+            self.pip_install("--quiet", *BUILD_TOOLS)
+            self.pip_install("--no-build-isolation", f"{ROOT}{extra}")
 
 
 def demo(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
     print("Compiling the engine; this takes a minute or two the first time.", flush=True)
     venv.install_checkout()
-    venv.run("chainrule", "demo")
+    with timed("demo"):
+        venv.run("chainrule", "demo")
 
 
 def test(venv: Venv, options: argparse.Namespace) -> None:
@@ -134,25 +165,37 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
         venv.run("cmake", "--preset", "release")
         try_random_models(venv, options.random, options.seed)
         return
+    chosen = options.cpp or options.python or options.filter is not None
+    cpp = options.cpp or not options.python
+    python = options.python or not options.cpp
     print("Compiling the engine and its tests; the first time takes minutes.", flush=True)
     venv.install_checkout("[test]")
-    eigen = venv.site_packages() / "cmeel.prefix"  # of the package cmeel-eigen
-    venv.run(
-        "cmake", "--preset", "release",
-        "-DCHAINRULE_TEST_EIGEN=ON", f"-DEigen3_DIR={eigen / 'share/eigen3/cmake'}",
-    )  # fmt: skip
-    venv.run("cmake", "--build", "--preset", "release")
     tests = ROOT / "build" / "release" / "chainrule_tests"
-    run(tests)
-    venv.run("pytest")
+    if cpp:
+        eigen = venv.site_packages() / "cmeel.prefix"  # of the package cmeel-eigen
+        with timed("compile the C++ tests"):
+            venv.run(
+                "cmake", "--preset", "release",
+                "-DCHAINRULE_TEST_EIGEN=ON", f"-DEigen3_DIR={eigen / 'share/eigen3/cmake'}",
+            )  # fmt: skip
+            venv.run("cmake", "--build", "--preset", "release")
+        with timed("C++ tests"):
+            run(tests, *([options.filter] if options.filter else []))
+    if python:
+        with timed("Python tests"):
+            venv.run("pytest", *(["-k", options.filter] if options.filter else []))
+    if chosen:
+        return
     # The best instruction set is what ran; the others, forced, run what they have a part in.
     for isa in venv.instruction_sets()[1:]:
         forced = {**venv.env, "CHAINRULE_ISA": isa, "CHAINRULE_TEST_EXPECTED_ISA": isa}
-        run(tests, env=forced)
-        run(venv.bin / "pytest", "-m", "not once", env=forced)
+        with timed(f"tests on {isa}"):
+            run(tests, env=forced)
+            run(venv.bin / "pytest", "-m", "not once", env=forced)
     try_random_models(venv, RANDOM_MODELS, options.seed)
     guards = {**venv.env, "CHAINRULE_GUARDS": "1"}
-    run(tests, env=guards)
+    with timed("C++ tests with guards"):
+        run(tests, env=guards)
     try_random_models(venv, GUARDED_MODELS, options.seed, guards)
 
 
@@ -162,7 +205,8 @@ def try_random_models(venv: Venv, count: int, seed: int, env: dict[str, str] | N
     venv.run("cmake", "--build", "--preset", "release", "--target", program)
     jobs = os.cpu_count() or 1
     path = ROOT / "build" / "release" / program
-    run(path, f"--count={count}", f"--seed={seed}", f"--jobs={jobs}", env=env)
+    with timed(f"{count} random models{' with guards' if env else ''}"):
+        run(path, f"--count={count}", f"--seed={seed}", f"--jobs={jobs}", env=env)
 
 
 def require_emulators() -> None:
@@ -193,10 +237,12 @@ def emulate(venv: Venv, options: argparse.Namespace) -> None:
     require_emulators()
     venv.install_checkout()
     for preset in ("release", "aarch64"):
-        venv.run("cmake", "--preset", preset)
-        venv.run("cmake", "--build", "--preset", preset, "--target", "chainrule_tests")
+        with timed(f"compile the C++ tests: {preset}"):
+            venv.run("cmake", "--preset", preset)
+            venv.run("cmake", "--build", "--preset", preset, "--target", "chainrule_tests")
     programs = [ROOT / "build" / preset / "chainrule_tests" for preset in ("release", "aarch64")]
-    venv.run("python", ROOT / "tools" / "emulate.py", *programs)
+    with timed("emulated tests"):
+        venv.run("python", ROOT / "tools" / "emulate.py", *programs)
 
 
 def files_of(*patterns: str, since: str | None = None) -> list[str]:
@@ -261,7 +307,8 @@ def lint(venv: Venv, options: argparse.Namespace) -> None:
     failed = []
     for name, check in checks.items():
         try:
-            check()
+            with timed(name):
+                check()
         except (DevError, subprocess.CalledProcessError):
             failed.append(name)
     if failed:
@@ -276,6 +323,27 @@ def format_files(venv: Venv, options: argparse.Namespace) -> None:
     venv.run("ruff", "format")
 
 
+def generate(venv: Venv, options: argparse.Namespace) -> None:
+    require_compiler()
+    venv.install_checkout("[test]")
+    for tool in ("make_docs", "make_stubs", "make_performance", "update_readme"):
+        venv.run("python", ROOT / "tools" / f"{tool}.py")
+
+
+def bench(venv: Venv, options: argparse.Namespace) -> None:
+    require_compiler()
+    known = sorted(path.stem for path in (ROOT / "benchmarks" / "cpp").glob("*.cpp"))
+    names = [options.filter] if options.filter else ["steps", "overhead"]
+    if names[0] not in known:
+        raise DevError(f"bench knows {', '.join(known)}. Received: {names[0]}")
+    venv.pip_install("--quiet", *BUILD_TOOLS)
+    venv.run("cmake", "--preset", "release")
+    for name in names:
+        venv.run("cmake", "--build", "--preset", "release", "--target", f"bench_{name}")
+        print("Alone on the machine, or the times say little.", flush=True)
+        run(ROOT / "build" / "release" / f"bench_{name}")
+
+
 def main() -> int:
     commands = {
         "demo": demo,
@@ -283,15 +351,21 @@ def main() -> int:
         "emulate": emulate,
         "lint": lint,
         "format": format_files,
+        "generate": generate,
+        "bench": bench,
     }
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=commands)
+    parser.add_argument("filter", nargs="?", metavar="FILTER",
+                        help="test: a part of the names; bench: the name")  # fmt: skip
+    parser.add_argument("--cpp", action="store_true", help="test: only the C++ tests")
+    parser.add_argument("--python", action="store_true", help="test: only the Python tests")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", metavar="DIR",
                         help="the virtual environment to use or make (default: .venv)")  # fmt: skip
-    parser.add_argument("--python", default=sys.executable,
-                        help="the Python to make it with (default: this one)")  # fmt: skip
+    parser.add_argument("--interpreter", default=sys.executable, metavar="PYTHON",
+                        help="what to make it with (default: this one)")  # fmt: skip
     parser.add_argument("--since", metavar="REVISION",
                         help="lint: clang-tidy only the files changed since then")  # fmt: skip
     parser.add_argument("--random", type=int, metavar="N",
@@ -303,8 +377,12 @@ def main() -> int:
         parser.error("--random must be positive")
     if options.seed < 1:
         parser.error("--seed must be positive")
+    if options.filter and options.command not in ("test", "bench"):
+        parser.error(f"{options.command} takes no FILTER. Received: {options.filter}")
+    if (options.cpp or options.python) and options.command != "test":
+        parser.error(f"{options.command} runs no tests")
     try:
-        venv = Venv(options.venv.resolve(), options.python)
+        venv = Venv(options.venv.resolve(), options.interpreter)
         commands[options.command](venv, options)
     except DevError as error:
         print(f"dev.py: {error}", file=sys.stderr)
@@ -312,6 +390,8 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"dev.py: failed: {shlex.join(map(str, error.cmd))}", file=sys.stderr)
         return 1
+    if times:
+        print_times(options.command)
     return 0
 
 

@@ -237,6 +237,35 @@ py::dict test_on_batch(const LayerHandle& layer, const py::tuple& data) {
   return to_dict(without_gil([&] { return model_of(layer).test_on_batch(batch); }));
 }
 
+/// A tuple of each instruction: op, layers, backward, update, seconds, bytes.
+py::list profile(
+    const LayerHandle& layer, const py::tuple& data, std::int64_t batch, int runs, int threads) {
+  Arrays arrays;
+  const Data given = arrays.data(data);
+  py::list result;
+  for (const ProfiledInstruction& each :
+       without_gil([&] { return model_of(layer).profile(given, batch, runs, threads); })) {
+    result.append(
+        py::make_tuple(each.op, each.layers, each.backward, each.update, each.seconds, each.bytes));
+  }
+  return result;
+}
+
+/// (op, layers, backward, value, inputs, first sample, sentence) or None.
+py::object find_nonfinite(const LayerHandle& layer, const py::tuple& data, std::int64_t batch) {
+  Arrays arrays;
+  const Data given = arrays.data(data);
+  const auto found = without_gil([&] { return model_of(layer).find_nonfinite(given, batch); });
+  if (!found) return py::none();
+  return py::make_tuple(found->op,
+                        found->layers,
+                        found->backward,
+                        found->value,
+                        py::tuple(py::cast(found->inputs)),
+                        found->first_sample,
+                        found->str());
+}
+
 // --- compile -------------------------------------------------------------------------------------
 
 /// (name or object, whether it is weighted)
@@ -382,6 +411,8 @@ void bind_models(py::module_& m) {
   m.def("predict", &predict);
   m.def("train_on_batch", &train_on_batch);
   m.def("test_on_batch", &test_on_batch);
+  m.def("profile", &profile);
+  m.def("find_nonfinite", &find_nonfinite);
   m.def("predict_on_batch", &predict_on_batch);
   m.def("predict_at_once", &predict_at_once);
   m.def("reset_metrics",

@@ -123,17 +123,19 @@ std::vector<Value> PythonLayer::call(CallContext& context, const std::vector<Val
   }
   context.arguments = nullptr;  // they are not those of the layers inside
   const std::vector<std::shared_ptr<Layer>> before = inner();
+  const std::size_t used_before = trace.used.size();
   std::vector<Value> outputs;
   {
     const Counted inside(trace.layers), calling(calling_);
     outputs = to_values(self().attr("_trace")(symbolic(inputs), context.training, arguments));
   }
-  if (traced_) check_no_new_layers(before);
+  if (traced_) check_no_new_layers(before, std::span(trace.used).subspan(used_before));
   if (trace.layers == 0) {
     check_owned(trace.used);
     trace.used.clear();
   }
   traced_ = true;
+  for (const VariablePtr& weight : weights()) traced_weights_.insert(weight.get());
   return outputs;
 }
 
@@ -200,14 +202,24 @@ void PythonLayer::check_may_add_weight() const {
           {{"layer", "'" + name + "'"}});
 }
 
-void PythonLayer::check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before) const {
+void PythonLayer::check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before,
+                                      std::span<const VariablePtr> used) const {
   for (const auto& layer : inner()) {
-    if (std::find(before.begin(), before.end(), layer) != before.end() || layer->weights().empty())
-      continue;
+    std::vector<VariablePtr> weights = layer->weights();
+    std::erase_if(weights, [&](const auto& w) { return traced_weights_.contains(w.get()); });
+    if (weights.empty()) continue;
+    if (std::find(before.begin(), before.end(), layer) == before.end()) {
+      invalid(class_name_,
+              "call() makes a layer, which would be another one each time the layer is traced: "
+              "make it in __init__() or build()",
+              {{"made in call()", "'" + layer->name + "'"}, {"layer", "'" + name + "'"}});
+    }
+    if (std::find_first_of(used.begin(), used.end(), weights.begin(), weights.end()) == used.end())
+      continue;  // only held, as a layer may hold its model
     invalid(class_name_,
-            "call() makes a layer, which would be another one each time the layer is traced: make "
-            "it in __init__() or build()",
-            {{"made in call()", "'" + layer->name + "'"}, {"layer", "'" + name + "'"}});
+            "a layer was added after the first use; batches of sizes that were seen before would "
+            "pass it by: make a new object, with all of its layers",
+            {{"added", "'" + layer->name + "'"}, {"layer", "'" + name + "'"}});
   }
 }
 

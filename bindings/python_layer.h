@@ -5,6 +5,8 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,7 +49,9 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
   /// The layers that the Python object holds, in the order of their assignment.
   [[nodiscard]] std::vector<std::shared_ptr<Layer>> inner() const;
   [[nodiscard]] std::vector<VariablePtr> collect(bool only_trainable) const;
-  void check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before) const;
+  /// `before`: the inner layers before a trace; `used`: the weights that it read.
+  void check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before,
+                           std::span<const VariablePtr> used) const;
   void check_owned(const std::vector<VariablePtr>& used) const;
 
   std::string class_name_;
@@ -56,6 +60,7 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
   mutable bool collecting_ = false;  ///< a layer may hold a model that holds it
   int calling_ = 0;
   bool traced_ = false;
+  std::set<const Variable*> traced_weights_;  ///< those that it had after earlier traces
   py::object arguments_;
 };
 

@@ -8,17 +8,9 @@ namespace {
 std::atomic<std::uint32_t> forks{0};     // between the first process and this one
 std::atomic<std::uint32_t> survivor{0};  // the thread that made this process
 
-/// A number that no other thread has or had, in this process or those that it comes from.
-std::uint32_t thread_number() {
-  static std::atomic<std::uint32_t> count{0};
-  constinit static thread_local std::uint32_t number = 0;
-  if (number == 0) number = ++count;
-  return number;
-}
-
 void count_forks() {
   static const int registered = pthread_atfork(nullptr, nullptr, [] {
-    survivor.store(thread_number(), std::memory_order_relaxed);
+    survivor.store(ForkLock::this_thread(), std::memory_order_relaxed);
     forks.fetch_add(1, std::memory_order_relaxed);
   });
   (void)registered;
@@ -26,9 +18,17 @@ void count_forks() {
 
 }  // namespace
 
+/// One that no other thread has or had, in this process or those that it comes from.
+std::uint32_t ForkLock::this_thread() {
+  static std::atomic<std::uint32_t> count{0};
+  constinit static thread_local std::uint32_t number = 0;
+  if (number == 0) number = ++count;
+  return number;
+}
+
 /// One attempt; `seen` is the present owner, and the one that was in the way afterwards.
 bool ForkLock::take(std::uint64_t& seen) {
-  const std::uint32_t thread = thread_number();
+  const std::uint32_t thread = this_thread();
   const std::uint32_t process = forks.load(std::memory_order_relaxed);
   const auto owner = static_cast<std::uint32_t>(seen);
   if (owner == thread) {

@@ -157,4 +157,8 @@ Tensor Tensor::cast(DType dtype) const {
   return result;
 }
 
+ArrayView view_of(const Tensor& tensor) {
+  return ArrayView::of_bytes(tensor.raw(), tensor.shape(), tensor.dtype());
+}
+
 }  // namespace chainrule

@@ -128,12 +128,13 @@ std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs 
             .inputs = std::move(inputs),
             .attrs = std::move(attrs),
             .outputs = {},
-            .scope = scope_};
+            .origins = origins_};
   try {
     node.outputs = op.infer(node);
   } catch (const InvalidArgument& error) {
-    if (scope_.empty()) throw;
-    throw InvalidArgument(std::string(error.message()) + ", layer='" + scope_ + "'");
+    const std::string layers = layers_of(origins_);
+    if (layers.empty()) throw;
+    throw InvalidArgument(std::string(error.message()) + ", layer='" + layers + "'");
   }
   const int index = size();
   nodes_.push_back(std::move(node));
@@ -200,10 +201,28 @@ void Graph::assign(const VariablePtr& variable, Value value) {
   add(assign_op, {value}, {{"variable", variable}});
 }
 
-Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), saved_(graph.scope_) {
-  graph_.scope_ = name;
+void Graph::add_origins(int i, const std::vector<Origin>& more) {
+  chainrule::add_origins(nodes_[static_cast<std::size_t>(i)].origins, more);
 }
 
-Graph::Scope::~Scope() { graph_.scope_ = std::move(saved_); }
+void add_origins(std::vector<Origin>& origins, const std::vector<Origin>& more) {
+  for (const Origin& origin : more) {
+    if (std::find(origins.begin(), origins.end(), origin) == origins.end())
+      origins.push_back(origin);
+  }
+}
+
+std::string layers_of(const std::vector<Origin>& origins) {
+  std::vector<std::string_view> seen;
+  std::string text;
+  for (const Origin& origin : origins) {
+    if (origin.layer.empty() || std::find(seen.begin(), seen.end(), origin.layer) != seen.end())
+      continue;
+    seen.push_back(origin.layer);
+    if (!text.empty()) text += ", ";
+    text += origin.layer;
+  }
+  return text;
+}
 
 }  // namespace chainrule

@@ -24,7 +24,8 @@ std::string name_of_output(const Node& node, int output) {
   if (node.op == &input_op) name += " '" + node.attrs.get<std::string>("name") + "'";
   if (node.op == &variable_op) name += " '" + node.attrs.get<VariablePtr>("variable")->name + "'";
   name += " " + node.outputs[static_cast<std::size_t>(output)].str();
-  return node.scope.empty() ? name : name + " @" + node.scope;
+  const std::string layers = layers_of(node.origins);
+  return layers.empty() ? name : name + " @" + layers;
 }
 
 std::string bytes_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " byte" : " bytes"); }

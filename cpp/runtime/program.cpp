@@ -29,9 +29,11 @@ struct Program::State {
   std::vector<Tensor> constants;  // keep alive what instructions point to
   std::vector<VariablePtr> variables;
   std::vector<Tensor> variable_memory;
-  std::vector<std::string> listing;
+  std::vector<Instruction> instructions;        // of the steps
+  std::vector<std::vector<std::byte*>> memory;  // of each: what it reads, then what it writes
 
   bool walk(const Exec& exec) const;
+  bool walk(const Exec& exec, InstructionObserver& observer) const;
   bool is_finite(const Exec& exec) const;
 };
 
@@ -100,10 +102,14 @@ Value unchanging(Graph& graph, Value output) {
   return overwritten ? graph.add1(copy_op, {output}) : output;
 }
 
-std::string describe(const Node& node) {
-  std::string line = node.op->name;
-  for (const TensorType& type : node.outputs) line += " " + type.str();
-  return node.scope.empty() ? line : line + " @" + node.scope;
+Instruction describe(const Node& node) {
+  Instruction made{.index = 0,
+                   .op = node.op->name,
+                   .origins = node.origins,
+                   .inputs = {},
+                   .outputs = node.outputs};
+  for (const Value& input : node.inputs) made.inputs.push_back(input.type());
+  return made;
 }
 
 }  // namespace
@@ -174,11 +180,15 @@ Program::Program(const Graph& graph,
                     : plan.prepared[at].bind(call, state.arena->data() + plan.scratch[at]);
     if (state.guards) {
       step = state.guards->guarded(
-          final_graph, plan, static_cast<int>(p), std::move(step), describe(node));
+          final_graph, plan, static_cast<int>(p), std::move(step), describe(node).str());
     }
     if (!step) continue;
+    Instruction& instruction = state.instructions.emplace_back(describe(node));
+    instruction.index = static_cast<int>(state.steps.size());
+    instruction.update = static_cast<int>(p) >= plan.first_update;
+    in.insert(in.end(), out.begin(), out.end());
+    state.memory.push_back(std::move(in));
     state.steps.push_back(std::move(step));
-    state.listing.push_back(describe(node));
   }
   if (plan.first_update >= static_cast<int>(plan.order.size()))
     state.first_update = state.steps.size();
@@ -249,6 +259,25 @@ bool Program::State::walk(const Exec& exec) const {
   return true;
 }
 
+bool Program::State::walk(const Exec& exec, InstructionObserver& observer) const {
+  const FlushDenormals flush;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (i == first_update && !is_finite(exec)) return false;
+    const Instruction& instruction = instructions[i];
+    observer.before(instruction);
+    steps[i](exec);
+    std::vector<ArrayView> views;
+    for (const std::vector<TensorType>* types : {&instruction.inputs, &instruction.outputs}) {
+      for (const TensorType& type : *types)
+        views.push_back(ArrayView::of_bytes(memory[i][views.size()], type.shape, type.dtype));
+    }
+    const std::span<const ArrayView> all(views);
+    observer.after(
+        instruction, all.first(instruction.inputs.size()), all.subspan(instruction.inputs.size()));
+  }
+  return first_update < steps.size() || is_finite(exec);
+}
+
 int Program::choose_threads(int most) {
   State& state = *state_;
   if (state.threads > 0) return state.threads;
@@ -274,23 +303,40 @@ bool Program::run(int threads) {
   return good;
 }
 
-std::vector<double> Program::profile(int runs, int threads) {
+bool Program::run(InstructionObserver& observer, int threads) {
+  if (threads <= 0) threads = state_->threads > 0 ? state_->threads : default_threads();
+  return state_->walk(Exec{threads}, observer);
+}
+
+namespace {
+
+/// Times each instruction.
+class Stopwatch final : public InstructionObserver {
+ public:
+  explicit Stopwatch(int instructions) : times(static_cast<std::size_t>(instructions)) {}
+  void before(const Instruction&) override { begin_ = Clock::now(); }
+  void after(const Instruction& instruction,
+             std::span<const ArrayView>,
+             std::span<const ArrayView>) override {
+    times[static_cast<std::size_t>(instruction.index)].push_back(
+        std::chrono::duration<double>(Clock::now() - begin_).count());
+  }
+  std::vector<std::vector<double>> times;  ///< seconds, by instruction
+
+ private:
   using Clock = std::chrono::steady_clock;
-  State& state = *state_;
-  if (threads <= 0) threads = state.threads > 0 ? state.threads : default_threads();
-  const Exec exec{threads};
-  const FlushDenormals flush;
-  std::vector<std::vector<double>> times(state.steps.size());
-  for (int run = 0; run < runs; ++run) {
-    for (std::size_t i = 0; i < state.steps.size(); ++i) {
-      if (i == state.first_update && !state.is_finite(exec)) return {};
-      const Clock::time_point begin = Clock::now();
-      state.steps[i](exec);
-      times[i].push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-    }
+  Clock::time_point begin_;
+};
+
+}  // namespace
+
+std::vector<double> Program::profile(int runs, int threads) {
+  Stopwatch watch(instruction_count());
+  for (int i = 0; i < runs; ++i) {
+    if (!run(watch, threads)) return {};
   }
   std::vector<double> medians;
-  for (std::vector<double>& each : times) {
+  for (std::vector<double>& each : watch.times) {
     const auto middle = each.begin() + static_cast<std::ptrdiff_t>(each.size() / 2);
     std::nth_element(each.begin(), middle, each.end());
     medians.push_back(each.empty() ? 0 : *middle);
@@ -308,10 +354,31 @@ bool Program::is_current() const {
 std::size_t Program::arena_bytes() const { return state_->arena->bytes(); }
 int Program::instruction_count() const { return static_cast<int>(state_->steps.size()); }
 
+const std::vector<Instruction>& Program::instructions() const { return state_->instructions; }
+
 std::string Program::listing() const {
   std::string text;
-  for (const std::string& line : state_->listing) text += line + "\n";
+  for (const Instruction& each : state_->instructions) text += each.str() + "\n";
   return text;
+}
+
+bool Instruction::backward() const {
+  return !origins.empty() &&
+         std::all_of(origins.begin(), origins.end(), [](const Origin& o) { return o.backward; });
+}
+
+std::size_t Instruction::bytes() const {
+  std::size_t sum = 0;
+  for (const TensorType& type : inputs) sum += type.bytes();
+  for (const TensorType& type : outputs) sum += type.bytes();
+  return sum;
+}
+
+std::string Instruction::str() const {
+  std::string line = op;
+  for (const TensorType& type : outputs) line += " " + type.str();
+  const std::string names = layers();
+  return names.empty() ? line : line + " @" + names;
 }
 
 }  // namespace chainrule

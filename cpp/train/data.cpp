@@ -98,10 +98,6 @@ std::int64_t count_samples(std::span<const ArrayView> x,
 
 }  // namespace
 
-ArrayView view_of(const Tensor& tensor) {
-  return ArrayView::of_bytes(tensor.raw(), tensor.shape(), tensor.dtype());
-}
-
 ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end) {
   if (is_absent(array)) return array;
   return ArrayView::of_bytes(
@@ -259,7 +255,7 @@ Tensor class_weights(const Data& data,
   return weights;
 }
 
-std::string find_nonfinite(const Data& data,
+std::string nonfinite_sample(const Data& data,
                            const std::int64_t* order,
                            std::int64_t first,
                            std::int64_t count,

@@ -116,6 +116,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
 }
 
 void Trainer::report_nonfinite_gradient(const Program& program,
+                                        std::string_view where,
                                         std::vector<Received> received) const {
   const double loss = program.output(0).cast(DType::float64).data<double>()[0];
   if (!std::isfinite(loss) || parameters_.variables.empty()) return;
@@ -137,11 +138,11 @@ void Trainer::report_nonfinite_gradient(const Program& program,
                   {{"layer", "'" + nearest.substr(0, nearest.rfind('/')) + "'"},
                    {"weight", "'" + nearest + "'"},
                    {"weights with such gradients", std::to_string(names.size())}});
-  fail("fit",
+  fail(where,
        "the loss is finite, but a gradient is NaN or infinite; the weights are as they were before "
        "this step. Such gradients come from functions at points where they have none, as sqrt or a "
-       "distance at 0, or from numbers beyond float32: look at what follows this layer, or compile "
-       "with on_nonfinite='ignore'",
+       "distance at 0, or from numbers beyond float32: find_nonfinite() says where they begin; or "
+       "compile with on_nonfinite='ignore'",
        received);
 }
 
@@ -151,17 +152,18 @@ void Trainer::report_nonfinite(const Epoch& epoch,
                                const Program& program) const {
   const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
   const bool training = epoch.mode == Mode::train;
-  const std::string cause = find_nonfinite(epoch.data, samples, first, count, epoch.offset);
+  const std::string cause = nonfinite_sample(epoch.data, samples, first, count, epoch.offset);
   std::vector<Received> received = {{"step", std::to_string(first / epoch.batch_size + 1)},
                                     {"epoch", std::to_string(epoch.number + 1)}};
   if (*epoch.source != '\0') received.push_back({"data", epoch.source});
   if (!cause.empty()) received.push_back({"input", cause});
-  if (training && cause.empty()) report_nonfinite_gradient(program, received);
-  fail(training || *epoch.source != '\0' ? "fit" : "evaluate",
-       std::string("the loss is NaN or infinite; ") +
-           (training ? "the weights are as they were before this step. " : "") +
+  if (training && cause.empty()) report_nonfinite_gradient(program, epoch.where, received);
+  fail(epoch.where,
+       std::string("the loss is NaN or infinite") +
+           (training ? "; the weights are as they were before this step. " : ". ") +
            (cause.empty()
-                ? "Try a smaller learning rate or clipnorm, or compile with on_nonfinite='ignore'"
+                ? "Try a smaller learning rate or clipnorm, or compile with on_nonfinite='ignore'; "
+                  "find_nonfinite() says where such numbers begin"
                 : "The data hold values that are not finite: clean them first"),
        received);
 }
@@ -227,6 +229,7 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
                                   kShuffleStream + static_cast<std::uint64_t>(state[1]));
     }
     run_epoch({.mode = Mode::train,
+               .where = "fit",
                .data = training,
                .run = run,
                .batch_size = options.batch_size,
@@ -239,6 +242,7 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
       if (observer != nullptr) observer->on_test_begin();
       reset_metrics();
       run_epoch({.mode = Mode::test,
+                 .where = "fit",
                  .data = *validation,
                  .run = run,
                  .batch_size = validation_batch,
@@ -270,6 +274,7 @@ Logs Trainer::evaluate(const Data& given,
   if (observer != nullptr) observer->on_test_begin();
   reset_metrics();
   run_epoch({.mode = Mode::test,
+             .where = "evaluate",
              .data = data,
              .run = run,
              .batch_size = batch_size,
@@ -288,7 +293,11 @@ Logs Trainer::train_on_batch(const Data& given,
   StepRun run(step_variables());
   parameters();
   reset_metrics();
-  run_epoch({.mode = Mode::train, .data = data, .run = run, .batch_size = data.x[0].shape[0]});
+  run_epoch({.mode = Mode::train,
+             .where = "train_on_batch",
+             .data = data,
+             .run = run,
+             .batch_size = data.x[0].shape[0]});
   return logs();
 }
 
@@ -297,7 +306,11 @@ Logs Trainer::test_on_batch(const Data& given) {
   const Outer outer(*this);
   StepRun run(step_variables());
   reset_metrics();
-  run_epoch({.mode = Mode::test, .data = data, .run = run, .batch_size = data.x[0].shape[0]});
+  run_epoch({.mode = Mode::test,
+             .where = "test_on_batch",
+             .data = data,
+             .run = run,
+             .batch_size = data.x[0].shape[0]});
   return logs();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -23,11 +24,54 @@ Trainer& Model::require_trainer(std::string_view where) const {
 
 namespace {
 
+/// A thread that waits for a lock, while this lives. Throws instead where it would wait for ever:
+/// for a thread that waits, itself or through others, for a lock that this one has. Each of them
+/// has its locks before it waits, so the last one to wait sees all.
+class Waiting {
+ public:
+  Waiting(const ForkLock& lock, const std::string& model) {
+    const std::lock_guard guard(all_lock());
+    const ForkLock* next = &lock;
+    for (std::size_t i = 0; i <= all().size(); ++i) {
+      const std::uint32_t owner = next->owner();
+      if (owner == ForkLock::this_thread()) {
+        fail("model",
+             "two threads would wait for each other for ever: each runs a model (in a callback of "
+             "which it is now) that the other one waits for. Let one fit end first, or use a copy "
+             "of the model (clone_model) in the callback",
+             {{"model", "'" + model + "'"}});
+      }
+      const auto found = all().find(owner);
+      if (found == all().end()) break;
+      next = found->second;
+    }
+    all()[ForkLock::this_thread()] = &lock;
+  }
+  ~Waiting() {
+    const std::lock_guard guard(all_lock());
+    all().erase(ForkLock::this_thread());
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  // Neither is ever destroyed: threads may outlive main().
+  static GlobalLock& all_lock() {
+    static auto* const lock = new GlobalLock;
+    return *lock;
+  }
+  static std::map<std::uint32_t, const ForkLock*>& all() {
+    static auto* const all = new std::map<std::uint32_t, const ForkLock*>;
+    return *all;
+  }
+};
+
 /// Waits for the runs of other threads. A fit may take hours: who can be interrupted asks
 /// meanwhile.
-std::unique_lock<ForkLock> wait_for(ForkLock& lock) {
+std::unique_lock<ForkLock> wait_for(ForkLock& lock, const std::string& model) {
   std::unique_lock mine(lock, std::try_to_lock);
   if (mine.owns_lock()) return mine;
+  const Waiting waiting(lock, model);
   const LongRun asks(true);
   if (!LongRun::polled()) {
     mine.lock();
@@ -43,7 +87,7 @@ std::unique_lock<ForkLock> wait_for(ForkLock& lock) {
 
 }  // namespace
 
-Model::Run::Run(Model& model) : lock_(wait_for(model.use_)), runs_(model.runs_) {
+Model::Run::Run(Model& model) : lock_(wait_for(model.use_, model.name)), runs_(model.runs_) {
   if (model.use_.was_left()) {
     runs_ = 0;
     model.leave_programs();
@@ -125,6 +169,19 @@ Logs Model::train_on_batch(const Data& data, const std::map<std::int64_t, double
 Logs Model::test_on_batch(const Data& data) {
   const Run run(*this);
   return require_trainer("test_on_batch").test_on_batch(data);
+}
+
+std::vector<ProfiledInstruction> Model::profile(const Data& data,
+                                                std::int64_t batch_size,
+                                                int runs,
+                                                int threads) {
+  const Run run(*this);
+  return require_trainer("profile").profile(data, batch_size, runs, threads);
+}
+
+std::optional<NonFinite> Model::find_nonfinite(const Data& data, std::int64_t batch_size) {
+  const Run run(*this);
+  return require_trainer("find_nonfinite").find_nonfinite(data, batch_size);
 }
 
 void Model::reset_metrics() {

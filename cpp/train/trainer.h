@@ -4,11 +4,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "chainrule/inspection.h"
 #include "chainrule/model.h"
 #include "chainrule/program.h"
 #include "train/program_cache.h"
@@ -46,6 +48,7 @@ struct StepGraph {
 /// One pass over checked data.
 struct Epoch {
   Mode mode;
+  std::string_view where;  ///< the call that runs it, for messages
   const Data& data;
   StepRun& run;
   std::int64_t batch_size;
@@ -77,6 +80,12 @@ class Trainer {
   Logs evaluate(const Data& data, std::int64_t batch_size, RunObserver* observer, int threads);
   Logs train_on_batch(const Data& data, const std::map<std::int64_t, double>& class_weight);
   Logs test_on_batch(const Data& data);
+  // train/inspection.cpp
+  std::vector<ProfiledInstruction> profile(const Data& data,
+                                           std::int64_t batch_size,
+                                           int runs,
+                                           int threads);
+  std::optional<NonFinite> find_nonfinite(const Data& data, std::int64_t batch_size);
   void reset_metrics();
   [[nodiscard]] const CompileOptions& options() const { return options_; }
   /// Calls visit(pointer) for every pointer to a loss or metric that this owns.
@@ -146,7 +155,9 @@ class Trainer {
                                      std::int64_t count,
                                      const Program& program) const;
   /// Throws if a gradient is what was not finite in a run of `program`: names its layer.
-  void report_nonfinite_gradient(const Program& program, std::vector<Received> received) const;
+  void report_nonfinite_gradient(const Program& program,
+                                 std::string_view where,
+                                 std::vector<Received> received) const;
 
   Model& model_;
   CompileOptions options_;

@@ -26,7 +26,7 @@ class Fusion {
   }
 
   void add_group(const std::vector<int>& members) {
-    const Graph::Scope scope(target_, graph_.node(members.front()).scope);
+    const Graph::Scope scope(target_, origins_of(members));
     const auto product = std::find_if(
         members.begin(), members.end(), [&](int i) { return is_matrix_product(graph_.node(i)); });
     if (product != members.end() && members.size() > 1) {
@@ -43,6 +43,12 @@ class Fusion {
   }
 
  private:
+  [[nodiscard]] std::vector<Origin> origins_of(const std::vector<int>& members) const {
+    std::vector<Origin> all;
+    for (const int i : members) chainrule::add_origins(all, graph_.node(i).origins);
+    return all;
+  }
+
   /// A chain, and what goes with it.
   struct Chain {
     std::shared_ptr<ElementwiseChain> chain = std::make_shared<ElementwiseChain>();

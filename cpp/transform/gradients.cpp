@@ -89,7 +89,10 @@ std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value up
                                                                                               : 0);
     }
     const std::vector<Value> upstreams = arrived->second;  // rules may rehash the map
-    const Graph::Scope scope(graph, node.scope);
+    std::vector<Origin> origins = node.origins;
+    if (origins.empty()) origins.emplace_back();
+    for (Origin& origin : origins) origin.backward = true;
+    const Graph::Scope scope(graph, std::move(origins));
     const std::vector<Value> inner = node.op->vjp({graph, node, outputs, upstreams, needed});
     for (std::size_t k = 0; k < inner.size(); ++k) {
       if (needed[k] != 0 && inner[k].defined()) accumulate(node.inputs[k], inner[k]);

@@ -108,7 +108,7 @@ Rewritten copy_live(const Graph& graph, const std::vector<Value>& tracked) {
   for (int i = 0; i < graph.size(); ++i) {
     if (!live[static_cast<std::size_t>(i)]) continue;
     const Node& node = graph.node(i);
-    const Graph::Scope scope(*result.graph, node.scope);
+    const Graph::Scope scope(*result.graph, node.origins);
     std::vector<Value> inputs;
     for (const Value& input : node.inputs) inputs.push_back(move(input));
     moved[static_cast<std::size_t>(i)] = result.graph->add(*node.op, std::move(inputs), node.attrs);
@@ -137,8 +137,10 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
     }
     for (const int candidate : seen[hash]) {
       const Node& other = target.node(candidate);
-      if (other.op == node.op && other.inputs == inputs && other.attrs == node.attrs)
+      if (other.op == node.op && other.inputs == inputs && other.attrs == node.attrs) {
+        target.add_origins(candidate, node.origins);
         return values_of[candidate];
+      }
     }
     std::vector<Value> values = target.add(*node.op, std::move(inputs), node.attrs);
     seen[hash].push_back(target.size() - 1);
@@ -149,7 +151,7 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
   for (int i = 0; i < graph.size(); ++i) {
     if (!live[static_cast<std::size_t>(i)]) continue;
     const Node& node = graph.node(i);
-    const Graph::Scope scope(target, node.scope);
+    const Graph::Scope scope(target, node.origins);
     std::vector<Value> inputs;
     for (const Value& input : node.inputs) {
       inputs.push_back(moved[static_cast<std::size_t>(input.node_index())]

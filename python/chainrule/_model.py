@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule import _catalog, _core, _data, _threads, optimizers
 from chainrule._arguments import checked
+from chainrule._inspection import NonFinite, Profile, ProfiledInstruction
 from chainrule._layer import flatten, one_or_list
 from chainrule._run import Run
 from chainrule._structure import Structure
@@ -343,6 +344,72 @@ class Model(Structure):
             return outputs
         inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
         return _core.predict_on_batch(self, inputs)
+
+    @checked
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        batch_size: int = 32,
+        runs: int = 20,
+        threads: int | None = None,
+    ) -> Profile:
+        """Where the time of a training step goes, by layer and op. The model stays as it is.
+
+        Args:
+            x, y, sample_weight: As in fit(); the first `batch_size` samples are used.
+            batch_size: Samples of the step.
+            runs: Steps that are timed; a time is the median over them.
+            threads: As in fit().
+
+        Returns:
+            A Profile: print it, or look at its `instructions`. Times of single instructions add up
+            to more than that of a step in fit(), as reading the clock takes some 20 ns each.
+
+        Raises:
+            RuntimeError: before compile(), or for a step that is not finite.
+
+        Example:
+
+        >>> model = Sequential([Input((2,)), layers.Dense(1, name="d")])
+        >>> model.compile("sgd", "mse")
+        >>> model.profile(np.ones((8, 2)), np.ones((8, 1))).by_layer()["d"] > 0
+        True
+        """
+        data = _data.parts(self, x, y, sample_weight, "profile")
+        most = _threads.option(threads, "profile")
+        return Profile(
+            [ProfiledInstruction(*row) for row in _core.profile(self, data, batch_size, runs, most)]
+        )
+
+    @checked
+    def find_nonfinite(
+        self, x: Any, y: Any = None, sample_weight: Any = None, *, batch_size: int = 32
+    ) -> NonFinite | None:
+        """The first value that is NaN or infinite in training steps on these data, each from the
+        present weights: where a loss or gradient that is not finite comes from. The model stays as
+        it is. Slow: every op runs on its own.
+
+        Args:
+            x, y, sample_weight: As in fit(); all batches are looked at, in their order.
+            batch_size: Samples of a batch.
+
+        Returns:
+            What was found, or None when loss and gradients of all batches are finite.
+
+        Example:
+
+        >>> model = Sequential([Input((2,)), layers.Dense(1), layers.Activation("exponential")])
+        >>> model.compile("sgd", "mse")
+        >>> model.set_weights([np.full((2, 1), 50.0), np.zeros(1)])
+        >>> model.find_nonfinite(np.ones((8, 2)), np.ones((8, 1))).op
+        'exp'
+        """
+        data = _data.parts(self, x, y, sample_weight, "find_nonfinite")
+        found = _core.find_nonfinite(self, data, batch_size)
+        return None if found is None else NonFinite(*found)
 
     def reset_metrics(self) -> None:
         """Forgets what metrics have added up. Every run begins with that by itself."""

@@ -111,7 +111,7 @@ TEST("gradients keep the scope of the op that they differentiate") {
     y = tanh(f.x);
   }
   const Value dx = gradients(sum(y), {f.x})[0];
-  CHECK_EQ(dx.node().scope, std::string("layer_7"));
+  CHECK_EQ(layers_of(dx.node().origins), std::string("layer_7"));
 }
 
 TEST("a variable is read as it was at the beginning of the step") {

@@ -241,6 +241,8 @@ METHODS: dict[str, Callable[[], dict[str, Any]]] = {
     "Model.compute_output_shape": lambda: {"input_shape": (None, 2)},
     "Model.evaluate": lambda: {"x": X, "y": Y, "verbose": 0},
     "Model.fit": lambda: {"x": X, "y": Y, "verbose": 0},
+    "Model.find_nonfinite": lambda: {"x": X, "y": Y},
+    "Model.profile": lambda: {"x": X, "y": Y, "runs": 1},
     "Model.from_config": lambda: {"config": model().get_config()},
     "Model.get_layer": lambda: {"name": "dense"},
     "Model.predict": lambda: {"x": X, "verbose": 0},

@@ -44,7 +44,7 @@ PUBLIC_HEADERS = {
     "ops": "ops.h",
     "runtime": "program.h",
     "nn": "config.h initializers.h layers.h losses.h metrics.h optimizers.h",
-    "train": "model.h",
+    "train": "inspection.h model.h",
     "io": "safetensors.h",
     "everything": "chainrule.h",
 }

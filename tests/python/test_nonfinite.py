@@ -197,3 +197,12 @@ def test_integer_inputs_are_not_cut(x, shown):
         ) as caught:
             use()
         assert shown in str(caught.value)
+
+
+def test_the_call_that_met_the_number_is_named():
+    model = cr.Sequential([cr.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    bad = np.full_like(X, np.nan)
+    for call in (model.fit, model.train_on_batch, model.evaluate, model.test_on_batch):
+        with pytest.raises(RuntimeError, match=rf"^\[{call.__name__}\] the loss is NaN"):
+            call(bad, ONES)

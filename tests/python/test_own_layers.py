@@ -252,3 +252,24 @@ def test_functions_of_numpy_are_no_activations(function, instead):
         layers.Dense(3, activation=function)
     assert activations.get("tanh") is not None
     assert layers.Dense(3, activation=ops.tanh, kernel_initializer=initializers.Zeros())
+
+
+def test_a_layer_that_is_added_after_the_first_use_is_an_error():
+    class Chain(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.parts = [layers.Dense(3)]
+
+        def call(self, x):
+            for part in self.parts:
+                x = part(x)
+            return x
+
+    layer = Chain()
+    model = chainrule.Sequential([chainrule.Input((3,)), layer])
+    model.predict(X, verbose=0)
+    layer.parts.append(layers.Dense(3, name="late"))
+    with pytest.raises(ValueError, match=r"added after the first use.*added='late'"):
+        model.predict(X[:2], verbose=0)
+    del layer.parts[1]
+    assert model.predict(X[:3], verbose=0).shape == (3, 3)

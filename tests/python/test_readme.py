@@ -134,7 +134,7 @@ def accepted_by_dev(words, monkeypatch):
     dev = load_script(ROOT / "dev.py")
     called = []
     monkeypatch.setattr(dev, "Venv", lambda *_: None)
-    for name in ("demo", "test", "emulate", "lint", "format_files"):
+    for name in ("demo", "test", "emulate", "lint", "format_files", "generate", "bench"):
         monkeypatch.setattr(dev, name, lambda *_, name=name: called.append(name))
     monkeypatch.setattr(sys, "argv", words)
     return dev.main() == 0 and len(called) == 1

@@ -197,6 +197,33 @@ def test_a_forked_child_reads_beside_a_fit():
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
 
 
+def test_two_fits_that_would_wait_for_each_other_for_ever_are_told():
+    models = [make(), make()]
+    barrier = threading.Barrier(2)
+
+    class Peek(callbacks.Callback):
+        def __init__(self, other):
+            super().__init__()
+            self.other = other
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 0:
+                barrier.wait(20)
+                self.other.predict(X, verbose=0)
+            else:
+                self.model.stop_training = True
+
+    fits = [Trained(model, callbacks=[Peek(other)]) for model, other in (models, models[::-1])]
+    for each in fits:
+        each.thread.start()
+    for each in fits:
+        each.thread.join(60)
+        assert not each.thread.is_alive()
+    errors = [each.error for each in fits if each.error is not None]
+    assert len(errors) == 1
+    assert "would wait for each other for ever" in str(errors[0])
+
+
 @pytest.mark.parametrize(
     "bad", ["text", np.ones((2, 2)), np.ones(3, complex), None, [[1.0], [2.0, 3.0]]]
 )

@@ -7,6 +7,7 @@
 #include "chainrule/fork_lock.h"
 #include "chainrule/graph.h"
 #include "chainrule/initializers.h"
+#include "chainrule/inspection.h"
 #include "chainrule/json.h"
 #include "chainrule/layers.h"
 #include "chainrule/losses.h"

@@ -22,6 +22,11 @@ class ForkLock {
   /// Whether it was last taken from a thread that is not there, and so what it guards may be half
   /// done. True once; asked by who holds it.
   bool was_left() { return std::exchange(left_, false); }
+  /// The number of the thread that has it, 0 for none; and that of the calling thread.
+  [[nodiscard]] std::uint32_t owner() const {
+    return static_cast<std::uint32_t>(owner_.load(std::memory_order_relaxed));
+  }
+  static std::uint32_t this_thread();
 
  private:
   bool take(std::uint64_t& seen);

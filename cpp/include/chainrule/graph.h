@@ -99,12 +99,19 @@ class Attrs {
   std::vector<std::pair<std::string, Attr>> items_;
 };
 
+/// Where a node comes from, for errors and observers.
+struct Origin {
+  std::string layer;      ///< empty: of none, as losses, metrics and updates
+  bool backward = false;  ///< made by gradients()
+  auto operator<=>(const Origin&) const = default;
+};
+
 struct Node {
   const OpDef* op = nullptr;
   std::vector<Value> inputs;
   Attrs attrs;
   std::vector<TensorType> outputs;
-  std::string scope;  ///< the layer that made it; for errors and observers
+  std::vector<Origin> origins;  ///< one, or, after fusion, those of all nodes that it stands for
 
   [[nodiscard]] const TensorType& in(int i) const {
     return inputs[static_cast<std::size_t>(i)].type();
@@ -148,20 +155,25 @@ class Graph {
     return nodes_[static_cast<std::size_t>(i)];
   }
   [[nodiscard]] Value value(int node, int output = 0) { return {this, node, output}; }
+  /// Node i also stands for what was made there.
+  void add_origins(int i, const std::vector<Origin>& more);
   /// Nodes of the op `assign`, in order.
   [[nodiscard]] const std::vector<int>& assignments() const { return assignments_; }
 
-  /// Names the nodes made while it lives: Graph::Scope scope(graph, "dense_1");
+  /// Says where the nodes come from that are made while it lives: Graph::Scope scope(graph,
+  /// "dense_1");
   class Scope {
    public:
-    Scope(Graph& graph, std::string_view name);
-    ~Scope();
+    Scope(Graph& graph, std::string_view layer) : Scope(graph, {Origin{std::string(layer)}}) {}
+    Scope(Graph& graph, std::vector<Origin> origins)
+        : graph_(graph), saved_(std::exchange(graph.origins_, std::move(origins))) {}
+    ~Scope() { graph_.origins_ = std::move(saved_); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
    private:
     Graph& graph_;
-    std::string saved_;
+    std::vector<Origin> saved_;
   };
 
  private:
@@ -171,8 +183,13 @@ class Graph {
   std::vector<int> assignments_;
   std::unordered_map<const Variable*, int> reads_;  // node that reads a variable
   std::vector<std::pair<std::pair<double, DType>, int>> scalars_;
-  std::string scope_;
+  std::vector<Origin> origins_;
 };
+
+/// The layers of these origins, each once, as "dense, dense_1"; empty if there are none.
+std::string layers_of(const std::vector<Origin>& origins);
+/// Adds those of `more` that are not among `origins`.
+void add_origins(std::vector<Origin>& origins, const std::vector<Origin>& more);
 
 /// The gradients of a scalar `loss` with respect to each of `wrt`, as new nodes of the same graph
 /// (Linnainmaa 1970; the walk of Griewank & Walther, "Evaluating Derivatives", 2008, ch. 3). A

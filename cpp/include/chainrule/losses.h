@@ -9,45 +9,6 @@
 
 namespace chainrule {
 
-/// A block of memory that belongs to somebody else: dense, row-major, first axis = samples.
-///
-///     const std::vector<double> numbers(64 * 10);
-///     const ArrayView x(numbers.data(), {10, 64});  // float64, as the pointer says
-struct ArrayView {
-  const void* data = nullptr;
-  Shape shape;
-  DType dtype = DType::float32;
-  std::int64_t sample_stride = -1;  ///< bytes from one sample to the next; -1: dense
-
-  ArrayView() = default;
-  /// Elements of type T: float, double, std::int32_t, std::int64_t, std::uint8_t or bool.
-  template <class T>
-  ArrayView(const T* elements, const Shape& lengths, std::int64_t stride = -1)
-      : data(elements), shape(lengths), dtype(dtype_of<T>), sample_stride(stride) {}
-  /// The same with the type said twice; throws InvalidArgument if `type` is not T's.
-  template <class T>
-  ArrayView(const T* elements, const Shape& lengths, DType type, std::int64_t stride = -1)
-      : ArrayView(elements, lengths, stride) {
-    if (type != dtype) {
-      invalid("ArrayView",
-              "the element type must be that of the pointer",
-              {{"dtype", std::string(name_of(type))}, {"pointer", std::string(name_of(dtype))}});
-    }
-  }
-  /// Memory whose type only its owner knows.
-  static ArrayView of_bytes(const void* bytes,
-                            const Shape& lengths,
-                            DType type,
-                            std::int64_t stride = -1) {
-    ArrayView view;
-    view.data = bytes;
-    view.shape = lengths;
-    view.dtype = type;
-    view.sample_stride = stride;
-    return view;
-  }
-};
-
 class Loss : public Configurable {
  public:
   /// Or "mean" (the same), "sum", "mean_with_sample_weight" (divides by the sum of the weights),

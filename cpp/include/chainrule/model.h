@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "chainrule/fork_lock.h"
+#include "chainrule/inspection.h"
 #include "chainrule/layers.h"
 #include "chainrule/losses.h"
 #include "chainrule/metrics.h"
@@ -33,9 +34,6 @@ namespace chainrule {
 
 class Program;
 class Trainer;
-
-/// A borrowed view of a tensor's memory.
-ArrayView view_of(const Tensor& tensor);
 
 /// Arrays with the samples along their first axis: one for each input and output of a model. All
 /// have the same number of samples. Nothing is copied; the memory must outlive the call.
@@ -240,6 +238,17 @@ class Model : public Layer {
   /// Forgets what metrics have seen. Runs begin with that themselves.
   void reset_metrics();
   [[nodiscard]] const CompileOptions& compile_options() const;  ///< throws unless compiled
+  /// How long each instruction of a training step takes, on the first `batch_size` samples: the
+  /// median over `runs` steps. The model stays as it is. `threads` as in FitOptions. Throws
+  /// RuntimeError for a step that is not finite.
+  std::vector<ProfiledInstruction> profile(const Data& data,
+                                           std::int64_t batch_size = 32,
+                                           int runs = 20,
+                                           int threads = 0);
+  /// Looks for the first value that is not finite in training steps on all batches of the data,
+  /// each from the present weights, in loss or gradients: none if these are finite. The model stays
+  /// as it is. Slow: each op runs on its own.
+  std::optional<NonFinite> find_nonfinite(const Data& data, std::int64_t batch_size = 32);
 
   /// Set during a fit to end it after the running epoch (or batch, if set in on_batch_end).
   bool stop_training = false;

@@ -8,6 +8,8 @@
 
 #include <functional>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "chainrule/graph.h"
@@ -28,6 +30,37 @@ struct ProgramOptions {
   /// Floating values, of any shape, that run() looks at before anything is written to a variable:
   /// all their elements must be finite. A loss, the gradients.
   std::vector<Value> check = {};
+};
+
+/// An instruction of a program: a call of a kernel.
+struct Instruction {
+  int index = 0;                ///< its place in the program
+  std::string op;               ///< "matmul", or "fused" for a chain of element-wise ops
+  std::vector<Origin> origins;  ///< of all nodes of the graph that it stands for
+  std::vector<TensorType> inputs, outputs;
+  bool update = false;  ///< may write variables: runs after the check for finite values
+
+  [[nodiscard]] std::string layers() const { return layers_of(origins); }
+  /// Whether it computes gradients: all that it stands for does.
+  [[nodiscard]] bool backward() const;
+  /// Sizes of what it reads and writes.
+  [[nodiscard]] std::size_t bytes() const;
+  /// "matmul float32 (32, 10) @dense"
+  [[nodiscard]] std::string str() const;
+};
+
+/// Sees a run instruction by instruction: Program::run(observer). What it throws ends the run.
+class InstructionObserver {
+ public:
+  virtual ~InstructionObserver() = default;
+  virtual void before(const Instruction& instruction) { (void)instruction; }
+  /// The memory of what it read and wrote: valid until this returns, and an operand that the result
+  /// took the place of holds the result.
+  virtual void after(const Instruction& instruction,
+                     std::span<const ArrayView> inputs,
+                     std::span<const ArrayView> outputs) {
+    (void)instruction, (void)inputs, (void)outputs;
+  }
 };
 
 /// Shapes are fixed, memory is planned, kernels and pointers are resolved: run() walks a list. It
@@ -58,6 +91,8 @@ class Program {
   /// leaves every variable as it was, when an element of a checked value is NaN or infinite; so
   /// does what an Interruptible of this thread (chainrule/threads.h) throws meanwhile.
   bool run(int threads = 0);
+  /// The same, with somebody who looks on; as slow as that is. 0 threads: default_threads().
+  bool run(InstructionObserver& observer, int threads = 0);
   /// ProgramOptions::threads if that is set, else the number of threads, at most `most`, that has
   /// proved fastest for this program: every now and then some runs are timed with half or twice as
   /// many. `most` = 0: the number that is fixed (chainrule/threads.h) if there is one, else at most
@@ -69,7 +104,8 @@ class Program {
   [[nodiscard]] bool is_current() const;
   [[nodiscard]] std::size_t arena_bytes() const;
   [[nodiscard]] int instruction_count() const;
-  /// One line per instruction: op, output types, scope. For people and tests.
+  [[nodiscard]] const std::vector<Instruction>& instructions() const;
+  /// One line per instruction: op, output types, layers. For people and tests.
   [[nodiscard]] std::string listing() const;
   /// Runs the program `runs` times as run() does, but with 0 always on default_threads(), and
   /// returns the median seconds of each instruction, in the order of listing(); reading the clock

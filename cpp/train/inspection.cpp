@@ -1,0 +1,259 @@
+// Steps with somebody who looks on: how long each instruction takes, and where numbers end.
+
+#include "chainrule/inspection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "train/data.h"
+#include "train/trainer.h"
+
+namespace chainrule {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Gives variables their content back.
+class Restored {
+ public:
+  explicit Restored(const std::vector<VariablePtr>& variables) {
+    for (const VariablePtr& variable : variables) {
+      if (variable->value.defined()) saved_.emplace_back(variable, variable->value.clone());
+    }
+  }
+  ~Restored() {
+    for (const auto& [variable, value] : saved_)
+      std::copy_n(value.raw(), value.bytes(), variable->value.raw());
+  }
+  Restored(const Restored&) = delete;
+  Restored& operator=(const Restored&) = delete;
+
+ private:
+  std::vector<std::pair<VariablePtr, Tensor>> saved_;
+};
+
+double median(std::vector<double>& numbers) {
+  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  return *middle;
+}
+
+/// Calls f(index, element) for every element of a floating array.
+template <class F>
+void each_element(const ArrayView& array, const F& f) {
+  const std::int64_t size = array.shape.size();
+  if (array.dtype == DType::float32) {
+    const auto* data = static_cast<const float*>(array.data);
+    for (std::int64_t i = 0; i < size; ++i) f(i, static_cast<double>(data[i]));
+  } else if (array.dtype == DType::float64) {
+    const auto* data = static_cast<const double*>(array.data);
+    for (std::int64_t i = 0; i < size; ++i) f(i, data[i]);
+  }
+}
+
+std::string type_text(const ArrayView& array) { return TensorType{array.shape, array.dtype}.str(); }
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+/// "float32 (32, 10) from -3 to 88.7", "float32 (4,) from 0 to 1, 2 of 4 not finite".
+std::string range_text(const ArrayView& array) {
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  std::int64_t bad = 0;
+  each_element(array, [&](std::int64_t, double value) {
+    if (!std::isfinite(value)) {
+      ++bad;
+      return;
+    }
+    low = std::min(low, value);
+    high = std::max(high, value);
+  });
+  std::string text = type_text(array);
+  if (low <= high) text += " from " + number(low) + " to " + number(high);
+  if (bad > 0)
+    text +=
+        ", " + std::to_string(bad) + " of " + std::to_string(array.shape.size()) + " not finite";
+  return text;
+}
+
+/// "inf at (3, 0) of float32 (32, 10)"; empty if all elements are finite.
+std::string nonfinite_text(const ArrayView& array) {
+  std::int64_t at = -1;
+  double found = 0;
+  each_element(array, [&](std::int64_t i, double value) {
+    if (at >= 0 || std::isfinite(value)) return;
+    at = i;
+    found = value;
+  });
+  if (at < 0) return "";
+  std::string index;
+  for (int axis = array.shape.rank() - 1; axis >= 0; --axis) {
+    const std::int64_t length = array.shape[axis];
+    index = std::to_string(at % length) + (index.empty() ? "" : ", ") + index;
+    at /= length;
+  }
+  return (std::isnan(found) ? "nan"
+          : found > 0       ? "inf"
+                            : "-inf") +
+         (index.empty() ? "" : " at (" + index + ")") + " of " + type_text(array);
+}
+
+/// Remembers the first value that is not finite, and stops before anything is updated.
+class Finder final : public InstructionObserver {
+ public:
+  struct Stop {};
+
+  void before(const Instruction& instruction) override {
+    if (instruction.update) throw Stop{};
+  }
+  void after(const Instruction& instruction,
+             std::span<const ArrayView> inputs,
+             std::span<const ArrayView> outputs) override {
+    if (!found.value.empty()) return;
+    for (const ArrayView& output : outputs) {
+      found.value = nonfinite_text(output);
+      if (found.value.empty()) continue;
+      found.op = instruction.op;
+      found.layers = instruction.layers();
+      found.backward = instruction.backward();
+      for (const ArrayView& input : inputs) found.inputs.push_back(range_text(input));
+      return;
+    }
+  }
+  NonFinite found;
+};
+
+}  // namespace
+
+std::string NonFinite::str() const {
+  std::string text = value + " in the result of " + op;
+  if (!layers.empty()) text += " of layer '" + layers + "'";
+  if (backward) text += ", in the backward pass";
+  if (first_sample >= 0)
+    text += ", in the batch that begins at sample " + std::to_string(first_sample);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    text += (i == 0 ? "; from " : " and ") + inputs[i];
+  return text;
+}
+
+std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
+                                                  std::int64_t batch_size,
+                                                  int runs,
+                                                  int threads) {
+  const StepThreads step_threads("profile", threads);
+  for (const auto& [name, value] :
+       {std::pair("batch_size", batch_size), std::pair("runs", std::int64_t{runs})}) {
+    if (value <= 0)
+      invalid("profile", std::string(name) + " must be positive", {{name, std::to_string(value)}});
+  }
+  const Data checked = check(given, "profile");
+  const std::int64_t count = std::min(batch_size, count_samples(checked, "profile"));
+  const Data data = rows(checked, 0, count);
+  const Outer outer(*this);
+  StepRun run(step_variables());
+  const FlatParameters& flat = parameters();
+  const std::shared_ptr<StepProgram> step_program = step(Mode::train, data, count);
+  Program& program = step_program->program;
+
+  std::vector<ProfiledInstruction> result = {{.op = "gather batch"}};
+  for (const Instruction& each : program.instructions()) {
+    result.push_back({.op = each.op,
+                      .layers = each.layers(),
+                      .backward = each.backward(),
+                      .update = each.update,
+                      .bytes = each.bytes()});
+  }
+  std::vector<ArrayView> arrays = data.x;
+  for (const std::vector<ArrayView>* more : {&data.y, &data.sample_weight})
+    arrays.insert(arrays.end(), more->begin(), more->end());
+  for (std::size_t i = 0; i < step_program->sources.size(); ++i)
+    result[0].bytes += 2 * program.input(static_cast<int>(i)).bytes();
+
+  std::vector<VariablePtr> changed = step_variables();  // weights are windows of the flat ones
+  changed.push_back(flat.flat);
+  for (const std::vector<VariablePtr>& more : {options_.optimizer->slots(), metric_state()})
+    changed.insert(changed.end(), more.begin(), more.end());
+  run.begin_step();  // nobody reads what is not theirs until all is as it was
+  const Restored restored(changed);
+  std::vector<double> gathering;
+  std::vector<std::vector<double>> seconds(program.instructions().size());
+  for (int i = 0; i < runs; ++i) {
+    const Exec exec = step_threads.next(program);
+    const Clock::time_point begin = Clock::now();
+    for (std::size_t k = 0; k < step_program->sources.size(); ++k) {
+      gather_samples(exec,
+                     arrays[step_program->sources[k]],
+                     {nullptr, 0, count},
+                     program.input(static_cast<int>(k)));
+    }
+    gathering.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    const std::vector<double> times = program.profile(1, exec.threads);
+    if (times.empty()) {
+      fail("profile",
+           "the loss or a gradient is NaN or infinite: find_nonfinite() says where",
+           {{"model", "'" + model_.name + "'"}});
+    }
+    for (std::size_t k = 0; k < times.size(); ++k) seconds[k].push_back(times[k]);
+  }
+  result[0].seconds = median(gathering);
+  for (std::size_t k = 0; k < seconds.size(); ++k) result[k + 1].seconds = median(seconds[k]);
+  return result;
+}
+
+std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t batch_size) {
+  if (batch_size <= 0) {
+    invalid("find_nonfinite",
+            "batch_size must be positive",
+            {{"batch_size", std::to_string(batch_size)}});
+  }
+  const Data data = check(given, "find_nonfinite");
+  const std::int64_t count = count_samples(data, "find_nonfinite");
+  if (std::string cause = nonfinite_sample(data, nullptr, 0, count, 0); !cause.empty())
+    return NonFinite{.op = "input", .value = std::move(cause), .first_sample = -1};
+  const Outer outer(*this);
+  StepRun run(step_variables());
+  parameters();
+  for (const VariablePtr& weight : model_.weights()) {
+    std::string value = nonfinite_text(view_of(weight->value));
+    if (value.empty()) continue;
+    return NonFinite{
+        .op = "weight", .layers = weight->name, .value = std::move(value), .first_sample = -1};
+  }
+
+  std::vector<ArrayView> arrays = data.x;
+  for (const std::vector<ArrayView>* more : {&data.y, &data.sample_weight})
+    arrays.insert(arrays.end(), more->begin(), more->end());
+  for (std::int64_t first = 0; first < count; first += batch_size) {
+    const std::int64_t n = std::min(batch_size, count - first);
+    // As the step was written down: every op on its own, every value in memory of its own.
+    const StepGraph step = step_graph(Mode::train, data, n);
+    ProgramOptions options{.simplify = false, .fuse = false, .reuse_memory = false};
+    options.check = {step.loss};
+    if (step.packed_gradient.defined()) options.check.push_back(step.packed_gradient);
+    Program program(*step.graph, step.inputs, {step.loss}, options);
+    run.begin_step();
+    const Exec exec{1};
+    for (std::size_t k = 0; k < step.sources.size(); ++k) {
+      gather_samples(
+          exec, arrays[step.sources[k]], {nullptr, first, n}, program.input(static_cast<int>(k)));
+    }
+    Finder finder;
+    bool finite = true;
+    try {
+      finite = program.run(finder);
+    } catch (const Finder::Stop&) {
+    }
+    run.rest();
+    if (finite) continue;
+    finder.found.first_sample = first;
+    return finder.found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace chainrule
