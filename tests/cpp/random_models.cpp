@@ -31,7 +31,7 @@ class Trial {
   void run(const std::vector<const isa::KernelTable*>& tables) {
     {
       const isa::UseTable use(isa::reference_table());
-      steps_.emplace(draw_);
+      steps_ = std::make_unique<RandomSteps>(draw_);
       steps_->prepare();
     }
     outcome_.redrawn = steps_->interpret();
@@ -83,7 +83,7 @@ class Trial {
 
   Draw draw_;
   Outcome& outcome_;
-  std::optional<RandomSteps> steps_;  ///< none before they are made
+  std::unique_ptr<RandomSteps> steps_;  ///< null before they are made
   std::string table_;
   std::map<std::string, Tensor> first_results_;  ///< of the first table, by what they are
 };
