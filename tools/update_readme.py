@@ -5,8 +5,9 @@ python tools/update_readme.py           write README.md
 python tools/update_readme.py --check   exit with 1 if it is not up to date
 
 Between `<!-- dense -->` markers: what benchmarks/python/compare.py wrote to
-benchmarks/results/dense.md. Between `<!-- catalog -->` markers: the public names of the installed
-package. Each pair of markers is `<!-- name -->` and `<!-- /name -->`.
+benchmarks/results/dense.md, and between `<!-- claim -->` markers its sum. Between
+`<!-- catalog -->` markers: the public names of the installed package. Each pair of markers is
+`<!-- name -->` and `<!-- /name -->`.
 """
 
 from __future__ import annotations
@@ -57,8 +58,11 @@ def tables(text: str) -> list[list[list[str]]]:
     return [[cells(line) for line in table.splitlines() if "|---" not in line] for table in found]
 
 
-def claim(table: list[list[str]]) -> str:
-    """The sentence that a table of training steps supports."""
+def claim() -> str:
+    """The sentence that the table of training steps supports."""
+    if not RESULTS.exists():
+        return ""
+    table = tables(RESULTS.read_text())[0]
     head = table[0]
     column = next(i for i, name in enumerate(head) if "best peer" in name)
     ratios = [float(row[column]) for row in table[1:] if row[column] != "-"]
@@ -67,8 +71,8 @@ def claim(table: list[list[str]]) -> str:
         return ""
     named = peers[0] if len(peers) == 1 else f"{', '.join(peers[:-1])} and {peers[-1]}"
     return (
-        f"A training step of these models is {min(ratios):.2g} to {max(ratios):.2g} times as fast "
-        f"as with the fastest of {named}, measured side by side on one machine.\n"
+        f"A training step of dense models is {min(ratios):.2g} to {max(ratios):.2g} times as fast "
+        f"as with the fastest of\n{named}, [side by side on one machine](#speed)."
     )
 
 
@@ -85,7 +89,7 @@ def dense() -> str:
         return NOT_MEASURED
     text = RESULTS.read_text()
     head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    result = [claim(table) for table in tables(text)[:1]]
+    result = []
     for section in sections:
         title, _, body = section.partition("\n")
         prose = body.split("\n|")[0].strip()
@@ -118,7 +122,7 @@ def catalog() -> str:
 # --- the file -------------------------------------------------------------------------------------
 
 
-MAKERS = {"dense": dense, "catalog": catalog}
+MAKERS = {"claim": claim, "dense": dense, "catalog": catalog}
 
 
 def updated(text: str) -> str:

@@ -256,10 +256,10 @@ Tensor class_weights(const Data& data,
 }
 
 std::string nonfinite_sample(const Data& data,
-                           const std::int64_t* order,
-                           std::int64_t first,
-                           std::int64_t count,
-                           std::int64_t offset) {
+                             const std::int64_t* order,
+                             std::int64_t first,
+                             std::int64_t count,
+                             std::int64_t offset) {
   const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
     for (std::size_t a = 0; a < arrays.size(); ++a) {
       if (is_absent(arrays[a]) || !is_floating(arrays[a].dtype)) continue;

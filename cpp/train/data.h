@@ -84,9 +84,9 @@ Tensor class_weights(const Data& data,
 /// float32 in a floating array among the given samples, as "x[0] of sample 17 holds nan"; empty if
 /// there is none. `offset` is the number of the data's first sample in the caller's arrays.
 std::string nonfinite_sample(const Data& data,
-                           const std::int64_t* order,
-                           std::int64_t first,
-                           std::int64_t count,
-                           std::int64_t offset);
+                             const std::int64_t* order,
+                             std::int64_t first,
+                             std::int64_t count,
+                             std::int64_t offset);
 
 }  // namespace chainrule

@@ -92,10 +92,11 @@ std::string nonfinite_text(const ArrayView& array) {
   });
   if (at < 0) return "";
   std::string index;
-  for (int axis = array.shape.rank() - 1; axis >= 0; --axis) {
-    const std::int64_t length = array.shape[axis];
-    index = std::to_string(at % length) + (index.empty() ? "" : ", ") + index;
-    at /= length;
+  std::int64_t rest = array.shape.size();
+  for (int axis = 0; axis < array.shape.rank(); ++axis) {
+    rest /= array.shape[axis];
+    if (axis > 0) index += ", ";
+    index += std::to_string(at / rest % array.shape[axis]);
   }
   return (std::isnan(found) ? "nan"
           : found > 0       ? "inf"

@@ -265,9 +265,11 @@ def test_measurements_are_quoted(tmp_path, monkeypatch):
         "| large | 2 ±1% | 3 ±2% | - | 1.50 | - |\n"
     )
     monkeypatch.setattr(update_readme, "RESULTS", path)
+    assert update_readme.claim() == (
+        "A training step of dense models is 1.5 to 9.5 times as fast as with the fastest of\n"
+        "PyTorch and JAX jit, [side by side on one machine](#speed)."
+    )
     assert update_readme.dense() == (
-        "A training step of these models is 1.5 to 9.5 times as fast as with the fastest of "
-        "PyTorch and JAX jit, measured side by side on one machine.\n\n"
         "**One training step.** Meaning.\n\n"
         "| work | Chainrule | PyTorch | JAX jit | times faster than the best peer |\n"
         "|---|---|---|---|---|\n"
