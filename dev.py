@@ -372,7 +372,7 @@ def main() -> int:
                         help="test: compare N random models, and do nothing else")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1,
                         help="test: of the first random model (default: 1)")  # fmt: skip
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.random is not None and options.random < 1:
         parser.error("--random must be positive")
     if options.seed < 1:
