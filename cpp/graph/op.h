@@ -56,14 +56,13 @@ struct PreparedCall {
   std::function<Step(const LowerContext& context, std::byte* scratch)> bind;
 };
 
-/// How passes and plan may treat an op.
+/// What the plan makes of an op.
 enum class OpKind : std::uint8_t {
-  compute,      ///< reads inputs, writes outputs, nothing else
-  elementwise,  ///< compute, out[i] = f(in[i]...) with broadcasting; may be fused and run in place
-  view,         ///< the output is the input's memory under another shape
-  leaf,         ///< input, constant, variable: no instruction
-  assign,       ///< writes a variable
-  pack,         ///< outputs one flat buffer whose pieces are the inputs (see graph/pack)
+  compute,  ///< reads inputs, writes outputs, nothing else
+  view,     ///< the output is the input's memory under another shape
+  leaf,     ///< input, constant, variable: no instruction
+  assign,   ///< writes a variable
+  pack,     ///< outputs one flat buffer whose pieces are the inputs (ops/pack.cpp)
 };
 
 struct OpDef {
@@ -84,6 +83,25 @@ struct OpDef {
   PreparedCall (*prepare)(const Node& node) = nullptr;
   /// Index into the kernel table's element-wise functions; -1 for all other ops.
   int elementwise = -1;
+
+  // What passes and the plan may do with the op. They ask for these, never for its name.
+
+  /// An instruction of fused chains: one output, out[i] = f(in[i]...) with broadcasting.
+  bool fusible = false;
+  /// An output may take the memory of an operand of its shape and size that nobody reads later.
+  bool in_place = false;
+  /// Broadcasts its operands by itself, so it needs no op that `repeats` before it.
+  bool broadcasts = false;
+  /// The output is the operand, repeated along axes.
+  bool repeats = false;
+  /// A value equal to the node's for these inputs, which are of the graph that is being made; none
+  /// if there is no simpler one.
+  Value (*fold)(const Node& node, std::span<const Value> inputs) = nullptr;
+  /// Whether the node is a product of two matrices: what follows it can finish its blocks, and
+  /// column sums of its second operand can be taken along (ops/fused_matmul.cpp).
+  bool (*is_product)(const Node& node) = nullptr;
+  /// Whether the node is the sums of a matrix's columns, which a product can take along.
+  bool (*is_column_sum)(const Node& node) = nullptr;
 };
 
 // The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value},

@@ -52,7 +52,7 @@ Step lower(const LowerContext& call) {
 }
 
 const OpDef adam_update_op{
-    .name = "adam_update", .kind = OpKind::elementwise, .infer = infer, .lower = lower};
+    .name = "adam_update", .infer = infer, .lower = lower, .in_place = true};
 
 }  // namespace
 

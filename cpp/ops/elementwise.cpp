@@ -147,13 +147,34 @@ Value gradient_or_none(const Rule& rule, bool needed) {
 
 // --- the ops -------------------------------------------------------------------------------------
 
+bool is_scalar_one(const Value& value) {
+  const Value source = value.node().op->kind == OpKind::view ? value.node().inputs[0] : value;
+  if (source.node().op != &constant_op || source.shape().size() != 1) return false;
+  return source.node().attrs.get<Tensor>("value").cast(DType::float64).data<double>()[0] == 1.0;
+}
+
+/// x * 1 = x where the 1 does not broadcast x.
+Value fold_unit_factor(const Node& node, std::span<const Value> inputs) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (is_scalar_one(inputs[i]) && inputs[1 - i].type() == node.outputs[0]) return inputs[1 - i];
+  }
+  return {};
+}
+
+constexpr auto fold_of(isa::Elementwise code) {
+  return code == isa::multiply_code ? &fold_unit_factor : nullptr;
+}
+
 #define DEFINE(id, dtypes, result, ...)                                   \
   const OpDef id##_op{.name = #id,                                        \
-                      .kind = OpKind::elementwise,                        \
                       .infer = infer<result>,                             \
                       .vjp = id##_is_differentiable ? id##_vjp : nullptr, \
                       .lower = lower_elementwise,                         \
-                      .elementwise = isa::id##_code};
+                      .elementwise = isa::id##_code,                      \
+                      .fusible = true,                                    \
+                      .in_place = true,                                   \
+                      .broadcasts = true,                                 \
+                      .fold = fold_of(isa::id##_code)};
 #define UNARY DEFINE
 #define BINARY DEFINE
 #define TERNARY DEFINE
@@ -165,18 +186,18 @@ Value gradient_or_none(const Rule& rule, bool needed) {
 
 const OpDef cast_op{
     .name = "cast",
-    .kind = OpKind::elementwise,
     .infer =
         [](const Node& node) {
           return std::vector{TensorType{node.in(0).shape, node.attrs.get<DType>("dtype")}};
         },
     .vjp = [](const VjpContext& c) { return std::vector{cast(c.dy(), c.in(0).dtype())}; },
     .lower = lower_elementwise,
+    .fusible = true,
+    .in_place = true,
 };
 
 const OpDef broadcast_to_op{
     .name = "broadcast_to",
-    .kind = OpKind::elementwise,
     .infer =
         [](const Node& node) {
           const Shape target(node.attrs.get<std::vector<std::int64_t>>("shape"));
@@ -189,6 +210,9 @@ const OpDef broadcast_to_op{
         },
     .vjp = [](const VjpContext& c) { return std::vector{c.dy()}; },  // gradients() sums it back
     .lower = lower_elementwise,
+    .fusible = true,
+    .in_place = true,
+    .repeats = true,
 };
 
 const OpDef stop_gradient_op{

@@ -45,7 +45,7 @@ Step lower(const LowerContext& call) {
 
 }  // namespace
 
-const OpDef fused_op{.name = "fused", .kind = OpKind::elementwise, .infer = infer, .lower = lower};
+const OpDef fused_op{.name = "fused", .infer = infer, .lower = lower, .in_place = true};
 
 kernels::ElementwiseProgram program_of(const ElementwiseChain& chain,
                                        std::span<std::byte* const> inputs,

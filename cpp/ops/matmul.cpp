@@ -6,6 +6,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "ops/lowering.h"
+#include "ops/transpose.h"
 
 namespace chainrule {
 namespace {
@@ -158,6 +159,17 @@ PreparedCall prepare_matmul(const Node& node) {
   });
 }
 
+/// matmul(transpose(a), b) = matmul(a, b, transpose_a).
+Value fold_transposes(const Node& node, std::span<const Value> inputs) {
+  const Value a = untransposed(inputs[0]), b = untransposed(inputs[1]);
+  if (!a.defined() && !b.defined()) return {};
+  const Flags flags = flags_of(node);
+  return matmul(a.defined() ? a : inputs[0],
+                b.defined() ? b : inputs[1],
+                flags.a != a.defined(),
+                flags.b != b.defined());
+}
+
 const OpDef matmul_op{
     .name = "matmul",
     .infer = infer_matmul,
@@ -172,6 +184,11 @@ const OpDef matmul_op{
           return d;
         },
     .prepare = prepare_matmul,
+    .fold = fold_transposes,
+    .is_product =
+        [](const Node& node) {
+          return node.in(0).shape.rank() == 2 && node.in(1).shape.rank() == 2;
+        },
 };
 
 }  // namespace

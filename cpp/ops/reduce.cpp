@@ -142,6 +142,11 @@ const OpDef sum_op{
           return std::vector{broadcast_to(kept(c.node, c.dy()), c.in(0).shape())};
         },
     .lower = lower_sum,
+    .is_column_sum =
+        [](const Node& node) {
+          return node.in(0).shape.rank() == 2 && node.out().shape.rank() == 1 &&
+                 run_of(node).first == 0 && is_floating(node.in(0).dtype);
+        },
 };
 
 const OpDef mean_op{

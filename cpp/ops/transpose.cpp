@@ -1,6 +1,8 @@
 // Axes in another order: a real copy. In front of a matrix product it becomes a flag
 // (transform/simplify).
 
+#include "ops/transpose.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -92,6 +94,15 @@ Value transpose(Value x, const Axes& axes) {
     return reshape(x, Shape(dims));
   }
   return x.graph().add1(transpose_op, {x}, {{"axes", order}});
+}
+
+Value untransposed(Value value) {
+  const int rank = value.shape().rank();
+  if (value.node().op != &transpose_op || rank < 2) return {};
+  std::vector<std::int64_t> swap(static_cast<std::size_t>(rank));
+  std::iota(swap.begin(), swap.end(), 0);
+  std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
+  return axes_of(value.node()) == swap ? value.node().inputs[0] : Value();
 }
 
 std::span<const OpDef* const> transpose_ops() {

@@ -182,8 +182,7 @@ class Planner {
         if (!s.is_variable || !overlap(s.external, s.bytes, variable.raw(), variable.bytes()))
           continue;
         // An element-wise op may overwrite what it reads, element by element.
-        const bool in_place = plan_.order[p] == producer &&
-                              reader.op->kind == OpKind::elementwise &&
+        const bool in_place = plan_.order[p] == producer && reader.op->in_place &&
                               s.external == variable.raw() && input.shape() == reader.out().shape &&
                               input.type().bytes() == variable.bytes();
         if (!in_place) return true;
@@ -225,11 +224,13 @@ class Planner {
     }
   }
 
-  /// The input whose memory output `k` of element-wise node `i` may take over, or none: it dies
+  /// The input whose memory output `k` of node `i` may take over, or none: it dies
   /// here, has the output's size and full shape, and no other operand is the same memory.
-  [[nodiscard]] const Value* dying_twin(int i, std::size_t k, const std::set<Key>& taken) const {
+  [[nodiscard]] const Value* operand_to_overwrite(int i,
+                                                  std::size_t k,
+                                                  const std::set<Key>& taken) const {
     const Node& n = node(i);
-    if (!reuse_ || n.op->kind != OpKind::elementwise) return nullptr;
+    if (!reuse_ || !n.op->in_place) return nullptr;
     for (const Value& input : n.inputs) {
       const Key key = id(input);
       const Storage& s = storages_[key];
@@ -266,9 +267,9 @@ class Planner {
           const Key key = storage_of_[static_cast<std::size_t>(i)][k];
           Storage& s = storages_[key];
           if (!in_arena(s)) continue;
-          if (const Value* twin = dying_twin(i, k, taken)) {
-            taken.insert(id(*twin));
-            s.offset = storages_[id(*twin)].offset;
+          if (const Value* operand = operand_to_overwrite(i, k, taken)) {
+            taken.insert(id(*operand));
+            s.offset = storages_[id(*operand)].offset;
           } else {
             s.offset = arena.allocate(s.bytes);
           }

@@ -4,7 +4,6 @@
 #include <map>
 #include <queue>
 #include <set>
-#include <string_view>
 
 #include "graph/op.h"
 #include "ops/fused.h"
@@ -16,22 +15,16 @@ bool contains(const std::vector<int>& sorted, int node) {
   return std::binary_search(sorted.begin(), sorted.end(), node);
 }
 
-/// sum(x, {0}) of a matrix.
 bool is_column_sum(const Node& node) {
-  return node.op->name == std::string_view("sum") && node.in(0).shape.rank() == 2 &&
-         node.out().shape.rank() == 1 && node.attrs.get<std::int64_t>("first") == 0 &&
-         is_floating(node.in(0).dtype);
+  return node.op->is_column_sum != nullptr && node.op->is_column_sum(node);
 }
 
 }  // namespace
 
-bool is_elementwise(const Node& node) {
-  return node.op->kind == OpKind::elementwise && node.outputs.size() == 1;
-}
+bool is_elementwise(const Node& node) { return node.op->fusible; }
 
 bool is_matrix_product(const Node& node) {
-  return node.op->name == std::string_view("matmul") && node.in(0).shape.rank() == 2 &&
-         node.in(1).shape.rank() == 2;
+  return node.op->is_product != nullptr && node.op->is_product(node);
 }
 
 Grouping::Grouping(const Graph& graph,
@@ -125,7 +118,7 @@ bool Grouping::try_merge(int a, int b) {
   merged.insert(merged.end(), members(b).begin(), members(b).end());
   std::sort(merged.begin(), merged.end());
   if (static_cast<int>(merged.size()) > kMaxChainLength || inputs_of(merged) > kMaxChainInputs ||
-      waits_for_itself(merged))
+      has_cycle_through(merged))
     return false;
   for (const int node : members(b)) group_of_[static_cast<std::size_t>(node)] = a;
   members_[static_cast<std::size_t>(a)] = std::move(merged);
@@ -145,7 +138,7 @@ int Grouping::inputs_of(const std::vector<int>& nodes) const {
 
 /// Does a path lead from `merged` (sorted) through other groups back to it? Walks backwards from
 /// its inputs; a group that lies wholly before `merged` cannot depend on it.
-bool Grouping::waits_for_itself(const std::vector<int>& merged) const {
+bool Grouping::has_cycle_through(const std::vector<int>& merged) const {
   std::vector<int> pending;
   std::set<int> visited;
   const auto visit_inputs = [&](const std::vector<int>& nodes) {

@@ -12,7 +12,7 @@ namespace chainrule {
 /// it, the sums of the columns of its second operand, or both.
 class Grouping {
  public:
-  /// Groups what can be fused. A group never waits for itself: nodes are grouped only if no path
+  /// Groups what can be fused. The graph of groups has no cycle: nodes are grouped only if no path
   /// leaves the group and comes back.
   Grouping(const Graph& graph, const std::vector<bool>& live, const std::vector<Value>& tracked);
 
@@ -36,7 +36,7 @@ class Grouping {
     return readers_[static_cast<std::size_t>(node)];
   }
   [[nodiscard]] int inputs_of(const std::vector<int>& nodes) const;
-  [[nodiscard]] bool waits_for_itself(const std::vector<int>& merged) const;
+  [[nodiscard]] bool has_cycle_through(const std::vector<int>& merged) const;
 
   const Graph& graph_;
   const std::vector<bool>& live_;

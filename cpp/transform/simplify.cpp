@@ -1,59 +1,17 @@
 #include <algorithm>
-#include <numeric>
-#include <string_view>
 #include <unordered_map>
 
-#include "chainrule/ops.h"
 #include "graph/op.h"
 #include "transform/passes.h"
 
 namespace chainrule {
 namespace {
 
-bool is(const Value& value, std::string_view op) { return value.node().op->name == op; }
-
-/// The value behind a transpose that exchanges the last two axes, or none.
-Value untransposed(Value value) {
-  if (!is(value, "transpose")) return {};
-  std::vector<std::int64_t> swap(static_cast<std::size_t>(value.shape().rank()));
-  if (swap.size() < 2) return {};
-  std::iota(swap.begin(), swap.end(), 0);
-  std::swap(swap[swap.size() - 1], swap[swap.size() - 2]);
-  return value.node().attrs.get<std::vector<std::int64_t>>("axes") == swap ? value.node().inputs[0]
-                                                                           : Value();
-}
-
-/// matmul(transpose(a), b) = matmul(a, b, transpose_a).
-Value fold_transposes(const Node& node, const std::vector<Value>& inputs) {
-  const Value a = untransposed(inputs[0]);
-  const Value b = untransposed(inputs[1]);
-  if (!a.defined() && !b.defined()) return {};
-  return matmul(a.defined() ? a : inputs[0],
-                b.defined() ? b : inputs[1],
-                node.attrs.get<bool>("transpose_a") != a.defined(),
-                node.attrs.get<bool>("transpose_b") != b.defined());
-}
-
-bool is_scalar_one(const Value& value) {
-  const Value source = value.node().op->kind == OpKind::view ? value.node().inputs[0] : value;
-  if (source.node().op != &constant_op || source.shape().size() != 1) return false;
-  return source.node().attrs.get<Tensor>("value").cast(DType::float64).data<double>()[0] == 1.0;
-}
-
-/// x * 1 = x where the 1 does not broadcast x.
-Value fold_unit_factor(const Node& node, const std::vector<Value>& inputs) {
-  for (int i = 0; i < 2; ++i) {
-    const Value other = inputs[static_cast<std::size_t>(1 - i)];
-    if (is_scalar_one(inputs[static_cast<std::size_t>(i)]) && other.type() == node.outputs[0])
-      return other;
-  }
-  return {};
-}
-
-/// An element-wise op reads the small side of a broadcast itself, as long as its own shape stays.
+/// An op that broadcasts reads the small side of a broadcast itself, as long as its own shape
+/// stays.
 void read_through_broadcasts(const Node& node, std::vector<Value>& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!is(inputs[i], "broadcast_to")) continue;
+    if (!inputs[i].node().op->repeats) continue;
     std::vector<Value> tried = inputs;
     tried[i] = inputs[i].node().inputs[0];
     Shape shape = tried[0].shape();
@@ -157,15 +115,12 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
       inputs.push_back(moved[static_cast<std::size_t>(input.node_index())]
                             [static_cast<std::size_t>(input.output())]);
     }
-    const std::string_view name = node.op->name;
-    Value folded;
-    if (name == "matmul") folded = fold_transposes(node, inputs);
-    if (name == "multiply") folded = fold_unit_factor(node, inputs);
+    const Value folded = node.op->fold == nullptr ? Value() : node.op->fold(node, inputs);
     if (folded.defined()) {
       moved[static_cast<std::size_t>(i)] = {folded};
       continue;
     }
-    if (node.op->kind == OpKind::elementwise) read_through_broadcasts(node, inputs);
+    if (node.op->broadcasts) read_through_broadcasts(node, inputs);
     moved[static_cast<std::size_t>(i)] = add_shared(node, std::move(inputs));
   }
   for (const Value& value : tracked) {

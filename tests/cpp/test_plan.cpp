@@ -146,8 +146,8 @@ class SymbolicRun {
       for (const Value& input : node.inputs) {
         const bool shared =
             overlap(address(out), out.type().bytes(), address(input), input.type().bytes());
-        const bool in_place = node.op->kind == OpKind::elementwise &&
-                              address(out) == address(input) && input.shape() == out.shape() &&
+        const bool in_place = node.op->in_place && address(out) == address(input) &&
+                              input.shape() == out.shape() &&
                               out.type().bytes() == input.type().bytes();
         if (shared && !in_place && node.op->kind != OpKind::pack)
           error_ = "an op writes over its operand: " + name;

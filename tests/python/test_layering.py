@@ -153,6 +153,17 @@ def test_examples_include_public_headers_only():
     assert private == []
 
 
+def test_passes_ask_ops_for_properties_not_for_names():
+    asked = [
+        f"{file.relative_to(ROOT)}:{number}"
+        for room in ("transform", "runtime")
+        for file in sorted((CPP / room).glob("*.cpp"))
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if re.search(r"\bname\s*[=!]=|string_view\(\"", line)
+    ]
+    assert asked == []
+
+
 def test_files_stay_small():
     folders = ("cpp", "bindings", "python", "tests", "benchmarks", "examples", "cmake")
     long = {

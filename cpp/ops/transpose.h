@@ -1,0 +1,11 @@
+// What other ops see of transposes.
+#pragma once
+
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+/// The value behind a transpose that exchanges the last two axes, or none.
+Value untransposed(Value value);
+
+}  // namespace chainrule
