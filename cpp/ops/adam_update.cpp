@@ -51,8 +51,7 @@ Step lower(const LowerContext& call) {
   });
 }
 
-const OpDef adam_update_op{
-    .name = "adam_update", .infer = infer, .lower = lower, .in_place = true};
+const OpDef adam_update_op{.name = "adam_update", .infer = infer, .lower = lower, .in_place = true};
 
 }  // namespace
 
