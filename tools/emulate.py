@@ -45,12 +45,12 @@ TOO_SLOW = (
     "gemm: operands and results",
 )
 # With AVX2, whose fused operations the emulator computes one by one, what shows that the table
-# runs: this machine has run all tests with it.
+# runs: this machine has run all tests with it. None of products: their operands end where memory
+# ends, and QEMU 7.2 reads the whole of a masked vector.
 ON_HASWELL = (
     "ops: values",
     "ops: every",
     "reductions",
-    "gemm: matrix",
     "training",
     "random models",
 )
