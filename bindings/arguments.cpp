@@ -33,8 +33,6 @@ char numpy_kind(py::handle value) {
   return letters.size() == 1 ? letters[0] : '\0';
 }
 
-bool is_bool(py::handle value) { return PyBool_Check(value.ptr()) || numpy_kind(value) == 'b'; }
-
 /// The int that a value is by nature: Python's, NumPy's or another with __index__.
 py::object as_index(py::handle value) {
   if (PyLong_Check(value.ptr())) return py::reinterpret_borrow<py::object>(value);
@@ -52,6 +50,8 @@ std::optional<double> as_float(py::handle value) {
 }
 
 }  // namespace
+
+bool is_bool(py::handle value) { return PyBool_Check(value.ptr()) || numpy_kind(value) == 'b'; }
 
 std::int64_t integer(py::handle value, std::string_view where, std::string_view name) {
   static_assert(sizeof(long long) == sizeof(std::int64_t));

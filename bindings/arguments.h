@@ -22,6 +22,9 @@ std::int64_t integer(py::handle value, std::string_view where, std::string_view 
 /// Real numbers of Python and NumPy but NaN. Not bools.
 double number(py::handle value, std::string_view where, std::string_view name);
 
+/// Whether a value is a bool of Python or NumPy.
+bool is_bool(py::handle value);
+
 /// True, False and NumPy's, and the integers 1 and 0.
 bool truth(py::handle value, std::string_view where, std::string_view name);
 

@@ -99,8 +99,8 @@ py::object compute_at_once(const std::string& function,
 
 /// An integer that is no bool: Python's or NumPy's.
 bool is_index(py::handle item) {
-  return !py::isinstance<py::bool_>(item) && PyIndex_Check(item.ptr()) != 0 &&
-         !py::hasattr(item, "__len__") && !py::isinstance<Variable>(item);
+  return !is_bool(item) && PyIndex_Check(item.ptr()) != 0 && !py::hasattr(item, "__len__") &&
+         !py::isinstance<Variable>(item);
 }
 
 std::int64_t index_of(py::handle item) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/guards.h"
+#include "base/median.h"
 #include "graph/op.h"
 #include "kernels/reduce.h"
 #include "parallel/denormals.h"
@@ -261,8 +263,13 @@ bool Program::State::walk(const Exec& exec) const {
 
 bool Program::State::walk(const Exec& exec, InstructionObserver& observer) const {
   const FlushDenormals flush;
+  std::optional<LongRun> asks(std::in_place, is_long);
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (i == first_update && !is_finite(exec)) return false;
+    if (i == first_update) {  // from here on a run is whole or was not
+      asks.reset();
+      if (!is_finite(exec)) return false;
+    }
+    LongRun::poll();
     const Instruction& instruction = instructions[i];
     observer.before(instruction);
     steps[i](exec);
@@ -332,15 +339,13 @@ class Stopwatch final : public InstructionObserver {
 
 std::vector<double> Program::profile(int runs, int threads) {
   Stopwatch watch(instruction_count());
+  const LongRun asks(true);
   for (int i = 0; i < runs; ++i) {
     if (!run(watch, threads)) return {};
+    LongRun::poll();
   }
   std::vector<double> medians;
-  for (std::vector<double>& each : watch.times) {
-    const auto middle = each.begin() + static_cast<std::ptrdiff_t>(each.size() / 2);
-    std::nth_element(each.begin(), middle, each.end());
-    medians.push_back(each.empty() ? 0 : *middle);
-  }
+  for (const std::vector<double>& each : watch.times) medians.push_back(median(each));
   return medians;
 }
 

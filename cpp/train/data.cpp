@@ -131,6 +131,22 @@ void gather_samples(const Exec& exec,
   kernels::gather_batch(exec, batch.raw(), batch.dtype(), samples, which);
 }
 
+std::vector<ArrayView> arrays_of(const Data& data) {
+  std::vector<ArrayView> arrays = data.x;
+  for (const std::vector<ArrayView>* more : {&data.y, &data.sample_weight})
+    arrays.insert(arrays.end(), more->begin(), more->end());
+  return arrays;
+}
+
+void gather_inputs(const Exec& exec,
+                   const std::vector<ArrayView>& arrays,
+                   const std::vector<std::size_t>& sources,
+                   const kernels::Batch& which,
+                   const Program& program) {
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    gather_samples(exec, arrays[sources[i]], which, program.input(static_cast<int>(i)));
+}
+
 std::int64_t count_samples(std::span<const ArrayView> x, std::string_view where) {
   return count_samples(x, {}, {}, where);
 }

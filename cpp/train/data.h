@@ -7,6 +7,7 @@
 
 #include "chainrule/losses.h"
 #include "chainrule/model.h"
+#include "chainrule/program.h"
 #include "kernels/batch.h"
 #include "parallel/exec.h"
 
@@ -32,6 +33,15 @@ void gather_samples(const Exec& exec,
                     const ArrayView& source,
                     const kernels::Batch& which,
                     const Tensor& batch);
+
+/// All arrays, x before y before sample_weight: what StepGraph::sources counts.
+std::vector<ArrayView> arrays_of(const Data& data);
+/// Fills the inputs of a step's program, input i with samples of arrays[sources[i]].
+void gather_inputs(const Exec& exec,
+                   const std::vector<ArrayView>& arrays,
+                   const std::vector<std::size_t>& sources,
+                   const kernels::Batch& which,
+                   const Program& program);
 
 /// The number of samples, at least 1 and equal in all arrays; throws InvalidArgument in the name of
 /// `where`.

@@ -79,9 +79,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
   const std::int64_t batch_size = std::min(epoch.batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   const bool training = epoch.mode == Mode::train;
-  std::vector<ArrayView> arrays = epoch.data.x;  // that StepProgram::sources counts
-  for (const std::vector<ArrayView>* more : {&epoch.data.y, &epoch.data.sample_weight})
-    arrays.insert(arrays.end(), more->begin(), more->end());
+  const std::vector<ArrayView> arrays = arrays_of(epoch.data);
   StepRun& run = epoch.run;
   Ticker ticker(
       epoch.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
@@ -104,10 +102,7 @@ void Trainer::run_epoch(const Epoch& epoch) {
     const kernels::Batch batch{samples, first, n, count - first - n};
     run.begin_step();
     const Exec exec = epoch.threads.next(program);
-    for (std::size_t i = 0; i < step_program->sources.size(); ++i) {
-      gather_samples(
-          exec, arrays[step_program->sources[i]], batch, program.input(static_cast<int>(i)));
-    }
+    gather_inputs(exec, arrays, step_program->sources, batch, program);
     if (!program.run(exec.threads)) report_nonfinite(epoch, first, n, program);
     ticker.end_batch(index, current_logs);
     if (training && model_.stop_training) break;

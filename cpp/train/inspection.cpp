@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/median.h"
+#include "parallel/long_run.h"
 #include "train/data.h"
 #include "train/trainer.h"
 
@@ -33,12 +35,6 @@ class Restored {
  private:
   std::vector<std::pair<VariablePtr, Tensor>> saved_;
 };
-
-double median(std::vector<double>& numbers) {
-  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
-  std::nth_element(numbers.begin(), middle, numbers.end());
-  return *middle;
-}
 
 /// Calls f(index, element) for every element of a floating array.
 template <class F>
@@ -169,9 +165,7 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
                       .update = each.update,
                       .bytes = each.bytes()});
   }
-  std::vector<ArrayView> arrays = data.x;
-  for (const std::vector<ArrayView>* more : {&data.y, &data.sample_weight})
-    arrays.insert(arrays.end(), more->begin(), more->end());
+  const std::vector<ArrayView> arrays = arrays_of(data);
   for (std::size_t i = 0; i < step_program->sources.size(); ++i)
     result[0].bytes += 2 * program.input(static_cast<int>(i)).bytes();
 
@@ -181,28 +175,23 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
     changed.insert(changed.end(), more.begin(), more.end());
   run.begin_step();  // nobody reads what is not theirs until all is as it was
   const Restored restored(changed);
+  const Exec exec = step_threads.next(program);
   std::vector<double> gathering;
-  std::vector<std::vector<double>> seconds(program.instructions().size());
+  const LongRun asks(true);
   for (int i = 0; i < runs; ++i) {
-    const Exec exec = step_threads.next(program);
+    LongRun::poll();
     const Clock::time_point begin = Clock::now();
-    for (std::size_t k = 0; k < step_program->sources.size(); ++k) {
-      gather_samples(exec,
-                     arrays[step_program->sources[k]],
-                     {nullptr, 0, count},
-                     program.input(static_cast<int>(k)));
-    }
+    gather_inputs(exec, arrays, step_program->sources, {nullptr, 0, count}, program);
     gathering.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-    const std::vector<double> times = program.profile(1, exec.threads);
-    if (times.empty()) {
-      fail("profile",
-           "the loss or a gradient is NaN or infinite: find_nonfinite() says where",
-           {{"model", "'" + model_.name + "'"}});
-    }
-    for (std::size_t k = 0; k < times.size(); ++k) seconds[k].push_back(times[k]);
+  }
+  const std::vector<double> times = program.profile(runs, exec.threads);
+  if (times.empty()) {
+    fail("profile",
+         "the loss or a gradient is NaN or infinite: find_nonfinite() says where",
+         {{"model", "'" + model_.name + "'"}});
   }
   result[0].seconds = median(gathering);
-  for (std::size_t k = 0; k < seconds.size(); ++k) result[k + 1].seconds = median(seconds[k]);
+  for (std::size_t k = 0; k < times.size(); ++k) result[k + 1].seconds = times[k];
   return result;
 }
 
@@ -226,12 +215,12 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
         .op = "weight", .layers = weight->name, .value = std::move(value), .first_sample = -1};
   }
 
-  std::vector<ArrayView> arrays = data.x;
-  for (const std::vector<ArrayView>* more : {&data.y, &data.sample_weight})
-    arrays.insert(arrays.end(), more->begin(), more->end());
+  const std::vector<ArrayView> arrays = arrays_of(data);
+  const LongRun asks(true);
   for (std::int64_t first = 0; first < count; first += batch_size) {
     const std::int64_t n = std::min(batch_size, count - first);
     // As the step was written down: every op on its own, every value in memory of its own.
+    LongRun::poll();
     const StepGraph step = step_graph(Mode::train, data, n);
     ProgramOptions options{.simplify = false, .fuse = false, .reuse_memory = false};
     options.check = {step.loss};
@@ -239,10 +228,7 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
     Program program(*step.graph, step.inputs, {step.loss}, options);
     run.begin_step();
     const Exec exec{1};
-    for (std::size_t k = 0; k < step.sources.size(); ++k) {
-      gather_samples(
-          exec, arrays[step.sources[k]], {nullptr, first, n}, program.input(static_cast<int>(k)));
-    }
+    gather_inputs(exec, arrays, step.sources, {nullptr, first, n}, program);
     Finder finder;
     bool finite = true;
     try {

@@ -150,13 +150,7 @@ Data Trainer::check(const Data& data, std::string_view where) {
     }
     if (!object || !object->any_target_shape())
       check_array(target, object ? object->target_shape(output) : output, names[k], "y", where);
-    if (!object) continue;
-    try {
-      object->check_targets(target, output.with(0, count));
-    } catch (const InvalidArgument& error) {
-      if (where == "fit") throw;
-      throw InvalidArgument("[" + std::string(where) + "] " + error.what());  // which data
-    }
+    if (object) object->check_targets(target, output.with(0, count), where);
   }
   check_sample_weights(data, types_of(model_.outputs()), names, where);
   resolve_metrics(used);

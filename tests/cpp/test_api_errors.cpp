@@ -335,7 +335,8 @@ TEST("api errors: losses, metrics and optimizers") {
       {"labels of classes that are none",
        [&] {
          const std::int32_t labels[2] = {0, 9};
-         losses::SparseCategoricalCrossentropy()->check_targets(ArrayView(labels, {2}), {2, 3});
+         losses::SparseCategoricalCrossentropy()->check_targets(
+             ArrayView(labels, {2}), {2, 3}, "here");
        }},
       {"a metric of none", [&] { metric("mae")->update(g.graph, Value(), g.x, Value()); }},
       {"match_targets", [&] { ignore(match_targets(g.v, g.x, "here")); }},

@@ -362,7 +362,7 @@ TEST("ignored classes count neither in the loss nor in its average") {
   CHECK_CLOSE(number(value(object, y.reshaped({3, 1}), logits())), formula(0) + formula(2), 1e-13);
   object->reduction = "mean";
   CHECK_EQ(number(value(object, Tensor::of<std::int32_t>({3}, {-1, -1, -1}), logits())), 0.0);
-  object->check_targets(ArrayView::of_bytes(y.raw(), y.shape(), y.dtype()), kShape);
+  object->check_targets(ArrayView::of_bytes(y.raw(), y.shape(), y.dtype()), kShape, "here");
 }
 
 template <class T>
@@ -370,17 +370,17 @@ void check(const LossPtr& object,
            const Shape& shape,
            std::vector<T> values,
            std::int64_t stride = -1) {
-  object->check_targets({values.data(), shape, dtype_of<T>, stride}, {shape[0], 4});
+  object->check_targets({values.data(), shape, dtype_of<T>, stride}, {shape[0], 4}, "here");
 }
 
 TEST("labels out of range are named") {
   const LossPtr object = losses::SparseCategoricalCrossentropy();
   check<std::int64_t>(object, {3}, {0, 3, 1});
   check<std::uint8_t>(object, {3, 1}, {0, 3, 1});
-  CHECK_THROWS(check<std::int32_t>(object, {4}, {0, 3, 4, 9}),
-               "[SparseCategoricalCrossentropy] labels must be integers from 0 to 3 for 4 classes. "
-               "Received: label=4, "
-               "index=2");
+  CHECK_THROWS(
+      check<std::int32_t>(object, {4}, {0, 3, 4, 9}),
+      "[here] labels must be integers from 0 to 3 for 4 classes. Received: label=4, index=2, "
+      "loss=SparseCategoricalCrossentropy");
   CHECK_THROWS(check<std::int64_t>(object, {3}, {0, -1, 2}), "label=-1, index=1");
   CHECK_THROWS(check<float>(object, {2}, {1, 1.5F}), "label=1.5, index=1");
   CHECK_THROWS(check<double>(object, {2}, {1, std::nan("")}), "label=nan, index=1");

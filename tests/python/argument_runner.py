@@ -201,10 +201,6 @@ def main(group: str, log: str) -> None:
     warnings.simplefilter("error")
     # 1e300 is infinite in float32: that NumPy says so is right.
     warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
-    # NumPy's word of its own booleans, up to NumPy 2.2, when Python asks one for an index.
-    warnings.filterwarnings(
-        "ignore", "In future, it will be an error for 'np.bool", DeprecationWarning
-    )
     run = Run(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     if group in cases.OBJECTS:
         try_object(run, group, cases.OBJECTS[group])

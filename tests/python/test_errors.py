@@ -165,9 +165,10 @@ def test_labels_out_of_range():
     refuses(r"-1", lambda: fit(y=LABELS - 1, model=classifier()))
     refuses(r"label", lambda: fit(y=LABELS + 0.5, model=classifier()))
     refuses(r"y must have shape", lambda: fit(y=np.eye(3)[LABELS], model=classifier()))
+    refuses(r"^\[fit\] labels must be", lambda: fit(y=LABELS + 1, model=classifier()))
     validation = (X, LABELS + 1)
     refuses(
-        r"^\[fit, validation_data\] .*labels must be.*label=3, index=",
+        r"^\[fit, validation_data\] labels must be.*label=3, index=",
         lambda: fit(y=LABELS, model=classifier(), validation_data=validation),
     )
 

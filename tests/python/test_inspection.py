@@ -1,6 +1,9 @@
 """profile() and find_nonfinite(): what they tell is true, and the model stays as it was."""
 
+import sys
+
 import numpy as np
+import processes
 import pytest
 
 import chainrule
@@ -152,3 +155,32 @@ def test_a_model_must_be_compiled_and_numbers_be_right():
     ]:
         with pytest.raises(ValueError, match=rf"^\[{call.__name__}\] {name} must be positive"):
             call(X, Y, **{name: 0})
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+import chainrule, numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)
+x, y = np.ones((100_000, 64), "float32"), np.ones((100_000, 1), "float32")
+model = chainrule.Sequential([chainrule.Input((64,)), chainrule.layers.Dense(1)])
+model.compile("adam", "mse")
+before = model.get_weights()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.monotonic()
+try:
+    CALL
+except KeyboardInterrupt:
+    assert 0.2 < time.monotonic() - start < 3
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    model.fit(x[:10], y[:10], verbose=0)
+    print("caught")
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["model.find_nonfinite(x, y, batch_size=1)", "model.profile(x, y, runs=10**7)"]
+)
+def test_ctrl_c_ends_it_and_leaves_the_model(call):
+    command = [sys.executable, "-c", INTERRUPTED.replace("CALL", call)]
+    result = processes.run(command, capture_output=True, text=True, timeout=120)
+    assert result.stdout == "caught\n", result.stderr

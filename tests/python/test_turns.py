@@ -215,9 +215,10 @@ def test_two_fits_that_would_wait_for_each_other_for_ever_are_told():
 
     fits = [Trained(model, callbacks=[Peek(other)]) for model, other in (models, models[::-1])]
     for each in fits:
+        each.thread.daemon = True  # if they do wait, the process ends all the same
         each.thread.start()
     for each in fits:
-        each.thread.join(60)
+        each.thread.join(20)
         assert not each.thread.is_alive()
     errors = [each.error for each in fits if each.error is not None]
     assert len(errors) == 1

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "chainrule/config.h"
 #include "chainrule/graph.h"
@@ -30,9 +31,12 @@ class Loss : public Configurable {
   /// Whether targets of any shape may be given: a loss made of a function takes what its function
   /// takes.
   [[nodiscard]] virtual bool any_target_shape() const { return false; }
-  /// Checks target values once before training (labels in range). Throws InvalidArgument.
-  virtual void check_targets(const ArrayView& y_true, const Shape& y_pred) const {
-    (void)y_true, (void)y_pred;
+  /// Checks target values once before training (labels in range). Throws InvalidArgument in the
+  /// name of `where`.
+  virtual void check_targets(const ArrayView& y_true,
+                             const Shape& y_pred,
+                             std::string_view where) const {
+    (void)y_true, (void)y_pred, (void)where;
   }
 
   /// The reduced, weighted loss, a scalar (or values() for reduction "none"): sum(values * weight)

@@ -66,7 +66,9 @@ class SparseCategoricalCrossentropy final : public Loss {
     return y_pred.removed(normalize_axis(axis, y_pred.rank(), class_name()));
   }
 
-  void check_targets(const ArrayView& y_true, const Shape& y_pred) const override {
+  void check_targets(const ArrayView& y_true,
+                     const Shape& y_pred,
+                     std::string_view where) const override {
     const std::int64_t classes = y_pred[normalize_axis(axis, y_pred.rank(), class_name())];
     if (are_plain_labels(y_true, classes)) return;
     const std::int64_t length = sample_size(y_true);
@@ -78,14 +80,15 @@ class SparseCategoricalCrossentropy final : public Loss {
         if (ignore_class && label == static_cast<double>(*ignore_class)) continue;
         const std::string index =
             std::to_string(sample) + (length > 1 ? ", " + std::to_string(i) : "");
-        invalid(class_name(),
+        invalid(where,
                 "labels must be integers from 0 to " + std::to_string(classes - 1) + " for " +
                     std::to_string(classes) + " classes",
                 {{"label",
                   std::isfinite(label) ? number_text(label)
                   : std::isnan(label)  ? "nan"
                                        : "inf"},
-                 {"index", index}});
+                 {"index", index},
+                 {"loss", class_name()}});
       }
     }
   }

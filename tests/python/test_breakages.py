@@ -1,0 +1,20 @@
+"""The faults of tests/breakages.py can be put into the code as it is now."""
+
+import importlib.util
+import sys
+
+import pytest
+from test_layering import ROOT
+
+pytestmark = pytest.mark.once
+
+spec = importlib.util.spec_from_file_location("breakages", ROOT / "tests" / "breakages.py")
+breakages = importlib.util.module_from_spec(spec)
+sys.modules["breakages"] = breakages
+spec.loader.exec_module(breakages)
+
+
+@pytest.mark.parametrize("breakage", breakages.BREAKAGES, ids=lambda each: each.title)
+def test_what_a_breakage_replaces_is_there_once(breakage):
+    assert (ROOT / breakage.file).read_text().count(breakage.right) == 1
+    assert breakage.wrong != breakage.right
