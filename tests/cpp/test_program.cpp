@@ -206,7 +206,18 @@ TEST("program: a step does not allocate") {
   CHECK(allocations() > before);  // the counter counts
 }
 
-TEST("program: reuse makes the arena smaller, in-place operation smaller still") {
+TEST("program: element-wise ops and chains of them run in the memory of what they read") {
+  Graph g;
+  const Value x = g.input({{256, 256}, DType::float32}, "x");
+  Value y = x;
+  for (int i = 0; i < 4; ++i) y = tanh(y * 2.0 + sum(y));  // each waits for the sum of the last one
+  for (const bool fuse : {false, true}) {
+    const Program program(g, {x}, {y}, {.fuse = fuse});
+    CHECK(program.arena_bytes() < x.type().bytes() * 5 / 2);  // x and y, where others need a third
+  }
+}
+
+TEST("program: reuse makes the arena smaller") {
   Graph g;
   const Value x = g.input({{256, 256}, DType::float32}, "x");  // large beside guard zones
   Value y = x;
