@@ -212,7 +212,7 @@ TEST("program: element-wise ops and chains of them run in the memory of what the
   Value y = x;
   for (int i = 0; i < 4; ++i) {
     const Value total = sum(y);  // first, so that nobody else reads y when it is overwritten
-    y = tanh(y * 2.0 + total);
+    y = tanh(y + total);
   }
   for (const bool fuse : {false, true}) {
     const Program program(g, {x}, {y}, {.fuse = fuse});
