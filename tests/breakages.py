@@ -268,13 +268,6 @@ BREAKAGES = (
         'object->check_targets(target, output.with(0, count), "fit");',
         ("py", "test_errors.py"),
     ),
-    Breakage(
-        "NumPy's booleans are indices",
-        "bindings/operations.cpp",
-        "  return !is_bool(item) &&",
-        "  return !py::isinstance<py::bool_>(item) &&",
-        ("py", "test_arguments.py"),
-    ),
 )
 
 
