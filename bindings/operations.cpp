@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bindings/arguments.h"
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
 #include "bindings/trace.h"
