@@ -5,6 +5,7 @@
 #include <queue>
 #include <set>
 
+#include "chainrule/error.h"
 #include "graph/op.h"
 #include "ops/fused.h"
 
@@ -37,6 +38,8 @@ Grouping::Grouping(const Graph& graph,
   for (const Value& value : tracked) tracked_[static_cast<std::size_t>(value.node_index())] = true;
   for (int i = 0; i < graph.size(); ++i) {
     group_of_.push_back(i);
+    order_.push_back(i);
+    place_.push_back(i);
     members_.push_back({i});
     if (!is_live(i)) continue;
     for (const Value& input : graph.node(i).inputs)
@@ -117,12 +120,15 @@ bool Grouping::try_merge(int a, int b) {
   std::vector<int> merged = members(a);
   merged.insert(merged.end(), members(b).begin(), members(b).end());
   std::sort(merged.begin(), merged.end());
-  if (static_cast<int>(merged.size()) > kMaxChainLength || inputs_of(merged) > kMaxChainInputs ||
-      has_cycle_through(merged))
+  if (static_cast<int>(merged.size()) > kMaxChainLength || inputs_of(merged) > kMaxChainInputs)
     return false;
+  const bool a_first = place_of(a) < place_of(b);
+  const auto between = groups_between(a_first ? a : b, a_first ? b : a);
+  if (!between) return false;
   for (const int node : members(b)) group_of_[static_cast<std::size_t>(node)] = a;
   members_[static_cast<std::size_t>(a)] = std::move(merged);
   members_[static_cast<std::size_t>(b)].clear();
+  reorder(a, b, *between);
   return true;
 }
 
@@ -136,34 +142,45 @@ int Grouping::inputs_of(const std::vector<int>& nodes) const {
   return static_cast<int>(inputs.size());
 }
 
-/// Does a path lead from `merged` (sorted) through other groups back to it? Walks backwards from
-/// its inputs; a group that lies wholly before `merged` cannot depend on it.
-bool Grouping::has_cycle_through(const std::vector<int>& merged) const {
-  std::vector<int> pending;
-  std::set<int> visited;
-  const auto visit_inputs = [&](const std::vector<int>& nodes) {
-    for (const int node : nodes) {
-      for (const Value& input : graph_.node(node).inputs) {
-        const int group = group_of(input.node_index());
-        if (members(group).back() >= merged.front() && visited.insert(group).second)
-          pending.push_back(group);
-      }
-    }
-  };
-  visit_inputs(merged);
-  // The two groups being merged are no detour of their own, but what lies between them is.
+/// The groups that `last` depends on and that stand behind `first` in the order, none of which may
+/// depend on `first`: else a path leads from `first` through another group to `last`, and no value.
+std::optional<std::set<int>> Grouping::groups_between(int first, int last) const {
+  std::set<int> found;
+  std::vector<int> pending = {last};
   while (!pending.empty()) {
     const int group = pending.back();
     pending.pop_back();
-    if (contains(merged, members(group).front())) continue;
     for (const int node : members(group)) {
       for (const Value& input : graph_.node(node).inputs) {
-        if (contains(merged, input.node_index())) return true;
+        const int source = group_of(input.node_index());
+        if (source == first && group != last) return std::nullopt;
+        if (place_of(source) > place_of(first) && source != last && found.insert(source).second)
+          pending.push_back(source);
       }
     }
-    visit_inputs(members(group));
   }
-  return false;
+  return found;
+}
+
+/// Keeps the order topological when groups a and b have become one, a: of the groups from the one
+/// to the other, those that it depends on come first, then a, then the others (Pearce & Kelly, "A
+/// dynamic topological sort algorithm for directed acyclic graphs", 2006).
+void Grouping::reorder(int a, int b, const std::set<int>& before) {
+  const int from = std::min(place_of(a), place_of(b)), to = std::max(place_of(a), place_of(b));
+  const std::vector<int> old(order_.begin() + from, order_.begin() + to + 1);
+  auto next = order_.begin() + from;
+  const auto put = [&](int group) {
+    place_[static_cast<std::size_t>(group)] = static_cast<int>(next - order_.begin());
+    *next++ = group;
+  };
+  for (const int group : old) {
+    if (before.contains(group)) put(group);
+  }
+  put(a);
+  put(b);  // has no members any more
+  for (const int group : old) {
+    if (group != a && group != b && !before.contains(group)) put(group);
+  }
 }
 
 std::vector<int> Grouping::schedule() const {
@@ -192,6 +209,7 @@ std::vector<int> Grouping::schedule() const {
       if (--waiting[reader] == 0) ready.emplace(members(reader).front(), reader);
     }
   }
+  if (order.size() != waiting.size()) fail("fuse", "groups of nodes wait for each other");
   return order;
 }
 

@@ -1,6 +1,8 @@
 // Which nodes fusion makes one instruction of.
 #pragma once
 
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "chainrule/graph.h"
@@ -36,7 +38,9 @@ class Grouping {
     return readers_[static_cast<std::size_t>(node)];
   }
   [[nodiscard]] int inputs_of(const std::vector<int>& nodes) const;
-  [[nodiscard]] bool has_cycle_through(const std::vector<int>& merged) const;
+  [[nodiscard]] int place_of(int group) const { return place_[static_cast<std::size_t>(group)]; }
+  [[nodiscard]] std::optional<std::set<int>> groups_between(int first, int last) const;
+  void reorder(int a, int b, const std::set<int>& before);
 
   const Graph& graph_;
   const std::vector<bool>& live_;
@@ -44,6 +48,7 @@ class Grouping {
   std::vector<std::vector<int>> readers_;  // live ones, by node
   std::vector<int> group_of_;
   std::vector<std::vector<int>> members_;  // sorted
+  std::vector<int> order_, place_;         // of groups: each stands behind all that it depends on
 };
 
 /// An element-wise node with one result, which may be in a group with others.
