@@ -46,6 +46,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = CHAINRULE_VERSION;
   bind_arguments(m);
   bind_ops(m);
+  bind_control_flow(m);
   bind_catalog(m);
   bind_layers(m);
   bind_models(m);

@@ -39,6 +39,8 @@ TraceScope::TraceScope(Graph& graph, CallContext* context) : saved_(present) {
     present = std::make_shared<Trace>();
     present->graph = &graph;
     present->context = context;
+    present->nested = saved_ && graph.sees(*saved_->graph);
+    if (present->nested) present->layers = saved_->layers;
   }
 }
 
@@ -47,6 +49,8 @@ TraceScope::~TraceScope() {
     present->context = saved_context_;
   } else {
     present->alive = false;
+    if (present->nested)
+      saved_->used.insert(saved_->used.end(), present->used.begin(), present->used.end());
     present = saved_;
   }
 }
@@ -84,7 +88,8 @@ Value to_value(py::handle object) {
   Trace& trace = present_trace("Value");
   if (py::isinstance<SymbolicValue>(object)) {
     const Value& value = object.cast<SymbolicValue&>().value();
-    if (&value.graph() != trace.graph) fail("Value", "a symbolic value belongs to another graph");
+    if (!trace.graph->sees(value.graph()))
+      fail("Value", "a symbolic value belongs to another graph");
     return value;
   }
   if (py::isinstance<Variable>(object)) {

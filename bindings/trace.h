@@ -24,6 +24,7 @@ struct Trace {
   Graph* graph = nullptr;
   CallContext* context = nullptr;  ///< null outside of layers
   bool alive = true;
+  bool nested = false;            ///< of the body of a loop or of a branch
   int layers = 0;                 ///< written in Python, that are being called inside each other
   std::vector<VariablePtr> used;  ///< weights that they have read so far
 };

@@ -92,7 +92,9 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
   std::memset(data_ + bytes, 0xff, zone);
 }
 
-Buffer::~Buffer() { ::operator delete(data_ - guard_zone(), alignment_of(bytes_)); }
+Buffer::~Buffer() {
+  if (owned_) ::operator delete(data_ - guard_zone(), alignment_of(bytes_));
+}
 
 Tensor::Tensor(TensorType type) : type_(type), buffer_(std::make_shared<Buffer>(type.bytes())) {}
 

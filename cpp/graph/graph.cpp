@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "graph/op.h"
 
@@ -18,6 +19,10 @@ std::vector<std::int64_t> dims_of(const Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};
 }
 
+Attrs input_attrs(const TensorType& type, std::string_view name) {
+  return {{"shape", dims_of(type.shape)}, {"dtype", type.dtype}, {"name", std::string(name)}};
+}
+
 /// No instruction when the plan has computed the source in place.
 Step copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
   if (to == from) return {};
@@ -31,6 +36,8 @@ const OpDef input_op{.name = "input", .kind = OpKind::leaf, .infer = infer_leaf}
 const OpDef constant_op{.name = "constant", .kind = OpKind::leaf, .infer = [](const Node& node) {
                           return std::vector{node.attrs.get<Tensor>("value").type()};
                         }};
+
+const OpDef borrowed_op{.name = "borrowed", .kind = OpKind::leaf, .infer = constant_op.infer};
 
 const OpDef variable_op{.name = "variable", .kind = OpKind::leaf, .infer = [](const Node& node) {
                           return std::vector{node.attrs.get<VariablePtr>("variable")->value.type()};
@@ -119,10 +126,14 @@ void Graph::refuse_index(int i) const {
 // --- building ------------------------------------------------------------------------------------
 
 std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs) {
-  for (const Value& value : inputs) {
-    if (!value.defined() || &value.graph() != this) {
+  return innermost().append(op, std::move(inputs), std::move(attrs));
+}
+
+std::vector<Value> Graph::append(const OpDef& op, std::vector<Value> inputs, Attrs attrs) {
+  for (Value& value : inputs) {
+    if (!value.defined() || !sees(value.graph()))
       invalid(op.name, "all operands must be values of one graph");
-    }
+    value = capture(value);
   }
   Node node{.op = &op,
             .inputs = std::move(inputs),
@@ -148,9 +159,7 @@ std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs 
 }
 
 Value Graph::input(const TensorType& type, std::string_view name) {
-  return add1(input_op,
-              {},
-              {{"shape", dims_of(type.shape)}, {"dtype", type.dtype}, {"name", std::string(name)}});
+  return add1(input_op, {}, input_attrs(type, name));
 }
 
 Value Graph::constant(const Tensor& value) {
@@ -159,6 +168,7 @@ Value Graph::constant(const Tensor& value) {
 }
 
 Value Graph::scalar(double value, DType dtype) {
+  if (inside_ != nullptr) return innermost().scalar(value, dtype);
   for (const auto& [known, node] : scalars_) {
     if (known.second == dtype &&
         std::bit_cast<std::int64_t>(known.first) == std::bit_cast<std::int64_t>(value)) {
@@ -181,13 +191,24 @@ void require(const VariablePtr& variable, const char* where) {
 
 Value Graph::read(const VariablePtr& variable) {
   require(variable, "read");
+  return innermost().read_here(variable);
+}
+
+Value Graph::read_here(const VariablePtr& variable) {
+  if (around_ != nullptr) return capture(around_->read_here(variable));
   const auto [it, is_new] = reads_.try_emplace(variable.get(), size());
-  if (is_new) return add1(variable_op, {}, {{"variable", variable}});
+  if (is_new) append(variable_op, {}, {{"variable", variable}});
   return value(it->second);
 }
 
 void Graph::assign(const VariablePtr& variable, Value value) {
   require(variable, "assign");
+  if (inside_ != nullptr || around_ != nullptr) {
+    invalid("assign",
+            "a variable cannot be assigned inside of a loop or branch: let it return the value, "
+            "and assign that behind it",
+            {{"variable", "'" + variable->name + "'"}});
+  }
   for (const int i : assignments_) {
     if (node(i).attrs.get<VariablePtr>("variable") == variable) {
       invalid(
@@ -199,6 +220,59 @@ void Graph::assign(const VariablePtr& variable, Value value) {
   while (source.node().op->kind == OpKind::view) source = source.node().inputs[0];
   if (source.node().op == &variable_op) value = add1(copy_op, {value});
   add(assign_op, {value}, {{"variable", variable}});
+}
+
+// --- nested graphs -------------------------------------------------------------------------------
+
+bool Graph::sees(const Graph& other) const {
+  for (const Graph* graph = this; graph != nullptr; graph = graph->around_) {
+    if (graph == &other) return true;
+  }
+  return false;
+}
+
+/// A value of this graph or of one around it as a value of this one.
+Value Graph::capture(Value value) {
+  if (&value.graph() == this) return value;
+  const Value outer = around_->capture(value);
+  const auto [it, is_new] = captures_.try_emplace({outer.node_index(), outer.output()}, size());
+  if (is_new) {
+    captured_.push_back(outer);
+    append(input_op, {}, input_attrs(outer.type(), "captured"));
+  }
+  return this->value(it->second);
+}
+
+Graph& Graph::innermost() {
+  Graph* graph = this;
+  while (graph->inside_ != nullptr) graph = graph->inside_;
+  return *graph;
+}
+
+Graph::Nested::Nested(Graph& around)
+    : around_(around.innermost()), graph_(std::make_shared<Graph>()) {
+  graph_->around_ = &around_;
+  graph_->origins_ = around_.origins_;
+  around_.inside_ = graph_.get();
+}
+
+Graph::Nested::~Nested() { close(); }
+
+void Graph::Nested::close() {
+  if (graph_ == nullptr) return;
+  graph_->around_ = nullptr;
+  around_.inside_ = nullptr;
+}
+
+Graph::Nested::Built Graph::Nested::finish() {
+  close();
+  Built built{graph_, graph_->captured_, {}};
+  for (const Value& outer : built.captured) {
+    built.inputs.push_back(
+        graph_->value(graph_->captures_.at({outer.node_index(), outer.output()})));
+  }
+  graph_ = nullptr;
+  return built;
 }
 
 void Graph::add_origins(int i, const std::vector<Origin>& more) {

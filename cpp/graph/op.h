@@ -31,11 +31,30 @@ struct VjpContext {
   [[nodiscard]] Value dy(int i = 0) const { return upstream[static_cast<std::size_t>(i)]; }
 };
 
+/// A graph that an op owns, ready to run: the op puts data into `inputs`, calls `run`, and finds
+/// the results in `outputs`.
+struct CompiledGraph {
+  std::vector<Tensor> inputs, outputs;
+  Step run;
+};
+
+/// Compiles graphs that ops own, as Program does; the runtime has one (runtime/nested.h).
+class GraphCompiler {
+ public:
+  virtual ~GraphCompiler() = default;
+  /// `times`: how often it is run in one run of the program around it.
+  virtual CompiledGraph compile(const Graph& graph,
+                                const std::vector<Value>& inputs,
+                                const std::vector<Value>& outputs,
+                                std::int64_t times) = 0;
+};
+
 /// Memory of one call, resolved by the plan.
 struct LowerContext {
   const Node& node;
   std::span<std::byte* const> inputs;
   std::span<std::byte* const> outputs;
+  GraphCompiler& graphs;  ///< for the graphs that the op owns
 
   template <class T>
   [[nodiscard]] const T* in(int i) const {
@@ -63,6 +82,18 @@ enum class OpKind : std::uint8_t {
   leaf,     ///< input, constant, variable: no instruction
   assign,   ///< writes a variable
   pack,     ///< outputs one flat buffer whose pieces are the inputs (ops/pack.cpp)
+};
+
+/// A node, and whether each of its outputs is used.
+struct Choice {
+  const Node* node = nullptr;
+  std::vector<bool> used;
+};
+/// One node for several choices from the same work.
+struct United {
+  Attrs attrs;
+  /// Which of its outputs is output k of choice i: outputs[i][k]; -1 for what is not used.
+  std::vector<std::vector<int>> outputs;
 };
 
 struct OpDef {
@@ -102,11 +133,18 @@ struct OpDef {
   bool (*is_product)(const Node& node) = nullptr;
   /// Whether the node is the sums of a matrix's columns, which a product can take along.
   bool (*is_column_sum)(const Node& node) = nullptr;
+  /// For an op that computes more than its outputs, which are a choice: whether two nodes with
+  /// equal operands choose from the same work, and one node in the place of several that do.
+  bool (*same_work)(const Node& a, const Node& b) = nullptr;
+  United (*unite)(std::span<const Choice> choices) = nullptr;
 };
 
 // The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value},
 // variable {variable}, assign {variable}.
 extern const OpDef input_op, constant_op, variable_op, assign_op;
+/// Memory whose content changes, and belongs to somebody who keeps it as long as the graph and its
+/// programs live: {value}, a tensor over it.
+extern const OpDef borrowed_op;
 /// y = x in memory of its own.
 extern const OpDef copy_op;
 

@@ -3,12 +3,16 @@
 #include "kernels/random.h"
 
 #include "chainrule/ops.h"
+#include "chainrule/random.h"
 #include "graph/op.h"
 #include "ops/lengths.h"
 #include "ops/lowering.h"
 
 namespace chainrule {
 namespace {
+
+/// Fourth word of the counter of random_fold.
+constexpr std::uint32_t kFold = 0xf01dU;
 
 std::vector<TensorType> infer_random(const Node& node) {
   const char* where = node.op->name;
@@ -91,7 +95,41 @@ const OpDef random_bernoulli_op{
     },
 };
 
+/// The seed is drawn from the old one, at a counter of the index: 52 bits, so that it is exact in
+/// double, too. The last word tells it from the counters of random numbers, whose last word is a
+/// step.
+const OpDef random_fold_op{
+    .name = "random_fold",
+    .infer =
+        [](const Node& node) {
+          const TensorType state{{2}, DType::int64}, index{{}, DType::int64};
+          if (node.in(0) != state || node.in(1) != index) {
+            invalid("random_fold",
+                    "state must be int64 of shape (2,), the index int64 of rank 0",
+                    {{"state", node.in(0).str()}, {"index", node.in(1).str()}});
+          }
+          return std::vector{state};
+        },
+    .lower = [](const LowerContext& call) -> Step {
+      return [out = call.out<std::int64_t>(),
+              state = call.in<std::int64_t>(0),
+              index = call.in<std::int64_t>(1)](const Exec&) {
+        const auto low = [](std::int64_t x) { return static_cast<std::uint32_t>(x); };
+        const auto high = [](std::int64_t x) { return static_cast<std::uint32_t>(x >> 32); };
+        const auto words = philox({low(*index), high(*index), low(state[1]), kFold},
+                                  {low(state[0]), high(state[0])});
+        out[0] = static_cast<std::int64_t>(words[0]) | static_cast<std::int64_t>(words[1] >> 12)
+                                                           << 32;
+        out[1] = state[1];
+      };
+    },
+};
+
 }  // namespace
+
+Value random_fold(Value state, Value index) {
+  return state.graph().add1(random_fold_op, {state, index});
+}
 
 Value random_uniform(
     Value state, std::int64_t stream, const Shape& shape, double low, double high, DType dtype) {
@@ -125,7 +163,7 @@ Value random_bernoulli(
 
 std::span<const OpDef* const> random_ops() {
   static constexpr const OpDef* ops[] = {
-      &random_uniform_op, &random_normal_op, &random_bernoulli_op};
+      &random_uniform_op, &random_normal_op, &random_bernoulli_op, &random_fold_op};
   return ops;
 }
 

@@ -75,7 +75,7 @@ class Planner {
         Storage storage;
         storage.bytes = type.bytes();
         storage.output = static_cast<int>(mine.size());
-        if (node(i).op == &constant_op) {
+        if (node(i).op == &constant_op || node(i).op == &borrowed_op) {
           storage.external = node(i).attrs.get<Tensor>("value").raw();
         } else if (node(i).op == &variable_op) {
           storage.external = node(i).attrs.get<VariablePtr>("variable")->value.raw();

@@ -5,13 +5,14 @@
 #include <optional>
 
 #include "base/guards.h"
-#include "base/median.h"
 #include "graph/op.h"
 #include "kernels/reduce.h"
 #include "parallel/denormals.h"
 #include "parallel/long_run.h"
 #include "parallel/parallel_for.h"
 #include "runtime/guards.h"
+#include "runtime/instructions.h"
+#include "runtime/nested.h"
 #include "runtime/plan.h"
 #include "runtime/thread_choice.h"
 #include "transform/passes.h"
@@ -43,14 +44,6 @@ namespace {
 
 /// Values of so many bytes take milliseconds at least: then reading the clock costs nothing.
 constexpr std::size_t kLongBytes = std::size_t{16} << 20;
-
-bool makes_much(const Graph& graph) {
-  std::size_t bytes = 0;
-  for (int i = 0; i < graph.size(); ++i) {
-    for (const TensorType& type : graph.node(i).outputs) bytes += type.bytes();
-  }
-  return bytes >= kLongBytes;
-}
 
 void check_arguments(const Graph& graph,
                      const std::vector<Value>& inputs,
@@ -104,16 +97,6 @@ Value unchanging(Graph& graph, Value output) {
   return overwritten ? graph.add1(copy_op, {output}) : output;
 }
 
-Instruction describe(const Node& node) {
-  Instruction made{.index = 0,
-                   .op = node.op->name,
-                   .origins = node.origins,
-                   .inputs = {},
-                   .outputs = node.outputs};
-  for (const Value& input : node.inputs) made.inputs.push_back(input.type());
-  return made;
-}
-
 }  // namespace
 
 Program::Program(const Graph& graph,
@@ -145,7 +128,7 @@ Program::Program(const Graph& graph,
       final_graph, final_inputs, final_outputs, final_check, options.reuse_memory, guarded);
   State& state = *state_;
   state.threads = options.threads;
-  state.is_long = makes_much(final_graph);
+  state.is_long = bytes_made(final_graph) >= kLongBytes;
   state.arena = std::make_shared<Buffer>(plan.arena_bytes);
   if (guarded) {
     std::vector<Value> kept = final_inputs;
@@ -161,12 +144,14 @@ Program::Program(const Graph& graph,
   };
   for (int i = 0; i < final_graph.size(); ++i) {
     const Node& node = final_graph.node(i);
-    if (node.op == &constant_op) state.constants.push_back(node.attrs.get<Tensor>("value"));
+    if (node.op == &constant_op || node.op == &borrowed_op)
+      state.constants.push_back(node.attrs.get<Tensor>("value"));
     if (node.op == &variable_op || node.op == &assign_op) {
       state.variables.push_back(node.attrs.get<VariablePtr>("variable"));
       state.variable_memory.push_back(state.variables.back()->value);
     }
   }
+  NestedGraphs nested(options);
   for (std::size_t p = 0; p < plan.order.size(); ++p) {
     if (static_cast<int>(p) == plan.first_update) state.first_update = state.steps.size();
     const int i = plan.order[p];
@@ -175,7 +160,7 @@ Program::Program(const Graph& graph,
     for (const Value& value : node.inputs) in.push_back(pointer(value));
     for (std::size_t k = 0; k < node.outputs.size(); ++k)
       out.push_back(pointer({const_cast<Graph*>(&final_graph), i, static_cast<int>(k)}));
-    const LowerContext call{node, in, out};
+    const LowerContext call{node, in, out, nested};
     const auto at = static_cast<std::size_t>(i);
     Step step = node.op->prepare == nullptr
                     ? node.op->lower(call)
@@ -194,6 +179,7 @@ Program::Program(const Graph& graph,
   }
   if (plan.first_update >= static_cast<int>(plan.order.size()))
     state.first_update = state.steps.size();
+  state.is_long = state.is_long || nested.bytes() >= kLongBytes;
 
   const auto window = [&](const Value& value) {
     const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
@@ -241,6 +227,13 @@ bool Program::State::is_finite(const Exec& exec) const {
                : kernels::all_finite(
                      exec, reinterpret_cast<const double*>(value.raw()), value.size());
   });
+}
+
+void Program::run_nested(const Exec& exec) const {
+  for (const Step& step : state_->steps) {
+    step(exec);
+    LongRun::poll();
+  }
 }
 
 /// All instructions; those from first_update on only if the checked values are finite.
@@ -315,40 +308,6 @@ bool Program::run(InstructionObserver& observer, int threads) {
   return state_->walk(Exec{threads}, observer);
 }
 
-namespace {
-
-/// Times each instruction.
-class Stopwatch final : public InstructionObserver {
- public:
-  explicit Stopwatch(int instructions) : times(static_cast<std::size_t>(instructions)) {}
-  void before(const Instruction&) override { begin_ = Clock::now(); }
-  void after(const Instruction& instruction,
-             std::span<const ArrayView>,
-             std::span<const ArrayView>) override {
-    times[static_cast<std::size_t>(instruction.index)].push_back(
-        std::chrono::duration<double>(Clock::now() - begin_).count());
-  }
-  std::vector<std::vector<double>> times;  ///< seconds, by instruction
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point begin_;
-};
-
-}  // namespace
-
-std::vector<double> Program::profile(int runs, int threads) {
-  Stopwatch watch(instruction_count());
-  const LongRun asks(true);
-  for (int i = 0; i < runs; ++i) {
-    if (!run(watch, threads)) return {};
-    LongRun::poll();
-  }
-  std::vector<double> medians;
-  for (const std::vector<double>& each : watch.times) medians.push_back(median(each));
-  return medians;
-}
-
 bool Program::is_current() const {
   for (std::size_t i = 0; i < state_->variables.size(); ++i) {
     if (state_->variables[i]->value.raw() != state_->variable_memory[i].raw()) return false;
@@ -365,25 +324,6 @@ std::string Program::listing() const {
   std::string text;
   for (const Instruction& each : state_->instructions) text += each.str() + "\n";
   return text;
-}
-
-bool Instruction::backward() const {
-  return !origins.empty() &&
-         std::all_of(origins.begin(), origins.end(), [](const Origin& o) { return o.backward; });
-}
-
-std::size_t Instruction::bytes() const {
-  std::size_t sum = 0;
-  for (const TensorType& type : inputs) sum += type.bytes();
-  for (const TensorType& type : outputs) sum += type.bytes();
-  return sum;
-}
-
-std::string Instruction::str() const {
-  std::string line = op;
-  for (const TensorType& type : outputs) line += " " + type.str();
-  const std::string names = layers();
-  return names.empty() ? line : line + " @" + names;
 }
 
 }  // namespace chainrule

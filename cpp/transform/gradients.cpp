@@ -1,6 +1,7 @@
 // Reverse-mode differentiation as a graph transformation: the rules append nodes, no number is
 // computed.
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "chainrule/ops.h"
@@ -21,11 +22,11 @@ Value sum_to(Value gradient, const Shape& shape) {
   return reshape(axes.empty() ? gradient : sum(gradient, axes), shape);
 }
 
-/// The nodes that a gradient can flow through on its way from `loss` to one of `wrt`.
-std::vector<bool> nodes_between(const Graph& graph, Value loss, const std::vector<Value>& wrt) {
+/// The nodes up to `last` that a gradient can flow through on its way to one of `wrt`.
+std::vector<bool> nodes_towards(const Graph& graph, int last, const std::vector<Value>& wrt) {
   std::vector<bool> reaches(static_cast<std::size_t>(graph.size()), false);
   for (const Value& value : wrt) reaches[static_cast<std::size_t>(value.node_index())] = true;
-  for (int i = 0; i <= loss.node_index(); ++i) {
+  for (int i = 0; i <= last; ++i) {
     const Node& node = graph.node(i);
     if (node.op->vjp == nullptr) continue;
     for (const Value& input : node.inputs) {
@@ -36,46 +37,74 @@ std::vector<bool> nodes_between(const Graph& graph, Value loss, const std::vecto
   return reaches;
 }
 
+/// The sums of the gradients that have arrived at each value so far.
+class Arrived {
+ public:
+  void add(Value value, Value gradient) {
+    std::vector<Value>& slots = sums_[value.node_index()];
+    slots.resize(value.node().outputs.size());
+    Value& slot = slots[static_cast<std::size_t>(value.output())];
+    gradient = sum_to(gradient, value.shape());
+    slot = slot.defined() ? chainrule::add(slot, gradient) : gradient;
+  }
+  /// By output of the node; null: none has arrived.
+  [[nodiscard]] const std::vector<Value>* at(int node) const {
+    const auto found = sums_.find(node);
+    return found == sums_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  std::unordered_map<int, std::vector<Value>> sums_;
+};
+
 }  // namespace
 
 std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value upstream) {
   if (!is_floating(loss.dtype())) {
     invalid("gradients", "the loss must be floating", {{"loss", loss.type().str()}});
   }
-  if (!upstream.defined() && loss.shape().size() != 1) {
+  if (!upstream.defined()) {
+    if (loss.shape().size() != 1) {
+      invalid(
+          "gradients", "a loss that is no scalar needs `upstream`", {{"loss", loss.type().str()}});
+    }
+    upstream = reshape(loss.graph().scalar(1.0, loss.dtype()), loss.shape());
+  }
+  return gradients(std::vector{loss}, wrt, {upstream});
+}
+
+std::vector<Value> gradients(const std::vector<Value>& values,
+                             const std::vector<Value>& wrt,
+                             const std::vector<Value>& upstream) {
+  if (values.empty() || values.size() != upstream.size()) {
     invalid(
-        "gradients", "a loss that is no scalar needs `upstream`", {{"loss", loss.type().str()}});
+        "gradients",
+        "one or more values are needed, and one upstream gradient for each",
+        {{"values", std::to_string(values.size())}, {"upstream", std::to_string(upstream.size())}});
   }
-  if (upstream.defined() && &upstream.graph() != &loss.graph())
-    invalid("gradients", "`upstream` must be a value of the loss's graph");
-  if (upstream.defined() && upstream.type() != loss.type()) {
-    invalid("gradients",
-            "`upstream` must have the shape and dtype of the loss",
-            {{"upstream", upstream.type().str()}, {"loss", loss.type().str()}});
+  Graph& graph = values[0].graph();
+  int last = -1;
+  Arrived arrived;
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    if (&values[k].graph() != &graph || &upstream[k].graph() != &graph)
+      invalid("gradients", "`upstream` must be a value of the loss's graph");
+    if (upstream[k].type() != values[k].type() || !is_floating(values[k].dtype())) {
+      invalid("gradients",
+              "`upstream` must have the shape and dtype of the loss, a floating one",
+              {{"upstream", upstream[k].type().str()}, {"loss", values[k].type().str()}});
+    }
+    arrived.add(values[k], upstream[k]);
+    last = std::max(last, values[k].node_index());
   }
-  Graph& graph = loss.graph();
   for (const Value& value : wrt) {
     if (!value.defined() || &value.graph() != &graph)
       invalid("gradients", "gradients are taken with respect to values of the loss's graph");
   }
-  const std::vector<bool> reaches = nodes_between(graph, loss, wrt);
+  const std::vector<bool> reaches = nodes_towards(graph, last, wrt);
 
-  // gradient_of[node][output]: the sum of what has arrived so far.
-  std::unordered_map<int, std::vector<Value>> gradient_of;
-  const auto accumulate = [&](Value value, Value gradient) {
-    std::vector<Value>& slots = gradient_of[value.node_index()];
-    slots.resize(value.node().outputs.size());
-    Value& slot = slots[static_cast<std::size_t>(value.output())];
-    gradient = sum_to(gradient, value.shape());
-    slot = slot.defined() ? add(slot, gradient) : gradient;
-  };
-  accumulate(
-      loss, upstream.defined() ? upstream : reshape(graph.scalar(1.0, loss.dtype()), loss.shape()));
-
-  for (int i = loss.node_index(); i >= 0; --i) {
-    const auto arrived = gradient_of.find(i);
+  for (int i = last; i >= 0; --i) {
     const Node& node = graph.node(i);
-    if (arrived == gradient_of.end() || node.op->vjp == nullptr ||
+    if (arrived.at(i) == nullptr || node.op->vjp == nullptr ||
         !reaches[static_cast<std::size_t>(i)])
       continue;
     std::vector<Value> outputs;
@@ -88,24 +117,23 @@ std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value up
           reaches[static_cast<std::size_t>(input.node_index())] && is_floating(input.dtype()) ? 1
                                                                                               : 0);
     }
-    const std::vector<Value> upstreams = arrived->second;  // rules may rehash the map
+    const std::vector<Value> upstreams = *arrived.at(i);  // rules may rehash the map
     std::vector<Origin> origins = node.origins;
     if (origins.empty()) origins.emplace_back();
     for (Origin& origin : origins) origin.backward = true;
     const Graph::Scope scope(graph, std::move(origins));
     const std::vector<Value> inner = node.op->vjp({graph, node, outputs, upstreams, needed});
     for (std::size_t k = 0; k < inner.size(); ++k) {
-      if (needed[k] != 0 && inner[k].defined()) accumulate(node.inputs[k], inner[k]);
+      if (needed[k] != 0 && inner[k].defined()) arrived.add(node.inputs[k], inner[k]);
     }
   }
 
   std::vector<Value> result;
   for (const Value& value : wrt) {
-    const auto it = gradient_of.find(value.node_index());
-    const bool found =
-        it != gradient_of.end() && it->second[static_cast<std::size_t>(value.output())].defined();
-    result.push_back(found ? it->second[static_cast<std::size_t>(value.output())]
-                           : zeros_like(value));
+    const std::vector<Value>* const sums = arrived.at(value.node_index());
+    const Value gradient =
+        sums == nullptr ? Value() : (*sums)[static_cast<std::size_t>(value.output())];
+    result.push_back(gradient.defined() ? gradient : zeros_like(value));
   }
   return result;
 }

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "graph/op.h"
 #include "transform/passes.h"
@@ -40,6 +42,55 @@ std::size_t hash_of(const Node& node) {
   }
   return hash;
 }
+
+/// Nodes that choose from the same work (OpDef::unite): one node will stand for each group.
+class Unions {
+ public:
+  struct Group {
+    std::vector<int> members;  ///< in order; they have equal operands, and the first stands first
+    United united;
+  };
+
+  Unions(const Graph& graph, const std::vector<bool>& live, const std::vector<Value>& tracked) {
+    for (int i = 0; i < graph.size(); ++i) {
+      if (!live[static_cast<std::size_t>(i)] || graph.node(i).op->unite == nullptr) continue;
+      const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& other) {
+        const Node &a = graph.node(other.members.front()), &b = graph.node(i);
+        return a.op == b.op && a.inputs == b.inputs && a.op->same_work(a, b);
+      });
+      (group == groups_.end() ? groups_.emplace_back() : *group).members.push_back(i);
+    }
+    if (groups_.empty()) return;
+    std::set<std::pair<int, int>> used;
+    const auto use = [&](const Value& value) { used.emplace(value.node_index(), value.output()); };
+    std::for_each(tracked.begin(), tracked.end(), use);
+    for (int i = 0; i < graph.size(); ++i) {
+      if (!live[static_cast<std::size_t>(i)]) continue;
+      std::for_each(graph.node(i).inputs.begin(), graph.node(i).inputs.end(), use);
+    }
+    for (Group& group : groups_) {
+      std::vector<Choice> choices;
+      for (const int member : group.members) {
+        Choice& choice = choices.emplace_back(Choice{&graph.node(member), {}});
+        for (int k = 0; k < static_cast<int>(choice.node->outputs.size()); ++k)
+          choice.used.push_back(used.contains({member, k}));
+      }
+      group.united = choices[0].node->op->unite(choices);
+    }
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      beginning_with_.emplace(groups_[g].members.front(), g);
+  }
+
+  /// The group that begins with node i; null: none.
+  [[nodiscard]] const Group* of(int i) const {
+    const auto found = beginning_with_.find(i);
+    return found == beginning_with_.end() ? nullptr : &groups_[found->second];
+  }
+
+ private:
+  std::vector<Group> groups_;
+  std::unordered_map<int, std::size_t> beginning_with_;
+};
 
 }  // namespace
 
@@ -106,14 +157,28 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
     return values;
   };
 
+  const Unions unions(graph, live, tracked);
   for (int i = 0; i < graph.size(); ++i) {
-    if (!live[static_cast<std::size_t>(i)]) continue;
+    if (!live[static_cast<std::size_t>(i)] || !moved[static_cast<std::size_t>(i)].empty()) continue;
     const Node& node = graph.node(i);
     const Graph::Scope scope(target, node.origins);
     std::vector<Value> inputs;
     for (const Value& input : node.inputs) {
       inputs.push_back(moved[static_cast<std::size_t>(input.node_index())]
                             [static_cast<std::size_t>(input.output())]);
+    }
+    if (const Unions::Group* group = unions.of(i)) {
+      const std::vector<Value> values =
+          target.add(*node.op, std::move(inputs), group->united.attrs);
+      for (std::size_t m = 0; m < group->members.size(); ++m) {
+        const int member = group->members[m];
+        target.add_origins(target.size() - 1, graph.node(member).origins);
+        for (const int k : group->united.outputs[m]) {
+          moved[static_cast<std::size_t>(member)].push_back(
+              k < 0 ? Value() : values[static_cast<std::size_t>(k)]);
+        }
+      }
+      continue;
     }
     const Value folded = node.op->fold == nullptr ? Value() : node.op->fold(node, inputs);
     if (folded.defined()) {

@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._arguments import DType, Number, Tensor, axis_of, checked, shown
+from chainrule._control_flow import cond, scan
 
 _ops = _core.ops
 _ARRAYS = (np.ndarray, np.generic, _core.Variable)
@@ -384,5 +385,5 @@ def ones_like(x: Tensor) -> Any:
     return _ops.ones_like(x)
 
 
-__all__ += ["shape"]
+__all__ += ["cond", "scan", "shape"]
 __all__.sort()

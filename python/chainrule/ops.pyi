@@ -7,7 +7,8 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._arguments import DType, Number, Tensor
-
+from chainrule._control_flow import cond as cond
+from chainrule._control_flow import scan as scan
 
 __all__: list[str]
 

@@ -96,6 +96,7 @@ const Meaning* meaning_of(const std::string& name) {
     add_elementwise_meanings(meanings);
     add_line_meanings(meanings);
     add_array_meanings(meanings);
+    add_control_flow_meanings(meanings);
     return meanings;
   }();
   const auto found = all.find(name);
@@ -117,6 +118,16 @@ Interpretation::Interpretation(const Graph& graph,
   for (int i = 0; i < graph.size(); ++i) {
     if (needed[static_cast<std::size_t>(i)] != 0) evaluate(graph, i, options);
   }
+}
+
+Interpretation::Interpretation(const Graph& graph,
+                               const std::vector<Value>& inputs,
+                               const std::vector<Array>& data)
+    : values_(static_cast<std::size_t>(graph.size())) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    values_[static_cast<std::size_t>(inputs[i].node_index())] = {in_all_lanes(data[i])};
+  const Options exact{.lanes = 1};
+  for (int i = 0; i < graph.size(); ++i) evaluate(graph, i, exact);
 }
 
 const Lanes& Interpretation::operator[](Value value) const {

@@ -51,6 +51,10 @@ class Interpretation {
                  const std::vector<Value>& inputs,
                  const std::vector<Tensor>& data,
                  const Options& options);
+  /// A nested graph as it is, in one lane, with these numbers in its inputs.
+  Interpretation(const Graph& graph,
+                 const std::vector<Value>& inputs,
+                 const std::vector<Array>& data);
 
   [[nodiscard]] const Lanes& operator[](Value value) const;
   [[nodiscard]] const std::vector<Doubt>& doubts() const { return doubts_; }
@@ -108,6 +112,7 @@ using Meanings = std::map<std::string, Meaning>;
 void add_elementwise_meanings(Meanings& meanings);
 void add_line_meanings(Meanings& meanings);
 void add_array_meanings(Meanings& meanings);
+void add_control_flow_meanings(Meanings& meanings);
 
 inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 /// Zeros.

@@ -247,6 +247,16 @@ std::vector<Result> random_bernoulli(const Node& node, const Operands& in) {
   return fill(node, [&](Int i) { return word(node, in, i) < limit ? 1.0 : 0.0; });
 }
 
+std::vector<Result> random_fold(const Node&, const Operands& in) {
+  const auto bits = [](double x) { return static_cast<std::uint64_t>(static_cast<Int>(x)); };
+  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
+  const std::uint64_t seed = bits(in[0]->values[0]), index = bits(in[1]->values[0]);
+  const double step = in[0]->values[1];
+  const auto words =
+      philox({low(index), low(index >> 32), low(bits(step)), 0xf01d}, {low(seed), low(seed >> 32)});
+  return {{{{2}, {words[0] + (words[1] >> 12) * 0x1p32, step}}}};
+}
+
 }  // namespace
 
 void add_array_meanings(Meanings& meanings) {
@@ -267,6 +277,7 @@ void add_array_meanings(Meanings& meanings) {
       {"random_uniform", {random_uniform}},
       {"random_normal", {random_normal}},
       {"random_bernoulli", {random_bernoulli, true}},
+      {"random_fold", {random_fold, true}},
   };
   meanings.insert(own.begin(), own.end());
 }

@@ -7,6 +7,7 @@
 
 #include "chainrule/ops.h"
 #include "graph/op.h"
+#include "runtime/nested.h"
 #include "test.h"
 #include "tolerance.h"
 
@@ -141,7 +142,8 @@ std::vector<Tensor> run_guarded(const Graph& graph,
     const PreparedCall prepared =
         node.op->prepare != nullptr ? node.op->prepare(node) : PreparedCall{};
     const Guarded scratch(prepared.scratch_bytes);
-    const LowerContext call{node, in, out};
+    NestedGraphs nested({});
+    const LowerContext call{node, in, out, nested};
     const Step step = prepared.bind ? prepared.bind(call, scratch.data()) : node.op->lower(call);
     if (step) step(Exec{1});
 

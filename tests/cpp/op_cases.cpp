@@ -13,6 +13,7 @@ const std::vector<OpCase>& op_cases() {
     add_shape_cases(cases);
     add_index_cases(cases);
     add_update_cases(cases);
+    add_control_flow_cases(cases);
     return cases;
   }();
   return all;

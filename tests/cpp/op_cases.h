@@ -40,5 +40,6 @@ void add_matrix_cases(std::vector<OpCase>& cases);
 void add_shape_cases(std::vector<OpCase>& cases);
 void add_index_cases(std::vector<OpCase>& cases);
 void add_update_cases(std::vector<OpCase>& cases);
+void add_control_flow_cases(std::vector<OpCase>& cases);
 
 }  // namespace chainrule::test

@@ -155,6 +155,21 @@ void add_random(std::vector<OpCase>& cases) {
          0,
          false});
   }
+  cases.push_back({"random_fold",
+                   "of one index",
+                   {state, {{}, DType::int64, 0, 1e6}},
+                   [](const auto& v) { return random_fold(v[0], v[1]); },
+                   [](const std::vector<Array>& v) {
+                     const auto seed = static_cast<std::uint64_t>(v[0].values[0]);
+                     const auto step = static_cast<std::uint32_t>(v[0].values[1]);
+                     const auto index = static_cast<std::uint32_t>(v[1].values[0]);
+                     const auto words =
+                         philox({index, 0, step, 0xf01d}, {static_cast<std::uint32_t>(seed), 0});
+                     const double drawn = words[0] + (words[1] >> 12) * 0x1p32;
+                     return make({2}, [&](const Index& at) { return at[0] == 0 ? drawn : step; });
+                   },
+                   0,
+                   false});
 }
 
 }  // namespace

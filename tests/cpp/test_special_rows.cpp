@@ -225,25 +225,13 @@ TEST("special points: glu, and the places of the largest") {
 
 TEST("special points: every other op computes nothing, or has an entry") {
   // Copies, views, fills, sums of products: what they do does not depend on the numbers; fused ops
-  // are the ops they are made of.
-  const std::vector<std::string> plain = {"reshape",
-                                          "transpose",
-                                          "slice",
-                                          "pad",
-                                          "concatenate",
-                                          "gather",
-                                          "scatter_add",
-                                          "one_hot",
-                                          "pack",
-                                          "random_uniform",
-                                          "random_normal",
-                                          "random_bernoulli",
-                                          "cast",
-                                          "broadcast_to",
-                                          "stop_gradient",
-                                          "fused",
-                                          "fused_matmul",
-                                          "matmul"};
+  // are the ops they are made of, and so are loops and branches.
+  const std::vector<std::string> plain = {
+      "reshape",       "transpose",        "slice",         "pad",   "concatenate",
+      "gather",        "scatter_add",      "one_hot",       "pack",  "random_uniform",
+      "random_normal", "random_bernoulli", "random_fold",   "scan",  "cond",
+      "cast",          "broadcast_to",     "stop_gradient", "fused", "fused_matmul",
+      "matmul"};
   // glu is an activation; the others are below, above or in test_special_losses.cpp.
   const std::vector<std::string> elsewhere = {"argmax",
                                               "argmin",

@@ -41,7 +41,7 @@ PUBLIC_HEADERS = {
     " blas/fused_loops.inl blas/matrix.h blas/operators.h eigen.h",
     "parallel": "threads.h",
     "graph": "graph.h",
-    "ops": "ops.h",
+    "ops": "control_flow.h ops.h",
     "runtime": "program.h",
     "nn": "config.h initializers.h layers.h losses.h metrics.h optimizers.h",
     "train": "inspection.h model.h",

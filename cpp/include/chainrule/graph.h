@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -122,6 +123,8 @@ struct Node {
 };
 
 /// An append-only list of nodes. Not copyable: Values point to it. Not for use by two threads.
+///
+/// An op may own graphs, as a loop owns its body: see Graph::Nested.
 class Graph {
  public:
   Graph() = default;
@@ -159,6 +162,36 @@ class Graph {
   void add_origins(int i, const std::vector<Origin>& more);
   /// Nodes of the op `assign`, in order.
   [[nodiscard]] const std::vector<int>& assignments() const { return assignments_; }
+  /// Whether values of `other` may be operands here: it is this graph, or one around it.
+  [[nodiscard]] bool sees(const Graph& other) const;
+
+  /// Builds a graph that an op of `around` is going to own, a function of its inputs. While it
+  /// lives, what is appended to `around` is appended to the nested graph instead, and values and
+  /// variables of `around` that are used there are captured: they become further inputs. So a
+  /// nested graph is built by the same functions as any other, and reads what is around it.
+  class Nested {
+   public:
+    explicit Nested(Graph& around);
+    ~Nested();
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+
+    [[nodiscard]] Graph& graph() { return *graph_; }
+    /// `value`, which this graph sees, as one of its own.
+    Value own(Value value) { return graph_->capture(value); }
+    /// Ends building.
+    struct Built {
+      std::shared_ptr<Graph> graph;
+      std::vector<Value> captured;  ///< values of `around`, in the order of their first use
+      std::vector<Value> inputs;    ///< what stands for them in `graph`
+    };
+    Built finish();
+
+   private:
+    void close();
+    Graph& around_;
+    std::shared_ptr<Graph> graph_;
+  };
 
   /// Says where the nodes come from that are made while it lives: Graph::Scope scope(graph,
   /// "dense_1");
@@ -178,8 +211,16 @@ class Graph {
 
  private:
   [[noreturn]] void refuse_index(int i) const;
+  [[nodiscard]] Graph& innermost();
+  std::vector<Value> append(const OpDef& op, std::vector<Value> inputs, Attrs attrs);
+  Value capture(Value value);
+  Value read_here(const VariablePtr& variable);
 
-  std::deque<Node> nodes_;  // addresses are stable
+  Graph* around_ = nullptr;                      // of a nested graph while it is being built
+  Graph* inside_ = nullptr;                      // the nested graph that is being built
+  std::vector<Value> captured_;                  // values of the graph around
+  std::map<std::pair<int, int>, int> captures_;  // node and output there -> input here
+  std::deque<Node> nodes_;                       // addresses are stable
   std::vector<int> assignments_;
   std::unordered_map<const Variable*, int> reads_;  // node that reads a variable
   std::vector<std::pair<std::pair<double, DType>, int>> scalars_;
@@ -198,6 +239,11 @@ void add_origins(std::vector<Origin>& origins, const std::vector<Origin>& more);
 /// from, and allows a loss that is no scalar. Throws InvalidArgument for a loss that is not
 /// floating.
 std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value upstream = {});
+/// The same for several values, each with its upstream gradient: of the sum of all products
+/// upstream[k][i] * values[k][i]. Values may have any floating type.
+std::vector<Value> gradients(const std::vector<Value>& values,
+                             const std::vector<Value>& wrt,
+                             const std::vector<Value>& upstream);
 
 inline const Node& Value::node() const { return graph().node(node_); }
 inline const TensorType& Value::type() const {

@@ -175,6 +175,9 @@ Value random_normal(Value state,
                     double mean = 0,
                     double stddev = 1,
                     DType dtype = DType::float32);
+/// Another state for each index (int64, rank 0): what a step of a loop draws from it differs from
+/// what other steps draw.
+Value random_fold(Value state, Value index);
 /// 1 with probability p, else 0.
 Value random_bernoulli(
     Value state, std::int64_t stream, const Shape& shape, double p, DType dtype = DType::float32);

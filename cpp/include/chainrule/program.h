@@ -16,6 +16,8 @@
 
 namespace chainrule {
 
+struct Exec;
+
 struct ProgramOptions {
   bool simplify = true;      ///< see transform/passes.h
   bool fuse = true;          ///< element-wise chains in one pass
@@ -113,6 +115,10 @@ class Program {
   [[nodiscard]] std::vector<double> profile(int runs, int threads = 0);
 
  private:
+  friend class NestedGraphs;  // of loops and branches: runtime/nested.h
+  /// All instructions, as part of an instruction of the program around this one.
+  void run_nested(const Exec& exec) const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

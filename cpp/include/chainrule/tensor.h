@@ -22,6 +22,8 @@ class Buffer {
  public:
   /// Throws RuntimeError when the system has not that much memory.
   explicit Buffer(std::size_t bytes);
+  /// Memory of somebody else, who keeps it as long as it is used here.
+  Buffer(std::byte* data, std::size_t bytes) : data_(data), bytes_(bytes), owned_(false) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
@@ -31,6 +33,7 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
+  bool owned_ = true;
 };
 
 /// A dense row-major array. Copies share the memory (as NumPy arrays do); clone() does not.

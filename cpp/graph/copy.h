@@ -1,0 +1,30 @@
+// Copies of values in another graph.
+#pragma once
+
+#include <vector>
+
+#include "chainrule/graph.h"
+
+namespace chainrule {
+
+/// Copies values of one graph to another, with all that they need and nothing twice.
+///
+///     Copier copy(body, target);
+///     copy.replace(body_input, outer);        // instead of copying it
+///     const std::vector<Value> copies = copy(results);
+class Copier {
+ public:
+  Copier(const Graph& from, Graph& to);
+  /// `value` is not copied: `by`, a value that `to` sees, stands for it.
+  void replace(Value value, Value by);
+  [[nodiscard]] bool has(Value value) const;
+  std::vector<Value> operator()(const std::vector<Value>& values);
+
+ private:
+  [[nodiscard]] Value& at(Value value);
+  const Graph& from_;
+  Graph& to_;
+  std::vector<std::vector<Value>> copies_;  // by node, by output
+};
+
+}  // namespace chainrule

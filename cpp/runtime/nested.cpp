@@ -1,0 +1,25 @@
+#include "runtime/nested.h"
+
+#include <memory>
+#include <utility>
+
+#include "runtime/instructions.h"
+
+namespace chainrule {
+
+CompiledGraph NestedGraphs::compile(const Graph& graph,
+                                    const std::vector<Value>& inputs,
+                                    const std::vector<Value>& outputs,
+                                    std::int64_t times) {
+  const auto program = std::make_shared<const Program>(graph, inputs, outputs, options_);
+  bytes_ += bytes_made(graph) * static_cast<std::size_t>(times);
+  CompiledGraph compiled;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    compiled.inputs.push_back(program->input(static_cast<int>(i)));
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    compiled.outputs.push_back(program->output(static_cast<int>(i)));
+  compiled.run = [program](const Exec& exec) { program->run_nested(exec); };
+  return compiled;
+}
+
+}  // namespace chainrule

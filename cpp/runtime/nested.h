@@ -1,0 +1,29 @@
+// Graphs that ops own, compiled as programs of their own: bodies of loops, branches.
+#pragma once
+
+#include <cstddef>
+
+#include "chainrule/program.h"
+#include "graph/op.h"
+
+namespace chainrule {
+
+class NestedGraphs final : public GraphCompiler {
+ public:
+  /// With the options of the program around them, but for its checked values.
+  explicit NestedGraphs(ProgramOptions options) : options_(std::move(options)) {
+    options_.check.clear();
+  }
+  CompiledGraph compile(const Graph& graph,
+                        const std::vector<Value>& inputs,
+                        const std::vector<Value>& outputs,
+                        std::int64_t times) override;
+  /// Sizes of all values that they make in one run of the program around them.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  ProgramOptions options_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace chainrule
