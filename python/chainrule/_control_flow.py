@@ -52,6 +52,7 @@ def scan(
             "[scan] loops are not unrolled, which would change no result: leave unroll=1. "
             f"Received: unroll={shown(unroll)}"
         )
+    _require_function("scan", "f", f)
     first, carry_tree = flatten(init)
     rows, row_tree = flatten(xs)
     y_tree: list[Tree] = []
@@ -106,8 +107,13 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     >>> ops.cond(ops.sum(x) > 0, lambda: x, lambda: -x)
     array([-1.,  4.], dtype=float32)
     """
+    _require_function("cond", "true_fn", true_fn)
+    _require_function("cond", "false_fn", false_fn)
     if not isinstance(pred, (_core.Value, _core.Symbol)):
-        array = np.asarray(pred)
+        try:
+            array = np.asarray(pred)
+        except ValueError:  # lists of different lengths
+            array = np.empty(0)
         if array.size != 1 or array.dtype.kind not in "biuf":
             raise ValueError(
                 f"[cond] the condition must be a boolean of one element. Received: {shown(pred)}"
@@ -131,6 +137,11 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 
     leaves = _ops.cond(pred, branch(true_fn), branch(false_fn))
     return trees[0].filled(leaves)
+
+
+def _require_function(where: str, name: str, value: Any) -> None:
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"[{where}] {name} must be a function. Received: {name}={shown(value)}")
 
 
 def _refuse_symbols(name: str, operands: list[Any]) -> None:

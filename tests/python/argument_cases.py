@@ -188,6 +188,8 @@ FUNCTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "models.load_model": lambda: {"filepath": saved()},
     "models.model_from_json": lambda: {"json_string": model().to_json()},
     "models.Model": lambda: dict(zip(("inputs", "outputs"), symbols(), strict=True)),
+    "ops.cond": lambda: {"pred": True, "true_fn": lambda: X, "false_fn": lambda: Y},
+    "ops.scan": lambda: {"f": lambda c, x: (c + x, c), "init": X[0].copy(), "xs": X.copy()},
     "ops.matmul": lambda: {"x1": X.copy(), "x2": np.ones((2, 4), "float32")},
     "ops.one_hot": lambda: {"x": np.array([0, 2]), "num_classes": 3},
     "ops.squeeze": lambda: {"x": np.ones((3, 1), "float32")},
