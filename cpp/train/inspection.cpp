@@ -125,6 +125,37 @@ class Finder final : public InstructionObserver {
   NonFinite found;
 };
 
+/// The first value of a step that is not finite; none if loss and gradients are finite.
+std::optional<NonFinite> first_nonfinite(Program& program) {
+  Finder finder;
+  bool finite = true;
+  try {
+    finite = program.run(finder, 1);
+  } catch (const Finder::Stop&) {
+  }
+  return finite ? std::nullopt : std::optional(std::move(finder.found));
+}
+
+std::optional<NonFinite> nonfinite_weight(const Model& model) {
+  for (const VariablePtr& weight : model.weights()) {
+    std::string value = nonfinite_text(view_of(weight->value));
+    if (!value.empty())
+      return NonFinite{.op = "weight", .layers = weight->name, .value = std::move(value)};
+  }
+  return std::nullopt;
+}
+
+/// Zeros in place of what is not finite.
+void make_finite(const Tensor& tensor) {
+  const auto replace = [](auto elements) {
+    for (auto& element : elements) {
+      if (!std::isfinite(element)) element = 0;
+    }
+  };
+  if (tensor.dtype() == DType::float32) replace(tensor.data<float>());
+  if (tensor.dtype() == DType::float64) replace(tensor.data<double>());
+}
+
 }  // namespace
 
 std::string NonFinite::str() const {
@@ -203,18 +234,9 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
   }
   const Data data = check(given, "find_nonfinite");
   const std::int64_t count = count_samples(data, "find_nonfinite");
-  if (std::string cause = nonfinite_sample(data, nullptr, 0, count, 0); !cause.empty())
-    return NonFinite{.op = "input", .value = std::move(cause), .first_sample = -1};
   const Outer outer(*this);
   StepRun run(step_variables());
   parameters();
-  for (const VariablePtr& weight : model_.weights()) {
-    std::string value = nonfinite_text(view_of(weight->value));
-    if (value.empty()) continue;
-    return NonFinite{
-        .op = "weight", .layers = weight->name, .value = std::move(value), .first_sample = -1};
-  }
-
   const std::vector<ArrayView> arrays = arrays_of(data);
   const LongRun asks(true);
   for (std::int64_t first = 0; first < count; first += batch_size) {
@@ -229,16 +251,22 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
     run.begin_step();
     const Exec exec{1};
     gather_inputs(exec, arrays, step.sources, {nullptr, first, n}, program);
-    Finder finder;
-    bool finite = true;
-    try {
-      finite = program.run(finder);
-    } catch (const Finder::Stop&) {
+    std::optional<NonFinite> found = first_nonfinite(program);
+    if (found) {
+      if (std::optional<NonFinite> weight = nonfinite_weight(model_)) {
+        found = std::move(weight);
+      } else if (std::string sample = nonfinite_sample(data, nullptr, first, n, 0);
+                 !sample.empty()) {
+        // Such data may be masked: they are to blame if the step is finite without them.
+        for (std::size_t i = 0; i < step.inputs.size(); ++i)
+          make_finite(program.input(static_cast<int>(i)));
+        found = first_nonfinite(program);
+        if (!found) found = NonFinite{.op = "input", .value = std::move(sample)};
+      }
+      found->first_sample = found->op == "input" || found->op == "weight" ? -1 : first;
     }
     run.rest();
-    if (finite) continue;
-    finder.found.first_sample = first;
-    return finder.found;
+    if (found) return found;
   }
   return std::nullopt;
 }

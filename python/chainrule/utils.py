@@ -32,7 +32,8 @@ __all__ = [
 @checked
 def set_random_seed(seed: int) -> None:
     """Makes what follows repeatable: initial weights, dropout, shuffling; and Python's and NumPy's
-    numbers.
+    numbers. Call it before you make a model: that takes its random state, for dropout and
+    shuffling, when it is made, keeps it, and saves it, so that training can go on as it was.
 
     Args:
         seed: An integer from 0 to 2**32 - 1.

@@ -184,3 +184,30 @@ def test_ctrl_c_ends_it_and_leaves_the_model(call):
     command = [sys.executable, "-c", INTERRUPTED.replace("CALL", call)]
     result = processes.run(command, capture_output=True, text=True, timeout=120)
     assert result.stdout == "caught\n", result.stderr
+
+
+def masked_error(y_true, y_pred):
+    known = ops.logical_not(ops.isnan(y_true))
+    return ops.mean(ops.square(ops.where(known, y_true - y_pred, 0.0)), axis=-1)
+
+
+class Root(layers.Layer):
+    def call(self, x):
+        return ops.sqrt(x)
+
+
+def test_data_that_are_masked_are_not_to_blame():
+    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    y[1] = np.nan
+    model = chainrule.Sequential([layers.Input((2,)), Root(name="root"), layers.Dense(1)])
+    model.compile("sgd", masked_error)
+    assert model.find_nonfinite(x, y, batch_size=4) is None
+    x[6] = -1
+    found = model.find_nonfinite(x, y, batch_size=4)
+    assert (found.op, found.layers, found.first_sample) == ("sqrt", "root", 4)
+    y[5] = np.nan  # harmless, in the batch of the root
+    assert model.find_nonfinite(x, y, batch_size=4).op == "sqrt"
+    x[6] = np.inf
+    found = model.find_nonfinite(x, y, batch_size=4)
+    assert found.op == "input"
+    assert "sample 6" in found.value

@@ -28,8 +28,8 @@ struct FieldType<InitializerPtr> {
   static InitializerPtr read(const Json& v) { return v.is_null() ? nullptr : initializer(v); }
 };
 
-/// Every number of set_random_seed, initializers, dropout and shuffling comes from this seed.
-/// Unless set, it is drawn from the operating system once.
+/// Every number of initializers, dropout and shuffling comes from this seed: a model takes its
+/// random state from it when it is made. Unless set, it is drawn from the operating system once.
 void set_random_seed(std::uint64_t seed);
 /// The next of the sequence of seeds that follows from set_random_seed: one for each weight, layer,
 /// fit.
