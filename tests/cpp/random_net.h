@@ -30,6 +30,7 @@ struct Net {
   Int batch;
   Int products;  ///< multiplications of a forward pass that may still be spent
   Int elements;  ///< of activations
+  DType other = DType::float64;  ///< the type that the model is not in
   Symbols pool = {};
   Symbols inputs = {};
   std::set<const LayerCall*> used = {};

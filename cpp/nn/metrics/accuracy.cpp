@@ -22,7 +22,7 @@ class BinaryAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
-    return cast(equal(y, cast(y_pred > threshold, y.dtype())), DType::float32);
+    return equal(y, cast(y_pred > threshold, y.dtype()));
   }
 };
 
@@ -35,7 +35,7 @@ class CategoricalAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
-    return cast(equal(argmax(y), argmax(y_pred)), DType::float32);
+    return equal(argmax(y), argmax(y_pred));
   }
 };
 
@@ -48,7 +48,7 @@ class SparseCategoricalAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value label = match_targets(y_true, y_pred.shape().removed(-1), class_name());
-    return cast(equal(label, argmax(y_pred)), DType::float32);
+    return equal(label, argmax(y_pred));
   }
 };
 
