@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from chainrule import _core, dtype_policies
 from chainrule._arguments import message
 from chainrule.dtype_policies import DTypePolicy
@@ -38,12 +36,9 @@ def set_floatx(value: Any) -> None:
     ('float64', 'float64')
     >>> set_floatx("float32")
     """
-    rule = "'float32' or 'float64'"
-    if not isinstance(value, (str, type, np.dtype)):
-        raise TypeError(message("set_floatx", rule, "value", value))
-    name = value if isinstance(value, str) else np.dtype(value).name
+    name = dtype_policies.type_name(value, "set_floatx", "value")
     if name not in ("float32", "float64"):
-        raise ValueError(message("set_floatx", rule, "value", value))
+        raise ValueError(message("set_floatx", "'float32' or 'float64'", "value", value))
     _core.set_floatx(name)
 
 

@@ -7,11 +7,23 @@ from typing import Any
 import numpy as np
 
 from chainrule import _catalog, _core
-from chainrule._arguments import message, shown
+from chainrule._arguments import message
 
 __all__ = ["DTypePolicy", "deserialize", "get", "serialize"]
 
 FIELD = "DTypePolicy | str | None"  # how the catalog calls the type of the field
+
+
+def type_name(value: Any, where: str, name: str) -> str:
+    """A text, or the name of a type of NumPy or Python."""
+    if isinstance(value, (type, np.dtype)):
+        try:
+            return np.dtype(value).name
+        except (TypeError, ValueError):
+            return str(value)
+    if not isinstance(value, str):
+        raise TypeError(message(where, "'float32' or 'float64'", name, value))
+    return _core.text(value, where, name)
 
 
 class DTypePolicy:
@@ -34,11 +46,8 @@ class DTypePolicy:
     __slots__ = ("_compute_dtype", "_name", "_variable_dtype")
 
     def __init__(self, name: Any = None) -> None:
-        if isinstance(name, (type, np.dtype)):
-            name = np.dtype(name).name
-        if name is not None and not isinstance(name, str):
-            raise TypeError(message("DTypePolicy", "'float32' or 'float64'", "name", name))
-        self._name, self._compute_dtype, self._variable_dtype = _core.policy(name)
+        given = None if name is None else type_name(name, "DTypePolicy", "name")
+        self._name, self._compute_dtype, self._variable_dtype = _core.policy(given)
 
     @property
     def name(self) -> str:
@@ -83,11 +92,7 @@ def get(identifier: Any) -> DTypePolicy:
         return identifier
     if isinstance(identifier, dict):
         return deserialize(identifier)
-    if identifier is None or isinstance(identifier, (str, type, np.dtype)):
-        return DTypePolicy(identifier)
-    raise TypeError(
-        f"[dtype_policies] a name or a DTypePolicy is needed. Received: {shown(identifier)}"
-    )
+    return DTypePolicy(identifier)
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 // Random models: one step of each is compared with the plain interpreter in double, and every table
 // of kernels with every other.
 //
-// A model is a function of its seed alone. Some are in double precision: then the interpreter is held
-// to as many digits as those of a program. Everything it is made of comes from tables in
+// A model is a function of its seed alone. Some are in double precision: then the interpreter is
+// held to as many digits as those of a program. Everything it is made of comes from tables in
 // random_makers.cpp, which have a line for every class of layers, losses, metrics and optimizers.
 #pragma once
 
