@@ -22,8 +22,8 @@ class InputLayer final : public Layer {
 
   void validate() override {
     Layer::validate();
-    const DType type = dtype_from_name(type_name);
-    if (is_floating(type)) dtype = type;
+    const DType element = dtype_from_name(type_name);
+    if (is_floating(element)) dtype = element;
     for (const std::int64_t length : shape) {
       if (length < -1 || length == 0) {
         invalid("Input",
