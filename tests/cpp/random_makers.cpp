@@ -179,7 +179,7 @@ void store(const Tensor& array, Int place, double x) {
       array.data<float>()[at] = static_cast<float>(x);
       return;
     case DType::float64:
-      array.data<double>()[at] = static_cast<float>(x);  // no more digits than the model reads
+      array.data<double>()[at] = x;
       return;
     case DType::int32:
       array.data<std::int32_t>()[at] = static_cast<std::int32_t>(x);
@@ -209,7 +209,7 @@ Tensor make_targets(Draw& draw, const Output& output, Int samples) {
     return y;
   }
   const bool flat = width == 1 && shape.rank() == 2 && draw.chance(0.3);  // (n,) for (n, 1)
-  const Tensor y(flat ? Shape{samples} : shape, draw.chance(0.8) ? DType::float32 : DType::float64);
+  const Tensor y(flat ? Shape{samples} : shape, draw.chance(0.8) ? floatx() : DType::float64);
   for (Int i = 0; i < y.size(); ++i) {
     store(
         y, i, output.targets == Targets::real ? draw.normal() : static_cast<double>(draw.below(2)));
@@ -350,7 +350,7 @@ RandomModel make_random_model(Draw& draw) {
   for (const Symbol& input : net.inputs) {
     const DType dtype =
         draw.chance(0.8)
-            ? DType::float32
+            ? floatx()
             : draw.pick<DType>({DType::float64, DType::int32, DType::int64, DType::uint8});
     made.x.emplace_back(with_samples(input.type.shape, samples), dtype);
   }
