@@ -4,11 +4,11 @@ import copy
 import pickle
 import re
 import shutil
-import subprocess
 import sysconfig
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 import chainrule
@@ -285,7 +285,7 @@ def test_a_new_type_does_not_compile_before_every_switch_knows_it(tmp_path):
     )
     named = set()
     for source in [user, *(file for file in files if file.suffix == ".cpp")]:
-        done = subprocess.run(
+        done = processes.run(
             [
                 compiler,
                 "-std=c++20",
