@@ -74,7 +74,9 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
 
 const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
-  const BetweenSteps pause(variables);
+  std::vector<VariablePtr> moved = variables;  // to other memory
+  moved.push_back(options_.optimizer->rate());
+  const BetweenSteps pause(moved);
   if (parameters_.holds(variables)) return parameters_;
   check_trainable(variables);
   options_.optimizer->bind(variables);
