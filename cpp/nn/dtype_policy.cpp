@@ -41,7 +41,8 @@ DTypePolicy::DTypePolicy(std::string_view name) {
 
 DTypePolicy dtype_policy() {
   const std::lock_guard lock(given().mutex);
-  return given().policy ? *given().policy : DTypePolicy(floatx());
+  const std::optional<DTypePolicy>& policy = given().policy;
+  return policy ? *policy : DTypePolicy(floatx());
 }
 
 void set_dtype_policy(const DTypePolicy& policy) {

@@ -227,9 +227,9 @@ void Trainer::resolve_metrics(const Data& data) {
 
 DType Trainer::target_dtype(std::size_t output, DType given) const {
   const LossPtr& object = options_.loss[output].object;
-  DType y_pred = model_.outputs()[output].type.dtype;
-  if (object && object->dtype) y_pred = *object->dtype;
-  return object ? object->target_dtype(given, y_pred) : Loss::floating_or_floatx(y_pred);
+  const DType y_pred = model_.outputs()[output].type.dtype;
+  if (!object) return Loss::floating_or_floatx(y_pred);
+  return object->target_dtype(given, object->dtype.value_or(y_pred));
 }
 
 DType Trainer::weight_dtype() const {
