@@ -119,7 +119,7 @@ BREAKAGES = (
         "cpp/train/trainer.cpp",
         "  return object->target_dtype(given, object->dtype.value_or(y_pred));",
         "  return object->target_dtype(given, DType::float32);",
-        ("random", "--count=60"),
+        ("py", "test_float64.py"),
     ),
     Breakage(
         "negative indices of take count from nowhere",
