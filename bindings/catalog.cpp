@@ -72,10 +72,12 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
  public:
   PythonLoss(std::string class_name,
              const std::string& loss_name,
-             const std::string& loss_reduction)
+             const std::string& loss_reduction,
+             const std::optional<std::string>& loss_dtype)
       : class_name_(std::move(class_name)) {
     name = loss_name;
     reduction = loss_reduction;
+    if (loss_dtype) dtype = DTypePolicy(std::string_view(*loss_dtype)).compute_dtype();
   }
   [[nodiscard]] std::string class_name() const override { return class_name_; }
   void fields(Fields& f) override { base_fields(f); }
@@ -85,8 +87,8 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
   }
   [[nodiscard]] bool any_target_shape() const override { return true; }
   /// Labels stay integers.
-  [[nodiscard]] DType target_dtype(DType given) const override {
-    return given == DType::int32 || given == DType::int64 ? given : DType::float32;
+  [[nodiscard]] DType target_dtype(DType given, DType y_pred) const override {
+    return given == DType::int32 || given == DType::int64 ? given : floating_or_floatx(y_pred);
   }
   Value values(Value y_true, Value y_pred) override {
     const WithGil gil;
@@ -177,18 +179,28 @@ void bind_variable(py::module_& m) {
 void bind_losses(py::module_& m) {
   py::class_<Loss, PythonLoss, py::smart_holder> loss_class(m, "Loss", collected_losses());
   bind_configurable(loss_class);
-  loss_class.def(py::init_alias<std::string, const std::string&, const std::string&>())
+  loss_class
+      .def(py::init_alias<std::string,
+                          const std::string&,
+                          const std::string&,
+                          const std::optional<std::string>&>())
       .def_property(
           "name",
           [](const Loss& self) { return self.name; },
           [](Loss& self, py::handle name) { self.name = text(name, "Loss", "name"); })
       .def_readonly("reduction", &Loss::reduction)
+      .def_property_readonly(
+          "dtype",
+          [](const Loss& self) {
+            return self.dtype ? std::optional(std::string(name_of(*self.dtype))) : std::nullopt;
+          },
+          "The type that it computes in; None: that of the predictions.")
       .def("_config", [](const Loss& self) { return to_python(self.Loss::Configurable::config()); })
       .def("_apply", [](Loss& self, py::handle y_true, py::handle y_pred, py::handle weight) {
-        const Value target = to_value(y_true);
-        return symbolic(self(cast(target, self.target_dtype(target.dtype())),
-                             to_value(y_pred),
-                             optional_value(weight)));
+        const Value target = to_value(y_true), predictions = to_value(y_pred);
+        const DType type =
+            self.target_dtype(target.dtype(), self.dtype.value_or(predictions.dtype()));
+        return symbolic(self(cast(target, type), predictions, optional_value(weight)));
       });
   m.def("function_loss", [](const std::string& name, const py::function& function) {
     const KeptFunction kept = keep(function);
@@ -250,6 +262,27 @@ void bind_optimizers(py::module_& m) {
           "The number of updates made.");
 }
 
+/// (name, type to compute in, type of weights) of a policy.
+py::tuple policy_parts(const DTypePolicy& policy) {
+  return py::make_tuple(policy.name(),
+                        std::string(name_of(policy.compute_dtype())),
+                        std::string(name_of(policy.variable_dtype())));
+}
+
+void bind_dtypes(py::module_& m) {
+  py::list names;
+  for (int i = 0; i < kDTypeCount; ++i) names.append(std::string(name_of(static_cast<DType>(i))));
+  m.attr("dtypes") = names;
+  m.def("floatx", [] { return std::string(name_of(floatx())); });
+  m.def("set_floatx", [](const std::string& name) { set_floatx(dtype_from_name(name)); });
+  m.def("policy", [](const std::optional<std::string>& name) {
+    return policy_parts(name ? DTypePolicy(std::string_view(*name)) : dtype_policy());
+  });
+  m.def("set_dtype_policy",
+        [](const std::string& name) { set_dtype_policy(DTypePolicy(std::string_view(name))); });
+  m.def("reset_dtype_policy", &reset_dtype_policy);
+}
+
 void bind_initializers(py::module_& m) {
   py::class_<Initializer, py::smart_holder> initializer_class(m, "Initializer");
   bind_configurable(initializer_class);
@@ -264,6 +297,7 @@ void bind_initializers(py::module_& m) {
 
 void bind_catalog(py::module_& m) {
   m.attr("classes") = py::dict();
+  bind_dtypes(m);
   py::class_<Made> made_class(m, "Made");
   made_class.def_property_readonly("class_name",
                                    [](const Made& made) { return made.object->class_name(); });

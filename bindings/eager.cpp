@@ -107,7 +107,7 @@ py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
     shapes.push_back(shape.rank() == 0 ? shape : shape.with(0, Shape::kUnknown[0]));
   }
   layer->ensure_built(shapes);
-  const std::vector<Value> outputs = layer->call(session.context(), inputs);
+  const std::vector<Value> outputs = layer->call(session.context(), layer->autocast(inputs));
   if (upstreams.size() != outputs.size()) {
     invalid("gradients_of",
             "there must be one upstream array for each output",

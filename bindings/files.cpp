@@ -159,7 +159,11 @@ void bind_pickling(py::module_& m) {
   m.def("optimizer_state",
         [](const Optimizer& optimizer) { return values_of(state_of(optimizer)); });
   m.def("set_optimizer_state", [](Optimizer& optimizer, const py::list& values) {
-    if (values.size() > 2) optimizer.make_slots(static_cast<std::int64_t>(py::len(values[2])));
+    if (values.size() > 2) {
+      const TensorType type = to_tensor(values[2], "state").type();
+      optimizer.make_slots(type.shape.size(), type.dtype);
+      optimizer.learning_rate.set_dtype(type.dtype);
+    }
     set_values(state_of(optimizer), values);
   });
   m.def("compiled_objects", &compiled_objects);

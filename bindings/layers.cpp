@@ -81,7 +81,7 @@ std::vector<SymbolicValue> call_inside(const LayerHandle& layer,
   if (trace.layers > 0) {
     for (const VariablePtr& weight : layer->weights()) trace.used.push_back(weight);
   }
-  return symbolic(layer->call(context, values));
+  return symbolic(layer->call(context, layer->autocast(values)));
 }
 
 VariablePtr add_weight(Layer& layer,
@@ -89,10 +89,10 @@ VariablePtr add_weight(Layer& layer,
                        py::handle shape,
                        const std::shared_ptr<Initializer>& initializer,
                        bool trainable,
-                       const std::string& dtype) {
+                       const std::optional<std::string>& dtype) {
   if (const auto* own = dynamic_cast<PythonLayer*>(&layer)) own->check_may_add_weight();
-  return layer.add_weight(
-      name, to_shape(shape, "add_weight"), initializer, trainable, dtype_from_name(dtype));
+  const std::optional<DType> type = dtype ? std::optional(dtype_from_name(*dtype)) : std::nullopt;
+  return layer.add_weight(name, to_shape(shape, "add_weight"), initializer, trainable, type);
 }
 
 py::list shapes_of(const std::vector<TensorType>& types) {
@@ -131,7 +131,7 @@ void bind_layers(py::module_& m) {
   bind_configurable(layer);
   layer
       // From a raw pointer: shared_from_this() must come to mean the Python object, too.
-      .def(py::init_alias<std::string, const std::string&, bool>())
+      .def(py::init_alias<std::string, const std::string&, bool, const std::string&>())
       .def_readonly("name", &Layer::name, "The layer's name, unique in a model.")
       .def_property(
           "trainable",
@@ -140,6 +140,19 @@ void bind_layers(py::module_& m) {
             self.trainable = truth(value, self.class_name(), "trainable");
           },
           "Whether training changes the weights; takes effect at compile().")
+      .def_property_readonly("_policy", [](const Layer& self) { return self.dtype.name(); })
+      .def_property_readonly(
+          "compute_dtype",
+          [](const Layer& self) { return std::string(name_of(self.compute_dtype())); },
+          "The type in which the layer computes: floating inputs are cast to it.")
+      .def_property_readonly(
+          "variable_dtype",
+          [](const Layer& self) { return std::string(name_of(self.variable_dtype())); },
+          "The type of the layer's weights.")
+      .def_property_readonly(
+          "dtype",
+          [](const Layer& self) { return std::string(name_of(self.variable_dtype())); },
+          "The same as variable_dtype.")
       .def_property(
           "built",
           &Layer::built,
@@ -174,7 +187,8 @@ void bind_layers(py::module_& m) {
       .def("_output_shapes",
            [](const LayerHandle& self, const py::list& shapes) {
              std::vector<TensorType> types;
-             for (const Shape& shape : to_shapes(shapes)) types.push_back({shape, DType::float32});
+             for (const Shape& shape : to_shapes(shapes))
+               types.push_back({shape, self->compute_dtype()});
              return shapes_of(self->output_types(types));
            })
       .def("_apply",

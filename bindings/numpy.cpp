@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/dispatch.h"
 #include "bindings/arguments.h"
 #include "chainrule/error.h"
 
@@ -44,9 +45,9 @@ py::dtype numpy_type(DType type) {
     case DType::uint8:
       return py::dtype::of<std::uint8_t>();
     case DType::boolean:
-      break;
+      return py::dtype::of<bool>();
   }
-  return py::dtype::of<bool>();
+  refuse_dtype(type, "element types");
 }
 
 /// Whether each sample lies dense in memory, with the samples in ascending order.
@@ -110,7 +111,7 @@ py::array as_array(py::handle source, std::string_view what) {
   }
   const bool python_floats =
       !py::isinstance<py::array>(source) && !py::hasattr(source, "dtype") && type == DType::float64;
-  const DType wanted = python_floats ? DType::float32 : type;
+  const DType wanted = python_floats ? floatx() : type;
   if (!array.dtype().is(numpy_type(wanted)) && !array.dtype().equal(numpy_type(wanted))) {
     if (array.dtype().kind() == 'u' && array.itemsize() == 8 && array.size() > 0 &&
         array.attr("max")().cast<std::uint64_t>() > std::uint64_t{1} << 62) {

@@ -141,8 +141,8 @@ py::object operate(const std::string& function,
     given.push_back(numbers == Numbers::adapt ? to_operand(operand) : Operand(to_value(operand)));
     has_value = has_value || !given.back().is_number();
   }
-  if (!has_value && !given.empty()) {  // numbers alone are float32
-    given[0] = present_trace(function).graph->scalar(given[0].number(), DType::float32);
+  if (!has_value && !given.empty()) {  // numbers alone are as Python's floats
+    given[0] = present_trace(function).graph->scalar(given[0].number(), floatx());
   }
   return results_of(function, symbolic(compute(function, given, options)));
 }

@@ -81,10 +81,14 @@ class Counted {
 
 }  // namespace
 
-PythonLayer::PythonLayer(std::string class_name, const std::string& layer_name, bool is_trainable)
+PythonLayer::PythonLayer(std::string class_name,
+                         const std::string& layer_name,
+                         bool is_trainable,
+                         const std::string& policy)
     : class_name_(std::move(class_name)) {
   name = layer_name;
   trainable = is_trainable;
+  dtype = DTypePolicy(std::string_view(policy));
   validate();
 }
 

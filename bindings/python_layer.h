@@ -22,7 +22,10 @@ namespace py = pybind11;
 /// whenever they are asked for, so a list that grew later counts; C++ keeps none of them alive.
 class PythonLayer final : public Layer, public py::trampoline_self_life_support {
  public:
-  PythonLayer(std::string class_name, const std::string& layer_name, bool is_trainable);
+  PythonLayer(std::string class_name,
+              const std::string& layer_name,
+              bool is_trainable,
+              const std::string& policy);
 
   [[nodiscard]] std::string class_name() const override { return class_name_; }
   void fields(Fields& f) override { base_fields(f); }

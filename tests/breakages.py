@@ -101,6 +101,27 @@ BREAKAGES = (
         ("cpp", "error:"),
     ),
     Breakage(
+        "types: the learning rate of a model in double precision is rounded",
+        "cpp/nn/optimizer.cpp",
+        "  if (variable_->value.dtype() == type) return;",
+        "  if (variable_ != nullptr) return;",
+        ("cpp", "float64"),
+    ),
+    Breakage(
+        "types: layers do not cast their inputs",
+        "cpp/nn/layer.cpp",
+        "x = cast(x, compute_dtype());",
+        "static_cast<void>(x);",
+        ("cpp", "dtypes"),
+    ),
+    Breakage(
+        "types: the targets of a model in double precision are read in single precision",
+        "cpp/train/trainer.cpp",
+        "  return object->target_dtype(given, object->dtype.value_or(y_pred));",
+        "  return object->target_dtype(given, DType::float32);",
+        ("py", "test_float64.py"),
+    ),
+    Breakage(
         "negative indices of take count from nowhere",
         "python/chainrule/ops.py",
         "        return np.where(indices < 0, indices + length, indices)",

@@ -22,7 +22,7 @@ NOTE = "<!-- Made by tools/make_docs.py from the docstrings: do not edit. -->\n\
 # Pages, in the order of the index. A page of a module says what its __all__ names.
 NAMESPACES = (
     "models layers losses metrics optimizers initializers activations callbacks ops datasets utils "
-    "backend"
+    "config dtype_policies backend"
 ).split()
 WIDTH = 88  # characters of a signature's line
 SHORT = 60  # characters of a signature that is a heading

@@ -31,6 +31,7 @@ NAMESPACES = ("layers", "losses", "metrics", "optimizers", "initializers", "acti
 # What a field's type means to the caller of a constructor.
 TYPES = {
     "Initializer": "Any",
+    "DTypePolicy | str | None": "Any",
     "str | Callable | None": "str | Callable[..., Any] | None",
     "tuple[int, ...]": "int | Sequence[int | None]",
     "float": "float",

@@ -1,14 +1,18 @@
 #include "chainrule/shape.h"
 
 #include <algorithm>
+#include <atomic>
 
+#include "base/dispatch.h"
 #include "chainrule/error.h"
 
 namespace chainrule {
 namespace {
 
-constexpr std::array<std::string_view, kDTypeCount> kNames = {
-    "float32", "float64", "int32", "int64", "uint8", "bool"};
+std::atomic<DType>& present_floatx() {
+  static std::atomic<DType> type = DType::float32;
+  return type;
+}
 
 std::string text_of(std::span<const std::int64_t> dims) {
   std::string text = "(";
@@ -23,15 +27,49 @@ std::string text_of(std::span<const std::int64_t> dims) {
 
 }  // namespace
 
-std::string_view name_of(DType t) { return kNames[static_cast<std::size_t>(t)]; }
+std::string_view name_of(DType t) {
+  switch (t) {
+    case DType::float32:
+      return "float32";
+    case DType::float64:
+      return "float64";
+    case DType::int32:
+      return "int32";
+    case DType::int64:
+      return "int64";
+    case DType::uint8:
+      return "uint8";
+    case DType::boolean:
+      return "bool";
+  }
+  return "";
+}
 
 DType dtype_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) return static_cast<DType>(i);
+  std::string names;
+  for (int i = 0; i < kDTypeCount; ++i) {
+    const auto type = static_cast<DType>(i);
+    if (name_of(type) == name) return type;
+    names += (names.empty() ? "'" : ", '") + std::string(name_of(type)) + "'";
   }
-  invalid("dtype",
-          "a dtype must be one of 'float32', 'float64', 'int32', 'int64', 'uint8', 'bool'",
-          {{"dtype", "'" + std::string(name) + "'"}});
+  invalid("dtype", "a dtype must be one of " + names, {{"dtype", "'" + std::string(name) + "'"}});
+}
+
+DType floatx() { return present_floatx().load(std::memory_order_relaxed); }
+
+void set_floatx(DType type) {
+  if (!is_floating(type)) {
+    invalid("set_floatx",
+            "the type must be 'float32' or 'float64'",
+            {{"value", "'" + std::string(name_of(type)) + "'"}});
+  }
+  present_floatx().store(type, std::memory_order_relaxed);
+}
+
+void refuse_dtype(DType type, std::string_view admitted) {
+  fail("dtype",
+       "this is computed for " + std::string(admitted) + " alone",
+       {{"dtype", std::string(name_of(type))}});
 }
 
 void Shape::refuse_axis(int axis) const {

@@ -1,5 +1,6 @@
 #include "chainrule/tensor.h"
 
+#include "base/dispatch.h"
 #include "base/guards.h"
 
 #if defined(__linux__)
@@ -15,25 +16,6 @@
 
 namespace chainrule {
 namespace {
-
-// Calls f with a zero of the element type; `boolean` comes as a byte, since a bool object may only
-// hold 0 or 1.
-template <class F>
-void visit_dtype(DType dtype, const F& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(float{});
-    case DType::float64:
-      return f(double{});
-    case DType::int32:
-      return f(std::int32_t{});
-    case DType::int64:
-      return f(std::int64_t{});
-    case DType::uint8:
-    case DType::boolean:
-      return f(std::uint8_t{});
-  }
-}
 
 /// Whether the type can hold the number, but for its fraction.
 template <class To, class From>
@@ -142,9 +124,9 @@ Tensor Tensor::cast(DType dtype) const {
   if (!defined() || dtype == type_.dtype) return clone();
   Tensor result(type_.shape, dtype);
   const auto n = static_cast<std::size_t>(size());
-  visit_dtype(type_.dtype, [&]<class From>(From) {
+  with_any(type_.dtype, [&]<class From>(From) {
     const std::span<const From> in(reinterpret_cast<const From*>(raw()), n);
-    visit_dtype(dtype, [&]<class To>(To) {
+    with_any(dtype, [&]<class To>(To) {
       const std::span<To> out(reinterpret_cast<To*>(result.raw()), n);
       if (dtype == DType::boolean) {
         std::transform(in.begin(), in.end(), out.begin(), [](From x) { return To(x != From{0}); });

@@ -150,6 +150,23 @@ void require_finite(const Json& spec, std::string_view where) {
   require_finite(spec, Argument{}, where);
 }
 
+void add_older_dtypes(Json& spec) {
+  if (spec.kind() != Json::Kind::object) return;
+  const auto member = [](Json& object, std::string_view key) {
+    return const_cast<Json*>(object.find(key));  // of an object that is ours to write
+  };
+  Json* const config = member(spec, "config");
+  if (config == nullptr || config->kind() != Json::Kind::object) return;
+  if (Json* const layers = member(*config, "layers")) {  // a model, which has no type itself
+    if (layers->kind() != Json::Kind::array) return;
+    for (Json& layer : layers->as_array()) add_older_dtypes(layer);
+    return;
+  }
+  const Json* const name = spec.find("class_name");
+  if (name == nullptr || *name == Json("Operation") || config->find("dtype") != nullptr) return;
+  config->set("dtype", name_of(DType::float32));
+}
+
 Json Model::config() const {
   Json result = Layer::config();
   if (const auto* chain_model = dynamic_cast<const Sequential*>(this)) {

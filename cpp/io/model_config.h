@@ -11,4 +11,7 @@ namespace chainrule {
 /// The error names the argument and the layer, loss, metric or optimizer that it belongs to.
 void require_finite(const Json& spec, std::string_view where);
 
+/// Says of every layer without a dtype that it is float32, as all layers were that did not say so.
+void add_older_dtypes(Json& spec);
+
 }  // namespace chainrule

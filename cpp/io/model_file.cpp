@@ -156,8 +156,9 @@ std::shared_ptr<Model> model_of(const TensorFile& file,
   std::size_t bytes = 0;
   for (const auto& [name, tensor] : file.tensors) bytes += tensor.bytes();
   const Loading loading(bytes);
-  std::shared_ptr<Model> model =
-      model_from_config(Json::parse(metadata_of(file, "model", from)), make);
+  Json spec = Json::parse(metadata_of(file, "model", from));
+  if (dtype_policy() != DTypePolicy(DType::float32)) add_older_dtypes(spec);
+  std::shared_ptr<Model> model = model_from_config(spec, make);
   const Json compile_spec = Json::parse(metadata_of(file, "compile", from));
   const bool compiled = compile && !compile_spec.is_null();
   if (compiled) model->compile(compile_options(compile_spec, make));

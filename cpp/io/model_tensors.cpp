@@ -148,7 +148,8 @@ std::vector<Place> all_places(const Model& model) {
     for (std::size_t i = 0; i < parameters.variables.size(); ++i) {
       // The part of the flat slot that belongs to one weight, shared memory.
       const Variable& weight = *parameters.variables[i];
-      const auto offset = static_cast<std::size_t>(parameters.offsets[i]) * sizeof(float);
+      const auto offset =
+          static_cast<std::size_t>(parameters.offsets[i]) * size_of(weight.value.dtype());
       places.push_back(place_of(kOptimizer + slot->name + "/",
                                 paths.at(&weight),
                                 slot->value.window(weight.value.type(), offset)));

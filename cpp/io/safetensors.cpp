@@ -22,9 +22,24 @@ static_assert(std::endian::native == std::endian::little, "the format is little-
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr const char* kMetadata = "__metadata__";
-// In the order of DType.
-constexpr std::array<std::string_view, kDTypeCount> kDTypes = {
-    "F32", "F64", "I32", "I64", "U8", "BOOL"};
+/// What the format calls an element type.
+std::string_view code_of(DType type) {
+  switch (type) {
+    case DType::float32:
+      return "F32";
+    case DType::float64:
+      return "F64";
+    case DType::int32:
+      return "I32";
+    case DType::int64:
+      return "I64";
+    case DType::uint8:
+      return "U8";
+    case DType::boolean:
+      return "BOOL";
+  }
+  return "";
+}
 
 // ---- writing ----
 
@@ -48,7 +63,7 @@ Json entry_of(const Tensor& tensor, std::uint64_t begin) {
   Json::Array shape;
   for (const std::int64_t length : tensor.shape().dims()) shape.emplace_back(length);
   const auto end = static_cast<std::int64_t>(begin + tensor.bytes());
-  return Json::object({{"dtype", kDTypes[static_cast<std::size_t>(tensor.dtype())]},
+  return Json::object({{"dtype", code_of(tensor.dtype())},
                        {"shape", std::move(shape)},
                        {"data_offsets", Json::array({static_cast<std::int64_t>(begin), end})}});
 }
@@ -119,14 +134,17 @@ Entry read_entry(const Source& source,
   source.require(complete, "the entry" + of + " must have dtype, shape and data_offsets only");
 
   const Json& dtype = value.at("dtype");
-  const auto known = dtype.kind() == Json::Kind::string
-                         ? std::find(kDTypes.begin(), kDTypes.end(), dtype.as_string())
-                         : kDTypes.end();
-  source.require(known != kDTypes.end(),
-                 "the dtype" + of + " must be one of F32, F64, I32, I64, U8, BOOL");
-
+  const std::string code = dtype.kind() == Json::Kind::string ? dtype.as_string() : "";
   Entry entry{name, {}, 0, 0};
-  entry.type.dtype = static_cast<DType>(known - kDTypes.begin());
+  std::string codes;
+  bool known = false;
+  for (int i = 0; i < kDTypeCount && !known; ++i) {
+    entry.type.dtype = static_cast<DType>(i);
+    known = code_of(entry.type.dtype) == code;
+    codes += (i == 0 ? "" : ", ") + std::string(code_of(entry.type.dtype));
+  }
+  source.require(known, "the dtype" + of + " must be one of " + codes);
+
   const auto lengths = read_lengths(source, value.at("shape"), "the shape" + of);
   try {
     entry.type.shape = Shape(lengths);

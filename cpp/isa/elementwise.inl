@@ -1,6 +1,7 @@
 // Loops over the functions of elementwise.def, and conversions. Part of isa/kernels.inl.
 
 // The classes of dtypes in elementwise.def, as bits by DType.
+static_assert(kDTypeCount == 6, "these bits, and the rows of the tables below, are by DType");
 constexpr unsigned kFloating = 0b000011;
 constexpr unsigned kNumeric = 0b011111;
 constexpr unsigned kAny = 0b111111;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/dispatch.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
@@ -213,17 +214,9 @@ void strided_copy(const Exec& exec, void* dst, const void* src, const StridedCop
   for (int axis = 0; axis < copy.rank; ++axis) {
     if (copy.shape[at(axis)] == 0) return;
   }
-  switch (copy.element_size) {
-    case 1:
-      return run(
-          exec, static_cast<std::uint8_t*>(dst), static_cast<const std::uint8_t*>(src), copy);
-    case 4:
-      return run(
-          exec, static_cast<std::uint32_t*>(dst), static_cast<const std::uint32_t*>(src), copy);
-    default:
-      return run(
-          exec, static_cast<std::uint64_t*>(dst), static_cast<const std::uint64_t*>(src), copy);
-  }
+  with_bits_of(copy.element_size, [&]<class Bits>(Bits) {
+    run(exec, static_cast<Bits*>(dst), static_cast<const Bits*>(src), copy);
+  });
 }
 
 void transpose_2d(

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/dispatch.h"
 #include "kernels/elementwise.h"
 
 namespace chainrule::kernels {
@@ -141,14 +142,8 @@ class ElementwiseRun {
 
   void fill_row(
       const ElementwiseProgram::Register& reg, Int offset, Int column, Int n, std::byte* to) {
-    switch (size_of(reg.dtype)) {
-      case 1:
-        return fill_row_as<std::uint8_t>(reg, offset, column, n, to);
-      case 4:
-        return fill_row_as<std::uint32_t>(reg, offset, column, n, to);
-      default:
-        return fill_row_as<std::uint64_t>(reg, offset, column, n, to);
-    }
+    with_bits_of(size_of(reg.dtype),
+                 [&]<class Bits>(Bits) { fill_row_as<Bits>(reg, offset, column, n, to); });
   }
 
   template <class Bits>

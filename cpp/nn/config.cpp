@@ -30,7 +30,11 @@ std::string python_text(const Json& value) {
     case Json::Kind::string:
       return "'" + value.as_string() + "'";
     case Json::Kind::object:
-      if (const Json* name = value.find("class_name")) return name->as_string() + "()";
+      if (const Json* name = value.find("class_name")) {
+        if (name->as_string() == "DTypePolicy")
+          return "'" + value.at("config").at("name").as_string() + "'";
+        return name->as_string() + "()";
+      }
       return value.dump();
     default:
       return value.dump();

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 
+#include "base/dispatch.h"
 #include "chainrule/losses.h"
 
 namespace chainrule {
@@ -29,24 +30,10 @@ inline const std::byte* sample(const ArrayView& array, std::int64_t i) {
 
 /// Element k of sample i; exact but for integers beyond 2^53.
 inline double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
-  const auto read = [&]<class T>(T value) {
+  return with_any(array.dtype, [&]<class T>(T value) {
     std::memcpy(&value, sample(array, i) + static_cast<std::size_t>(k) * sizeof(T), sizeof(T));
     return static_cast<double>(value);
-  };
-  switch (array.dtype) {
-    case DType::float32:
-      return read(float{});
-    case DType::float64:
-      return read(double{});
-    case DType::int32:
-      return read(std::int32_t{});
-    case DType::int64:
-      return read(std::int64_t{});
-    case DType::uint8:
-    case DType::boolean:
-      break;
-  }
-  return read(std::uint8_t{});
+  });
 }
 
 }  // namespace chainrule

@@ -76,6 +76,14 @@ TraceDepth::~TraceDepth() { --nested; }
 Layer::Layer() : serial_(next_serial()) {}
 
 void Layer::base_fields(Fields& f) {
+  name_fields(f);
+  f("dtype",
+    dtype,
+    "Types to compute and to keep weights in: 'float32', 'float64' or a DTypePolicy; None is "
+    "`config.dtype_policy()`.");
+}
+
+void Layer::name_fields(Fields& f) {
   f("name", name, "Name of the layer, unique in a model; made from the class name when empty.");
   f("trainable", trainable, "Whether training changes the layer's weights.");
 }
@@ -108,7 +116,8 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
                               const Shape& shape,
                               const InitializerPtr& weight_initializer,
                               bool is_trainable,
-                              DType dtype) {
+                              std::optional<DType> given_type) {
+  const DType type = given_type.value_or(variable_dtype());
   for (const std::int64_t length : shape.dims()) {
     if (length == Shape::kUnknown[0] || length == Shape::kUnknown[1]) {
       invalid(class_name(),
@@ -117,7 +126,7 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
               {{"shape", shape.str()}, {"layer", "'" + name + "'"}});
     }
   }
-  const std::size_t bytes = TensorType{shape, dtype}.bytes();
+  const std::size_t bytes = TensorType{shape, type}.bytes();
   if (bytes > weight_budget) {
     invalid("load",
             "the configuration asks for more weights than the file holds",
@@ -127,12 +136,12 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
   variable->name = name + "/" + weight_name;
   if (weight_budget != kUnlimited) {
     weight_budget -= bytes;
-    variable->value = Tensor(shape, dtype);
+    variable->value = Tensor(shape, type);
   } else {
     Random random(next_random_seed());
     const InitializerPtr chosen =
         weight_initializer ? weight_initializer : initializer("glorot_uniform");
-    variable->value = chosen->values(shape, dtype, random);
+    variable->value = chosen->values(shape, type, random);
   }
   variable->trainable = is_trainable;
   weights_.push_back(variable);
@@ -154,6 +163,14 @@ std::int64_t Layer::count_params() const {
   return count;
 }
 
+std::vector<Value> Layer::autocast(std::vector<Value> inputs) const {
+  if (!autocasts()) return inputs;
+  for (Value& x : inputs) {
+    if (x.defined() && is_floating(x.dtype())) x = cast(x, compute_dtype());
+  }
+  return inputs;
+}
+
 std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& inputs) {
   if (trace_budget == 0) {
     invalid("load",
@@ -164,7 +181,7 @@ std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& 
   const TraceDepth depth(*this);
   const Graph::Scope scope(context.graph, name);
   try {
-    return call(context, inputs);
+    return call(context, autocast(inputs));
   } catch (const InvalidArgument& error) {
     const std::string message = error.message();
     if (message.find("layer='") != std::string::npos) throw;  // an inner layer

@@ -46,8 +46,8 @@ class FunctionLoss final : public Loss {
   [[nodiscard]] std::string class_name() const override { return name; }
   void fields(Fields& f) override { base_fields(f); }
   [[nodiscard]] bool any_target_shape() const override { return true; }
-  [[nodiscard]] DType target_dtype(DType given) const override {
-    return given == DType::int32 || given == DType::int64 ? given : DType::float32;
+  [[nodiscard]] DType target_dtype(DType given, DType y_pred) const override {
+    return given == DType::int32 || given == DType::int64 ? given : floating_or_floatx(y_pred);
   }
 
   Value values(Value y_true, Value y_pred) override {
@@ -76,6 +76,7 @@ void Loss::base_fields(Fields& f) {
 
 Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight) {
   check_reduction(reduction);
+  if (dtype) y_pred = cast(y_pred, *dtype);
   if (!any_target_shape()) {
     y_true = match_targets(y_true, target_shape(y_pred.shape()), class_name());
   }

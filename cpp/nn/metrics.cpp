@@ -65,7 +65,9 @@ double MeanMetric::result() const {
 // over the positions first, as in Keras.
 void MeanMetric::update(Graph& graph, Value y_true, Value y_pred, Value sample_weight) {
   Value each = values(y_true, y_pred);
-  if (each.dtype() != DType::float64) each = cast(each, DType::float32);
+  // Whole numbers and truths count in the type of the predictions.
+  if (!is_floating(each.dtype()))
+    each = cast(each, is_floating(y_pred.dtype()) ? y_pred.dtype() : floatx());
   const double samples = each.shape().rank() == 0 ? 1.0 : static_cast<double>(each.shape()[0]);
   Value count = graph.scalar(samples, DType::float64);
   if (sample_weight.defined()) {

@@ -18,12 +18,16 @@ class Use {
 
   [[nodiscard]] std::size_t size() const { return operands_.size(); }
   [[nodiscard]] const Operand& operand(std::size_t i) const { return operands_[i]; }
-  /// The operand as a Value; a number is float32.
+  /// The operand as a Value; a number has the floating type of the first other, or floatx().
   [[nodiscard]] Value value(std::size_t i) const {
-    if (!operands_[i].is_number()) return operands_[i].value();
-    const auto other = std::find_if(
-        operands_.begin(), operands_.end(), [](const Operand& x) { return !x.is_number(); });
-    return other->value().graph().scalar(operands_[i].number(), DType::float32);
+    const DType type = first_value().dtype();
+    return operands_[i].is_number() ? value_as(i, is_floating(type) ? type : floatx())
+                                    : operands_[i].value();
+  }
+  /// The operand as a Value of a type.
+  [[nodiscard]] Value value_as(std::size_t i, DType type) const {
+    const Operand& x = operands_[i];
+    return x.is_number() ? first_value().graph().scalar(x.number(), type) : cast(x.value(), type);
   }
   [[nodiscard]] std::vector<Value> values() const {
     std::vector<Value> result;
@@ -43,6 +47,12 @@ class Use {
   [[nodiscard]] std::string_view function() const { return function_; }
 
  private:
+  [[nodiscard]] Value first_value() const {
+    return std::find_if(
+               operands_.begin(), operands_.end(), [](const Operand& x) { return !x.is_number(); })
+        ->value();
+  }
+
   std::string_view function_;
   const std::vector<Operand>& operands_;
   const Json& options_;
@@ -158,8 +168,9 @@ struct Division {
 /// Integers are divided in float64, which is exact below 2^53. They give 0 for a divisor of 0.
 Division division(const Use& use) {
   const DType type = add(use.operand(0), use.operand(1)).dtype();
-  if (is_floating(type)) return {cast(use.value(0), type), cast(use.value(1), type), {}};
-  return {cast(use.value(0), DType::float64), cast(use.value(1), DType::float64), type};
+  const DType in = is_floating(type) ? type : DType::float64;
+  return {
+      use.value_as(0, in), use.value_as(1, in), in == type ? std::nullopt : std::optional(type)};
 }
 
 Value floor_divide(const Use& use) {
@@ -186,10 +197,10 @@ Value select(const Use& use) {
   Value chosen = use.value(0);
   if (chosen.dtype() != DType::boolean) chosen = cast(chosen, DType::boolean);
   const bool numbers = use.operand(1).is_number() && use.operand(2).is_number();
-  return where(chosen,
-               numbers ? Operand(chosen.graph().scalar(use.operand(1).number(), DType::float32))
-                       : use.operand(1),
-               use.operand(2));
+  return where(
+      chosen,
+      numbers ? Operand(chosen.graph().scalar(use.operand(1).number(), floatx())) : use.operand(1),
+      use.operand(2));
 }
 
 void add_elementwise(Table& table) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/dispatch.h"
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/optimizers/common.h"
@@ -46,13 +47,23 @@ LearningRate& LearningRate::operator=(double value) {
                                   : Json(value).dump()}});
   }
   given_ = value;
-  variable_->value.data<float>()[0] = static_cast<float>(value);
+  with_floating(variable_->value.dtype(),
+                [&]<class T>(T) { variable_->value.data<T>()[0] = static_cast<T>(value); });
   return *this;
 }
 
 LearningRate::operator double() const {
-  const float present = variable_->value.data<float>()[0];
-  return present == static_cast<float>(given_) ? given_ : static_cast<double>(present);
+  return with_floating(variable_->value.dtype(), [&]<class T>(T) {
+    const T present = variable_->value.data<T>()[0];
+    return present == static_cast<T>(given_) ? given_ : static_cast<double>(present);
+  });
+}
+
+void LearningRate::set_dtype(DType type) {
+  if (variable_->value.dtype() == type) return;
+  const double present = *this;
+  variable_->value = Tensor({}, type);
+  *this = present;
 }
 
 Optimizer::Optimizer() : iterations_(scalar_variable("iterations", DType::int64)) {}
@@ -122,22 +133,22 @@ void Optimizer::bind(const std::vector<VariablePtr>& weights) {
   weights_.assign(weights.begin(), weights.end());
 }
 
-void Optimizer::make_slots(std::int64_t size) {
+void Optimizer::make_slots(std::int64_t size, DType type) {
   const std::vector<std::string> names = slot_names();
   for (const VariablePtr& slot : slots_) {
-    if (slot->value.size() != size) {
+    const TensorType wanted{{size}, type};
+    if (slot->value.type() != wanted) {
       invalid(class_name(),
               "an optimizer stays with the parameters it was first used for; make a new one for "
               "another model",
-              {{"parameters", std::to_string(size)},
-               {"first parameters", std::to_string(slot->value.size())}});
+              {{"parameters", wanted.str()}, {"first parameters", slot->value.type().str()}});
     }
   }
   if (!slots_.empty()) return;
   for (const std::string& slot_name : names) {
     auto slot = std::make_shared<Variable>();
     slot->name = slot_name;
-    slot->value = Tensor({size}, DType::float32);
+    slot->value = Tensor({size}, type);
     slot->trainable = false;
     slots_.push_back(slot);
   }
@@ -150,14 +161,15 @@ Value Optimizer::apply(Graph& graph,
   if (parameters == nullptr) invalid(class_name(), "parameters are needed");
   validate();  // fields may have been set since it was made
   const TensorType& type = parameters->value.type();
-  if (type.shape.rank() != 1 || type.dtype != DType::float32) {
+  if (type.shape.rank() != 1 || !is_floating(type.dtype)) {
     invalid(class_name(),
-            "parameters must be one float32 array of rank 1",
+            "parameters must be one float32 or float64 array of rank 1",
             {{"parameters", type.str()}});
   }
   flat_ = flat_ || weights_.empty();
   if (flat_) bind({parameters});
-  make_slots(type.shape.size());
+  make_slots(type.shape.size(), type.dtype);
+  learning_rate.set_dtype(type.dtype);
 
   std::vector<Value> clipped = gradients;
   if (clipnorm) {
@@ -178,7 +190,7 @@ Value Optimizer::apply(Graph& graph,
                 .parameter = parameter,
                 .gradient = gradient,
                 .rate = rate,
-                .step = cast(iteration, DType::float32),
+                .step = cast(iteration, type.dtype),
                 .slots = {}};
   for (const VariablePtr& slot : slots_) update.slots.push_back(graph.read(slot));
   graph.assign(parameters, step(update));

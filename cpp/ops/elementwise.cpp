@@ -21,20 +21,33 @@ using enum Result;
 
 /// Position in the order of promotion: bool, uint8, int32, int64, float32, float64.
 int promotion_rank(DType t) {
-  constexpr int rank[kDTypeCount] = {4, 5, 2, 3, 1, 0};
-  return rank[static_cast<int>(t)];
+  switch (t) {
+    case DType::boolean:
+      return 0;
+    case DType::uint8:
+      return 1;
+    case DType::int32:
+      return 2;
+    case DType::int64:
+      return 3;
+    case DType::float32:
+      return 4;
+    case DType::float64:
+      return 5;
+  }
+  return -1;
 }
 
 /// The dtype in which an op with admitted dtypes `dtypes` computes values of dtype t.
 DType computed_in(DTypes dtypes, DType t) {
-  if (dtypes == kFloating && !is_floating(t)) return DType::float32;
+  if (dtypes == kFloating && !is_floating(t)) return floatx();
   if (dtypes == kNumeric && t == DType::boolean) return DType::int32;
   return t;
 }
 
 /// The dtype of a number beside a value of dtype t.
 DType beside(double number, DType t) {
-  return is_floating(t) || number == std::floor(number) ? t : DType::float32;
+  return is_floating(t) || number == std::floor(number) ? t : floatx();
 }
 
 struct Pair {
@@ -232,12 +245,12 @@ const OpDef stop_gradient_op{
     const Pair pair = promote(#name, dtypes, a, b);          \
     return pair.a.graph().add1(name##_op, {pair.a, pair.b}); \
   }
-#define TERNARY(name, dtypes, ...)                                                    \
-  Value name(Value condition, Operand a, Operand b) {                                 \
-    Graph& graph = condition.graph();                                                 \
-    if (a.is_number() && b.is_number()) a = graph.scalar(a.number(), DType::float32); \
-    const Pair pair = promote(#name, dtypes, a, b);                                   \
-    return graph.add1(name##_op, {cast(condition, DType::boolean), pair.a, pair.b});  \
+#define TERNARY(name, dtypes, ...)                                                   \
+  Value name(Value condition, Operand a, Operand b) {                                \
+    Graph& graph = condition.graph();                                                \
+    if (a.is_number() && b.is_number()) a = graph.scalar(a.number(), floatx());      \
+    const Pair pair = promote(#name, dtypes, a, b);                                  \
+    return graph.add1(name##_op, {cast(condition, DType::boolean), pair.a, pair.b}); \
   }
 #include "chainrule/elementwise.def"
 #undef UNARY

@@ -274,7 +274,7 @@ Value reduce_at_once(const OpDef& op, Value x, const Axes& axes, bool keepdims) 
   return with_kept_axes(add_run(op, transpose(x, order), {first, rank}), x.shape(), all, keepdims);
 }
 
-Value as_floating(Value x) { return is_floating(x.dtype()) ? x : cast(x, DType::float32); }
+Value as_floating(Value x) { return is_floating(x.dtype()) ? x : cast(x, floatx()); }
 
 }  // namespace
 

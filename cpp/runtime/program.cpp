@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "base/dispatch.h"
 #include "base/guards.h"
 #include "graph/op.h"
 #include "kernels/reduce.h"
@@ -221,11 +222,9 @@ const Tensor& Program::check(int i) const { return at(state_->check, i, "checked
 
 bool Program::State::is_finite(const Exec& exec) const {
   return std::all_of(check.begin(), check.end(), [&](const Tensor& value) {
-    return value.dtype() == DType::float32
-               ? kernels::all_finite(
-                     exec, reinterpret_cast<const float*>(value.raw()), value.size())
-               : kernels::all_finite(
-                     exec, reinterpret_cast<const double*>(value.raw()), value.size());
+    return with_floating(value.dtype(), [&]<class T>(T) {
+      return kernels::all_finite(exec, reinterpret_cast<const T*>(value.raw()), value.size());
+    });
   });
 }
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
+#include "base/dispatch.h"
 #include "nn/elements.h"
 
 namespace chainrule {
@@ -30,14 +33,10 @@ struct Limits {
   double least, above;
 };
 Limits limits_of(DType dtype) {
-  switch (dtype) {
-    case DType::int32:
-      return {-0x1p31, 0x1p31};
-    case DType::int64:
-      return {-0x1p63, 0x1p63};
-    default:
-      return {0, 0x1p8};  // uint8
-  }
+  return with_integer(dtype, []<class I>(I) {
+    return Limits{static_cast<double>(std::numeric_limits<I>::min()),
+                  std::ldexp(1.0, std::numeric_limits<I>::digits)};
+  });
 }
 
 /// Whether a conversion keeps every element as it is.
@@ -244,6 +243,7 @@ void check_sample_weights(const Data& data,
 
 Tensor class_weights(const Data& data,
                      const std::map<std::int64_t, double>& class_weight,
+                     DType type,
                      std::string_view where) {
   if (data.y.size() != 1) {
     invalid(where,
@@ -257,38 +257,48 @@ Tensor class_weights(const Data& data,
   }
   const bool weighted = !data.sample_weight.empty() && !is_absent(data.sample_weight[0]);
   const std::int64_t count = count_samples(data, where);
-  Tensor weights(weighted ? data.sample_weight[0].shape : Shape{count}, DType::float32);
-  float* next = weights.data<float>().data();
+  Tensor weights(weighted ? data.sample_weight[0].shape : Shape{count}, type);
   const std::int64_t size = weights.size() / count;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto found = class_weight.find(class_of(data.y[0], i));
-    const double factor = found == class_weight.end() ? 1.0 : found->second;
-    for (std::int64_t k = 0; k < size; ++k) {
-      const double own = weighted ? element(data.sample_weight[0], i, k) : 1.0;
-      *next++ = static_cast<float>(own) * static_cast<float>(factor);
+  with_floating(type, [&]<class T>(T) {
+    T* next = weights.data<T>().data();
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto found = class_weight.find(class_of(data.y[0], i));
+      const double factor = found == class_weight.end() ? 1.0 : found->second;
+      for (std::int64_t k = 0; k < size; ++k) {
+        const double own = weighted ? element(data.sample_weight[0], i, k) : 1.0;
+        *next++ = static_cast<T>(own) * static_cast<T>(factor);
+      }
     }
-  }
+  });
   return weights;
 }
 
 std::string nonfinite_sample(const Data& data,
+                             const std::vector<DType>& read_as,
                              const std::int64_t* order,
                              std::int64_t first,
                              std::int64_t count,
                              std::int64_t offset) {
+  const auto is_finite = [](double value, DType type) {
+    return !is_floating(type) ||
+           with_floating(type, [&]<class T>(T) { return std::isfinite(static_cast<T>(value)); });
+  };
+  std::size_t before = 0;  // arrays of the groups that have been looked at
   const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
+    const std::size_t first_array = std::exchange(before, before + arrays.size());
     for (std::size_t a = 0; a < arrays.size(); ++a) {
       if (is_absent(arrays[a]) || !is_floating(arrays[a].dtype)) continue;
+      const DType type = read_as[first_array + a];
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t index = order == nullptr ? first + i : order[i];
         for (std::int64_t k = 0; k < sample_size(arrays[a]); ++k) {
           const double value = element(arrays[a], index, k);
-          if (std::isfinite(static_cast<float>(value))) continue;
+          if (std::isfinite(value) && is_finite(value, type)) continue;
           return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") +
                  " of sample " + std::to_string(offset + index) + " holds " +
                  (std::isnan(value)   ? "nan"
                   : std::isinf(value) ? "inf"
-                                      : "a number beyond float32");
+                                      : "a number beyond " + std::string(name_of(type)));
         }
       }
     }

@@ -83,17 +83,20 @@ void check_sample_weights(const Data& data,
                           std::string_view where);
 
 /// The weights of samples whose classes have weights: sample_weight times class_weight[label],
-/// float32 in the shape of sample_weight, (samples,) if there is none. y are integer labels, (n,)
-/// or (n, 1), or one-hot rows. A label without entry weighs 1. Throws InvalidArgument for several
-/// outputs.
+/// of a floating type, in the shape of sample_weight, (samples,) if there is none. y are integer
+/// labels, (n,) or (n, 1), or one-hot rows. A label without entry weighs 1. Throws InvalidArgument
+/// for several outputs.
 Tensor class_weights(const Data& data,
                      const std::map<std::int64_t, double>& class_weight,
+                     DType type,
                      std::string_view where);
 
 /// For the error message after a step that was not finite: the first NaN, infinity or number beyond
-/// float32 in a floating array among the given samples, as "x[0] of sample 17 holds nan"; empty if
-/// there is none. `offset` is the number of the data's first sample in the caller's arrays.
+/// the type that it is read as (by array of arrays_of(data)) in a floating array among the given
+/// samples, as "x[0] of sample 17 holds nan"; empty if there is none. `offset` is the number of the
+/// data's first sample in the caller's arrays.
 std::string nonfinite_sample(const Data& data,
+                             const std::vector<DType>& read_as,
                              const std::int64_t* order,
                              std::int64_t first,
                              std::int64_t count,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/dispatch.h"
 #include "kernels/random.h"
 #include "train/data.h"
 #include "train/step_threads.h"
@@ -65,9 +66,10 @@ void append(History& history, std::int64_t epoch, const Logs& logs) {
 /// is returned owns them.
 Tensor weigh_classes(Data& data,
                      const std::map<std::int64_t, double>& class_weight,
+                     DType type,
                      std::string_view where) {
   if (class_weight.empty()) return {};
-  Tensor weights = class_weights(data, class_weight, where);
+  Tensor weights = class_weights(data, class_weight, type, where);
   data.sample_weight = {view_of(weights)};
   return weights;
 }
@@ -115,15 +117,17 @@ void Trainer::report_nonfinite_gradient(const Program& program,
                                         std::vector<Received> received) const {
   const double loss = program.output(0).cast(DType::float64).data<double>()[0];
   if (!std::isfinite(loss) || parameters_.variables.empty()) return;
-  const std::span<const float> packed = program.check(1).data<float>();
+  const Tensor& packed = program.check(1);
   std::vector<std::string> names;  // of weights, inputs first
   for (std::size_t i = 0; i < parameters_.variables.size(); ++i) {
     const Variable& variable = *parameters_.variables[i];
-    const std::span<const float> gradient =
-        packed.subspan(static_cast<std::size_t>(parameters_.offsets[i]),
-                       static_cast<std::size_t>(variable.value.size()));
-    const bool finite = std::all_of(
-        gradient.begin(), gradient.end(), [](float each) { return std::isfinite(each); });
+    const bool finite = with_floating(packed.dtype(), [&]<class T>(T) {
+      const std::span<const T> gradient =
+          packed.data<T>().subspan(static_cast<std::size_t>(parameters_.offsets[i]),
+                                   static_cast<std::size_t>(variable.value.size()));
+      return std::all_of(
+          gradient.begin(), gradient.end(), [](T each) { return std::isfinite(each); });
+    });
     if (!finite) names.push_back(variable.name);
   }
   if (names.empty()) return;
@@ -136,8 +140,10 @@ void Trainer::report_nonfinite_gradient(const Program& program,
   fail(where,
        "the loss is finite, but a gradient is NaN or infinite; the weights are as they were before "
        "this step. Such gradients come from functions at points where they have none, as sqrt or a "
-       "distance at 0, or from numbers beyond float32: find_nonfinite() says where they begin; or "
-       "compile with on_nonfinite='ignore'",
+       "distance at 0, or from numbers beyond " +
+           std::string(name_of(packed.dtype())) +
+           ": find_nonfinite() says where they begin; or "
+           "compile with on_nonfinite='ignore'",
        received);
 }
 
@@ -147,7 +153,8 @@ void Trainer::report_nonfinite(const Epoch& epoch,
                                const Program& program) const {
   const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
   const bool training = epoch.mode == Mode::train;
-  const std::string cause = nonfinite_sample(epoch.data, samples, first, count, epoch.offset);
+  const std::string cause =
+      nonfinite_sample(epoch.data, read_as(epoch.data), samples, first, count, epoch.offset);
   std::vector<Received> received = {{"step", std::to_string(first / epoch.batch_size + 1)},
                                     {"epoch", std::to_string(epoch.number + 1)}};
   if (*epoch.source != '\0') received.push_back({"data", epoch.source});
@@ -195,7 +202,7 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
     training = rows(data, 0, kept);
     count = kept;
   }
-  const Tensor weights = weigh_classes(training, options.class_weight, "fit");
+  const Tensor weights = weigh_classes(training, options.class_weight, weight_dtype(), "fit");
   const std::int64_t validation_batch =
       options.validation_batch_size > 0 ? options.validation_batch_size : options.batch_size;
 
@@ -283,7 +290,7 @@ Logs Trainer::evaluate(const Data& given,
 Logs Trainer::train_on_batch(const Data& given,
                              const std::map<std::int64_t, double>& class_weight) {
   Data data = check(given, "train_on_batch");
-  const Tensor weights = weigh_classes(data, class_weight, "train_on_batch");
+  const Tensor weights = weigh_classes(data, class_weight, weight_dtype(), "train_on_batch");
   const Outer outer(*this);
   StepRun run(step_variables());
   parameters();

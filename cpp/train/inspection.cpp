@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/dispatch.h"
 #include "base/median.h"
 #include "parallel/long_run.h"
 #include "train/data.h"
@@ -39,14 +40,12 @@ class Restored {
 /// Calls f(index, element) for every element of a floating array.
 template <class F>
 void each_element(const ArrayView& array, const F& f) {
+  if (!is_floating(array.dtype)) return;
   const std::int64_t size = array.shape.size();
-  if (array.dtype == DType::float32) {
-    const auto* data = static_cast<const float*>(array.data);
+  with_floating(array.dtype, [&]<class T>(T) {
+    const auto* data = static_cast<const T*>(array.data);
     for (std::int64_t i = 0; i < size; ++i) f(i, static_cast<double>(data[i]));
-  } else if (array.dtype == DType::float64) {
-    const auto* data = static_cast<const double*>(array.data);
-    for (std::int64_t i = 0; i < size; ++i) f(i, data[i]);
-  }
+  });
 }
 
 std::string type_text(const ArrayView& array) { return TensorType{array.shape, array.dtype}.str(); }
@@ -255,7 +254,7 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
     if (found) {
       if (std::optional<NonFinite> weight = nonfinite_weight(model_)) {
         found = std::move(weight);
-      } else if (std::string sample = nonfinite_sample(data, nullptr, first, n, 0);
+      } else if (std::string sample = nonfinite_sample(data, read_as(data), nullptr, first, n, 0);
                  !sample.empty()) {
         // Such data may be masked: they are to blame if the step is finite without them.
         for (std::size_t i = 0; i < step.inputs.size(); ++i)

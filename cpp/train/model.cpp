@@ -178,7 +178,7 @@ void Model::forget_programs() {
   if (trainer_) trainer_->forget_programs();
 }
 
-void Model::fields(Fields& f) { base_fields(f); }
+void Model::fields(Fields& f) { name_fields(f); }
 
 std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& inputs) {
   require_shape(class_name());
@@ -188,7 +188,12 @@ std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& i
             {{"inputs", std::to_string(inputs.size())}});
   }
   std::map<const LayerCall*, std::vector<Value>> results;
-  for (std::size_t i = 0; i < inputs.size(); ++i) results[inputs_[i].call.get()] = {inputs[i]};
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Value& x = inputs[i];
+    const DType type = inputs_[i].type.dtype;  // of a model inside another, which may pass another
+    const bool both = is_floating(x.dtype()) && is_floating(type);
+    results[inputs_[i].call.get()] = {both ? cast(x, type) : x};
+  }
   for (const auto& layer_call : calls_) {
     if (layer_call->inputs.empty()) continue;
     std::vector<Value> values;

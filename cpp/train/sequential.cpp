@@ -81,7 +81,9 @@ void Sequential::build(const std::vector<Shape>& input_shapes) {
   std::vector<std::int64_t> sample;
   for (int axis = 1; axis < shape.rank(); ++axis)
     sample.push_back(shape[axis] == Shape::kUnknown[0] ? -1 : shape[axis]);
-  const Symbol input = layers::Input(sample);
+  // As the first layer computes, so that no digit of the data is lost on the way to it.
+  const Symbol input =
+      layers::Input(sample, chain_.empty() ? floatx() : chain_.front()->compute_dtype());
   Symbol output = input;
   for (const LayerPtr& layer : chain_) output = output_of(layer, output);
   connect({input}, {output});

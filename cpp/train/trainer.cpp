@@ -11,8 +11,8 @@
 namespace chainrule {
 namespace {
 
-std::int64_t round_to_line(std::int64_t elements) {
-  constexpr std::int64_t line = kAlignment / sizeof(float);
+std::int64_t round_to_line(std::int64_t elements, DType type) {
+  const auto line = static_cast<std::int64_t>(kAlignment / size_of(type));
   return (elements + line - 1) / line * line;
 }
 
@@ -22,28 +22,43 @@ bool is_accuracy(const std::string& name) { return name == "accuracy" || name ==
 
 // --- parameters ----------------------------------------------------------------------------------
 
+void FlatParameters::require_one_type(const std::vector<VariablePtr>& variables) {
+  for (const VariablePtr& variable : variables) {
+    const TensorType& type = variable->value.type();
+    if (!is_floating(type.dtype)) {
+      invalid("compile",
+              "trainable weights must be float32 or float64",
+              {{"weight", "'" + variable->name + "'"}, {"type", type.str()}});
+    }
+    const Variable& first = *variables[0];
+    if (type.dtype == first.value.dtype()) continue;
+    invalid("compile",
+            "all trainable weights must have one type: give all layers that have some the same "
+            "dtype, or make those of another type not trainable",
+            {{"weight", "'" + first.name + "' " + first.value.type().str()},
+             {"weight", "'" + variable->name + "' " + type.str()}});
+  }
+}
+
 FlatParameters FlatParameters::gather(const std::vector<VariablePtr>& variables) {
+  require_one_type(variables);
   FlatParameters result{variables, {}, std::make_shared<Variable>()};
+  const DType type = variables.empty() ? floatx() : variables[0]->value.dtype();
   std::int64_t size = 0;
   for (const VariablePtr& variable : variables) {
-    if (variable->value.dtype() != DType::float32) {
-      invalid("compile",
-              "trainable weights must be float32",
-              {{"weight", "'" + variable->name + "'"}, {"type", variable->value.type().str()}});
-    }
     result.offsets.push_back(size);
-    size += round_to_line(variable->value.size());
+    size += round_to_line(variable->value.size(), type);
   }
-  const auto buffer = std::make_shared<Buffer>(static_cast<std::size_t>(size) * sizeof(float));
+  const auto buffer = std::make_shared<Buffer>(static_cast<std::size_t>(size) * size_of(type));
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const Tensor place(variables[i]->value.type(),
                        buffer,
-                       static_cast<std::size_t>(result.offsets[i]) * sizeof(float));
+                       static_cast<std::size_t>(result.offsets[i]) * size_of(type));
     std::memcpy(place.raw(), variables[i]->value.raw(), place.bytes());
     variables[i]->value = place;
   }
   result.flat->name = "parameters";
-  result.flat->value = Tensor({Shape{size}, DType::float32}, buffer, 0);
+  result.flat->value = Tensor({Shape{size}, type}, buffer, 0);
   return result;
 }
 
@@ -51,7 +66,7 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
   if (flat == nullptr || others != variables) return false;
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const std::byte* place =
-        flat->value.raw() + static_cast<std::size_t>(offsets[i]) * sizeof(float);
+        flat->value.raw() + static_cast<std::size_t>(offsets[i]) * size_of(flat->value.dtype());
     if (variables[i]->value.raw() != place) return false;
   }
   return true;
@@ -59,12 +74,16 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
 
 const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
-  const BetweenSteps pause(variables);
+  std::vector<VariablePtr> moved = variables;  // to other memory
+  moved.push_back(options_.optimizer->rate());
+  const BetweenSteps pause(moved);
   if (parameters_.holds(variables)) return parameters_;
   check_trainable(variables);
   options_.optimizer->bind(variables);
   parameters_ = FlatParameters::gather(variables);
-  options_.optimizer->make_slots(parameters_.flat->value.size());
+  const TensorType& type = parameters_.flat->value.type();
+  options_.optimizer->make_slots(type.shape.size(), type.dtype);
+  options_.optimizer->learning_rate.set_dtype(type.dtype);
   programs_.clear();
   return parameters_;
 }
@@ -90,7 +109,11 @@ std::vector<VariablePtr> Trainer::step_variables() const {
 Trainer::Trainer(Model& model, CompileOptions options)
     : model_(model), options_(std::move(options)), loss_tracker_(mean_tracker("loss")) {
   if (!options_.optimizer) invalid("compile", "an optimizer is required");
-  if (model.built()) options_.optimizer->check_free_for(model.trainable_weights());
+  if (model.built()) {
+    const std::vector<VariablePtr> variables = model.trainable_weights();
+    options_.optimizer->check_free_for(variables);
+    FlatParameters::require_one_type(variables);
+  }
   for (const double weight : options_.loss_weights) {
     if (!std::isfinite(weight)) invalid("compile", "loss weights must be finite");
   }
@@ -204,7 +227,26 @@ void Trainer::resolve_metrics(const Data& data) {
 
 DType Trainer::target_dtype(std::size_t output, DType given) const {
   const LossPtr& object = options_.loss[output].object;
-  return object ? object->target_dtype(given) : DType::float32;
+  const DType y_pred = model_.outputs()[output].type.dtype;
+  if (!object) return Loss::floating_or_floatx(y_pred);
+  return object->target_dtype(given, object->dtype.value_or(y_pred));
+}
+
+DType Trainer::weight_dtype() const {
+  DType widest = DType::float32;
+  for (const Symbol& output : model_.outputs()) {
+    const DType type = Loss::floating_or_floatx(output.type.dtype);
+    if (size_of(type) > size_of(widest)) widest = type;
+  }
+  return widest;
+}
+
+std::vector<DType> Trainer::read_as(const Data& data) const {
+  std::vector<DType> types;
+  for (const Symbol& input : model_.inputs()) types.push_back(input.type.dtype);
+  for (std::size_t k = 0; k < data.y.size(); ++k) types.push_back(target_dtype(k, data.y[k].dtype));
+  types.resize(types.size() + data.sample_weight.size(), weight_dtype());
+  return types;
 }
 
 std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int64_t batch) {
@@ -237,6 +279,7 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
   StepGraph step;
   Graph& graph = *step.graph;
   std::vector<Value> x, y, weights;
+  const std::vector<DType> types = read_as(data);
   const auto input = [&](const TensorType& type, const std::string& name, std::size_t source) {
     step.sources.push_back(source);
     return step.inputs.emplace_back(graph.input(type, name));
@@ -250,7 +293,7 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
       y.emplace_back();
       continue;
     }
-    const TensorType type{data.y[k].shape.with(0, batch), target_dtype(k, data.y[k].dtype)};
+    const TensorType type{data.y[k].shape.with(0, batch), types[x.size() + k]};
     const std::size_t same = find_array(data.y[k], data.x);
     const bool is_input = same < x.size() && x[same].type() == type;
     y.push_back(is_input ? x[same] : input(type, "y", x.size() + k));
@@ -258,7 +301,7 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
   for (std::size_t i = 0; i < data.sample_weight.size(); ++i) {
     const ArrayView& array = data.sample_weight[i];
     weights.push_back(is_absent(array) ? Value()
-                                       : input({array.shape.with(0, batch), DType::float32},
+                                       : input({array.shape.with(0, batch), types.back()},
                                                "sample_weight",
                                                x.size() + y.size() + i));
   }
@@ -290,8 +333,10 @@ Value Trainer::add_losses(Graph& graph,
                           const std::vector<Value>& predictions,
                           const std::vector<Value>& weights,
                           CallContext& context) {
-  const Value samples =
-      graph.scalar(static_cast<double>(predictions[0].shape()[0]), DType::float32);
+  const auto samples = static_cast<double>(predictions[0].shape()[0]);
+  const auto track = [&](MeanMetric& mean, Value loss) {
+    mean.update_mean(graph, loss, graph.scalar(samples, loss.dtype()));
+  };
   Value total;
   for (std::size_t k = 0; k < predictions.size(); ++k) {
     const Value weight = weights.empty() ? Value() : weights[weights.size() == 1 ? 0 : k];
@@ -301,12 +346,12 @@ Value Trainer::add_losses(Graph& graph,
     const LossPtr& object = options_.loss[k].object;
     if (!object) continue;
     Value one = (*object)(y[k], predictions[k], weight);
-    if (!output_trackers_.empty()) output_trackers_[k]->update_mean(graph, one, samples);
+    if (!output_trackers_.empty()) track(*output_trackers_[k], one);
     if (!options_.loss_weights.empty()) one = one * options_.loss_weights[k];
     total = total.defined() ? total + one : one;
   }
   for (const Value& extra : context.losses) total = total + extra;
-  loss_tracker_->update_mean(graph, total, samples);
+  track(*loss_tracker_, total);
   return total;
 }
 

@@ -24,9 +24,11 @@ namespace chainrule {
 struct FlatParameters {
   std::vector<VariablePtr> variables;
   std::vector<std::int64_t> offsets;  ///< in elements, each on a cache line
-  VariablePtr flat;                   ///< float32 (n,)
+  VariablePtr flat;                   ///< (n,), float32 or float64 as the weights
 
-  /// Moves the weights, values kept, into one new buffer. Throws for weights that are not float32.
+  /// Throws unless the weights have one type, which is floating.
+  static void require_one_type(const std::vector<VariablePtr>& variables);
+  /// Moves the weights, values kept, into one new buffer.
   static FlatParameters gather(const std::vector<VariablePtr>& variables);
   /// Whether these are the variables, still in place.
   [[nodiscard]] bool holds(const std::vector<VariablePtr>& variables) const;
@@ -149,6 +151,10 @@ class Trainer {
                    CallContext& context);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
+  /// The type in which sample weights are read: the widest of the outputs.
+  [[nodiscard]] DType weight_dtype() const;
+  /// The types in which arrays_of(data) are read.
+  [[nodiscard]] std::vector<DType> read_as(const Data& data) const;
   /// Throws for the batch of `count` samples that begins at sample `first` of the epoch.
   [[noreturn]] void report_nonfinite(const Epoch& epoch,
                                      std::int64_t first,

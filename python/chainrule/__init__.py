@@ -15,6 +15,8 @@ from chainrule import (
     activations,
     backend,
     callbacks,
+    config,
+    dtype_policies,
     initializers,
     layers,
     losses,
@@ -26,10 +28,12 @@ from chainrule import (
 )
 from chainrule._core import __version__
 from chainrule._threads import get_num_threads, set_num_threads, shutdown_threads
+from chainrule.dtype_policies import DTypePolicy
 from chainrule.layers import Input, Layer
 from chainrule.models import Model, Sequential
 
 __all__ = [
+    "DTypePolicy",
     "Input",
     "Layer",
     "Model",
@@ -38,7 +42,9 @@ __all__ = [
     "activations",
     "backend",
     "callbacks",
+    "config",
     "datasets",
+    "dtype_policies",
     "get_num_threads",
     "initializers",
     "layers",

@@ -29,7 +29,7 @@ Array = Any  # what numpy.asarray makes an array of numbers of
 Number = Any  # a real number, NaN and infinity among them
 DType = Any  # the name of an element type, or NumPy's object for it
 
-DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool")
+DTYPES = tuple(_core.dtypes)
 
 shown = _core.shown
 

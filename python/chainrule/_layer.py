@@ -8,8 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import _building, _calls, _catalog, _core, _names, _pickle, initializers
+from chainrule import (
+    _building,
+    _calls,
+    _catalog,
+    _core,
+    _names,
+    _pickle,
+    dtype_policies,
+    initializers,
+)
 from chainrule._arguments import DType, checked
+from chainrule.dtype_policies import DTypePolicy
 
 Symbol = _core.Symbol
 BASE_ARGUMENTS = {"name", "trainable", "dtype"}
@@ -52,7 +62,8 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
     Args:
         name: Name of the layer, unique in a model; None makes one from the class name.
         trainable: Whether training changes the weights.
-        dtype: Only "float32".
+        dtype: Types to compute and to keep weights in: "float32", "float64" or a DTypePolicy; None
+            is config.dtype_policy(). Floating inputs are cast to it before call().
 
     Example:
 
@@ -73,7 +84,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         *,
         name: str | None = None,
         trainable: bool = True,
-        dtype: DType | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ):
         cls = type(self).__name__
@@ -81,9 +92,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             raise TypeError(
                 f"[{cls}] Layer takes name, trainable and dtype. Received: {', '.join(kwargs)}"
             )
-        if dtype not in (None, "float32"):
-            raise ValueError(f"[{cls}] layers compute in float32. Received: dtype={dtype!r}")
-        super().__init__(cls, name or "", trainable)
+        super().__init__(cls, name or "", trainable, dtype_policies.get(dtype).name)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -129,7 +138,20 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        return _catalog.from_config(cls, config)
+        given = dict(_catalog.mapping(config, cls.__name__))
+        if given.get("dtype") is None or "_catalog_class" in cls.__dict__:
+            return _catalog.from_config(cls, given)
+        policy = dtype_policies.get(given.pop("dtype"))
+        if _takes_dtype(cls.__init__):
+            return _catalog.from_config(cls, {**given, "dtype": policy.name})
+        made = _catalog.from_config(cls, given)  # its constructor leaves it to the global policy
+        if made.dtype_policy != policy:
+            raise ValueError(
+                f"[{cls.__name__}] the layer's __init__ must take dtype, and pass it to that of "
+                f"Layer, as config.dtype_policy() is another one now. Received: "
+                f"dtype='{policy.name}', dtype_policy='{made.dtype_policy.name}'"
+            )
+        return made
 
     def _clone(self) -> Any:
         return _pickle.clone_layer(self)
@@ -151,7 +173,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         self,
         shape: Any = (),
         initializer: Any = None,
-        dtype: DType | None = "float32",
+        dtype: DType | None = None,
         trainable: bool = True,
         name: str | None = None,
     ) -> Any:
@@ -160,7 +182,8 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         Args:
             shape: A tuple of lengths.
             initializer: An initializer or its name; None is "glorot_uniform".
-            dtype: "float32", the type of all weights that training changes.
+            dtype: Element type; None is variable_dtype, which weights that training changes should
+                have.
             trainable: Whether training changes it.
             name: Its name in the layer.
 
@@ -172,7 +195,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             shape,
             initializers.get(initializer),
             trainable,
-            dtype or "float32",
+            dtype,
         )
 
     def add_loss(self, loss: Any) -> None:
@@ -216,9 +239,10 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return one_or_list(outputs)
 
     def _as_inputs(self, arrays: list[Any]) -> list[Any]:
-        """Arrays in the types that the layer computes in: real numbers are float32."""
+        """Arrays that the engine reads; real numbers come in the type that the layer computes
+        in."""
         given = [_core.array(x, type(self).__name__) for x in arrays]
-        return [x.astype("float32") if x.dtype.kind == "f" else x for x in given]
+        return [x.astype(self.compute_dtype) if x.dtype.kind == "f" else x for x in given]
 
     def _apply_to_symbols(
         self, flat: list[Any], form: _calls.Form | None, training: bool | None
@@ -236,6 +260,11 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
                 f"training. Received: training={training}, layer='{self.name}'"
             )
         return one_or_list(self._apply(flat, form))
+
+    @property
+    def dtype_policy(self) -> DTypePolicy:
+        """The types to compute and to keep weights in."""
+        return DTypePolicy(self._policy)
 
     @property
     def input(self) -> Any:
@@ -331,6 +360,12 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
 
 
+def _takes_dtype(init: Any) -> bool:
+    parameters = inspect.signature(init).parameters
+    kinds = [parameter.kind for parameter in parameters.values()]
+    return "dtype" in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+
+
 def _arguments_of(init: Any) -> set[str]:
     """The names of the arguments of an __init__, without the object and those that take any."""
     parameters = list(inspect.signature(init).parameters.values())
@@ -344,7 +379,7 @@ def _arguments_of(init: Any) -> set[str]:
 def Input(
     shape: int | Sequence[int | None] | None = None,
     batch_size: int | None = None,
-    dtype: DType | None = "float32",
+    dtype: DType | None = None,
     name: str | None = None,
 ) -> Any:
     """A tensor that the caller of a model provides.
@@ -352,7 +387,7 @@ def Input(
     Args:
         shape: Shape of one sample; None for unknown lengths.
         batch_size: Not fixed in Chainrule: must be None.
-        dtype: Element type in which the model reads it.
+        dtype: Element type in which the model reads it; None is config.floatx().
         name: Name of the input.
 
     Returns:
@@ -372,7 +407,7 @@ def Input(
         )
     layer = _core.classes["layers.InputLayer"](
         shape=[-1 if n is None else n for n in shape],  # type: ignore[union-attr]
-        dtype=dtype or "float32",
+        dtype=dtype or _core.floatx(),
         name=name,
     )
     return _core.input_symbol(layer)

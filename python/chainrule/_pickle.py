@@ -152,14 +152,14 @@ def reduce_loss(loss: Any) -> tuple[Any, ...]:
         return (_make_of_function, ("losses", function, loss.name))
     if _names.is_ours(type(loss)):
         return (_from_config, (type(loss), loss.get_config()))
-    arguments = (type(loss), loss.name, loss.reduction)
+    arguments = (type(loss), loss.name, loss.reduction, loss.dtype)
     return (_make_own_loss, arguments, loss.__dict__)
 
 
-def _make_own_loss(cls: Any, name: str, reduction: str) -> Any:
+def _make_own_loss(cls: Any, name: str, reduction: str, dtype: str | None = None) -> Any:
     """Without the constructor of the class: its attributes follow."""
     loss = cls.__new__(cls)
-    _core.classes["losses."].__init__(loss, name, reduction)
+    _core.classes["losses."].__init__(loss, name, reduction, dtype)
     return loss
 
 

@@ -32,18 +32,18 @@ class Initializer(_core.Initializer):
 
     @checked
     def __call__(
-        self, shape: int | Sequence[int], dtype: DType = "float32"
+        self, shape: int | Sequence[int], dtype: DType | None = None
     ) -> np.ndarray[Any, Any]:
         """New values.
 
         Args:
             shape: A tuple of lengths.
-            dtype: "float32" or "float64".
+            dtype: "float32" or "float64"; None is config.floatx().
 
         Returns:
             An array.
         """
-        return self._values(shape, dtype)
+        return self._values(shape, dtype or _core.floatx())
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainrule import _catalog, _core, _names, _pickle
-from chainrule._arguments import Tensor, checked, shown
+from chainrule import _catalog, _core, _names, _pickle, dtype_policies
+from chainrule._arguments import Tensor, checked
 
 
 class Loss(_core.Loss, metaclass=_catalog.Initialized):
@@ -20,6 +20,8 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
     Args:
         name: Name of the loss.
         reduction: "sum_over_batch_size", "sum", "mean", "mean_with_sample_weight" or "none".
+        dtype: Type that predictions are cast to before call(): "float32", "float64" or a
+            DTypePolicy; None leaves them as they are. Targets follow.
     """
 
     __slots__ = ()
@@ -31,12 +33,13 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
-        if dtype is not None and (not isinstance(dtype, str) or dtype != "float32"):
-            raise ValueError(
-                f"[{type(self).__name__}] losses are float32. Received: dtype={shown(dtype)}"
-            )
         class_name = type(self).__name__
-        super().__init__(class_name, name or _core.snake_case(class_name), reduction or "none")
+        super().__init__(
+            class_name,
+            name or _core.snake_case(class_name),
+            reduction or "none",
+            None if dtype is None else dtype_policies.get(dtype).name,
+        )
 
     def __init_subclass__(cls) -> None:
         _catalog.Described.refuse_subclass(cls, "derive from chainrule.losses.Loss")
@@ -66,7 +69,8 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments. Extend it when your __init__ takes more."""
-        return self._config()
+        config = self._config()
+        return config if self.dtype is None else {**config, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -348,29 +348,29 @@ def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Any:
 
 
 @_public
-def one_hot(x: Tensor, num_classes: int, axis: int = -1, dtype: DType = "float32") -> Any:
-    """Labels (...) as (..., num_classes) with a 1 at the label."""
+def one_hot(x: Tensor, num_classes: int, axis: int = -1, dtype: DType | None = None) -> Any:
+    """Labels (...) as (..., num_classes) with a 1 at the label; dtype None is config.floatx()."""
     if axis != -1:
         raise ValueError(f"[one_hot] the new axis is the last one. Received: axis={axis}")
-    return _ops.one_hot(x, num_classes, dtype)
+    return _ops.one_hot(x, num_classes, dtype or _core.floatx())
 
 
 @_public
-def full(shape: Sequence[int], fill_value: Number, dtype: DType = "float32") -> Any:
-    """An array of one value."""
-    return _ops.full(shape, fill_value, dtype)
+def full(shape: Sequence[int], fill_value: Number, dtype: DType | None = None) -> Any:
+    """An array of one value; dtype None is config.floatx()."""
+    return _ops.full(shape, fill_value, dtype or _core.floatx())
 
 
 @_public
-def zeros(shape: Sequence[int], dtype: DType = "float32") -> Any:
-    """An array of zeros."""
-    return _ops.full(shape, 0.0, dtype)
+def zeros(shape: Sequence[int], dtype: DType | None = None) -> Any:
+    """An array of zeros; dtype None is config.floatx()."""
+    return _ops.full(shape, 0.0, dtype or _core.floatx())
 
 
 @_public
-def ones(shape: Sequence[int], dtype: DType = "float32") -> Any:
-    """An array of ones."""
-    return _ops.full(shape, 1.0, dtype)
+def ones(shape: Sequence[int], dtype: DType | None = None) -> Any:
+    """An array of ones; dtype None is config.floatx()."""
+    return _ops.full(shape, 1.0, dtype or _core.floatx())
 
 
 @_public

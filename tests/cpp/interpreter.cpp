@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/dispatch.h"
 #include "chainrule/error.h"
 #include "graph/op.h"
 #include "tolerance.h"
@@ -30,6 +31,18 @@ std::vector<char> needed_by(const Graph& graph, Value value) {
       needed[static_cast<std::size_t>(input.node_index())] = 1;
   }
   return needed;
+}
+
+/// How far rounding to a type may move a number, relative to it.
+double unit_of(DType type) {
+  return with_floating(
+      type, []<class T>(T) { return static_cast<double>(std::numeric_limits<T>::epsilon()); });
+}
+
+/// Whether a node copies double precision numbers to single precision.
+bool narrows(const Node& node) {
+  return std::string_view(node.op->name) == "cast" && node.in(0).dtype == DType::float64 &&
+         node.out().dtype == DType::float32;
 }
 
 Lanes in_all_lanes(const Array& array) {
@@ -159,7 +172,6 @@ void Interpretation::evaluate(const Graph& graph, int index, const Options& opti
          {{"op", node.op->name}});
   }
   outputs.resize(node.outputs.size());
-  constexpr double kUnit = std::numeric_limits<float>::epsilon();
   for (int lane = 0; lane < options.lanes; ++lane) {
     const auto at = static_cast<std::size_t>(lane);
     Operands operands;
@@ -168,10 +180,13 @@ void Interpretation::evaluate(const Graph& graph, int index, const Options& opti
     for (std::size_t k = 0; k < results.size(); ++k) {
       std::vector<double>& values = results[k].value.values;
       const std::vector<double>& rounded = results[k].rounded;
-      const bool moves = lane > 0 && !meaning->exact && is_floating(node.outputs[k].dtype);
+      const DType type = node.outputs[k].dtype;
+      const bool rounds = !meaning->exact || narrows(node);
+      const bool moves = lane > 0 && rounds && is_floating(type);
+      const double unit = moves ? unit_of(type) : 0;
       for (std::size_t i = 0; moves && i < values.size(); ++i) {
         const double size = rounded.empty() ? std::abs(values[i]) : rounded[i];
-        values[i] += kUnit * size * uneven(noise_);
+        values[i] += unit * size * uneven(noise_);
       }
       for (std::size_t i = 0; lane == 0 && i < values.size(); ++i) {
         if (!is_floating(node.outputs[k].dtype)) break;

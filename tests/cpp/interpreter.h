@@ -4,13 +4,14 @@
 // over indices in double, each result in memory of its own. It shares no code with kernels,
 // lowerings, passes or plan: only the graph itself and, for random ops, the public philox(), whose
 // numbers are a promise of chainrule/random.h. Casts to float32 are the identity; integers are held
-// in double, exact to 2^53, beyond which it refuses.
+// in double, exact to 2^53, beyond which it refuses. Of a graph in float64 it is the same
+// computation in another order.
 //
 // Beside the exact evaluation, lane 0, it carries others in which every floating result is moved at
-// random by what rounding to float32 may move it (Monte Carlo arithmetic: Parker, "Monte Carlo
+// random by what rounding to its type may move it (Monte Carlo arithmetic: Parker, "Monte Carlo
 // Arithmetic: exploiting randomness in floating-point arithmetic", 1997). Their spread says what
-// may be expected of a program in float32, with all that depth, cancellation and correlation make
-// of it.
+// may be expected of a program in these types, with all that depth, cancellation and correlation
+// make of it.
 #pragma once
 
 #include <array>
@@ -71,7 +72,7 @@ class Interpretation {
   std::uint64_t noise_ = 0;
 };
 
-/// What a result is to be: the exact numbers, and how far others in float32 may be from them.
+/// What a result is to be: the exact numbers, and how far those of a program may be from them.
 struct Expected {
   std::vector<double> values, spreads;
 };

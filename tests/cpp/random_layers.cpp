@@ -44,7 +44,10 @@ const LayerMaker kLayers[] = {
      4,
      [](Net& net) {
        const Symbol x = net.any();
-       return net.use(layers::ActivationLayer(net.activation(x)), {x});
+       const std::string name = net.activation(x);
+       // Now and then in the other type: casts there, and back in the layer behind it.
+       if (net.draw.chance(0.1)) return net.use(layers::ActivationLayer(name, "", net.other), {x});
+       return net.use(layers::ActivationLayer(name), {x});
      }},
     {"Dropout",
      2,

@@ -179,7 +179,7 @@ void store(const Tensor& array, Int place, double x) {
       array.data<float>()[at] = static_cast<float>(x);
       return;
     case DType::float64:
-      array.data<double>()[at] = static_cast<float>(x);  // no more digits than the model reads
+      array.data<double>()[at] = x;
       return;
     case DType::int32:
       array.data<std::int32_t>()[at] = static_cast<std::int32_t>(x);
@@ -187,8 +187,12 @@ void store(const Tensor& array, Int place, double x) {
     case DType::int64:
       array.data<Int>()[at] = static_cast<Int>(x);
       return;
-    default:
+    case DType::uint8:
       array.data<std::uint8_t>()[at] = static_cast<std::uint8_t>(x);
+      return;
+    case DType::boolean:
+      array.data<bool>()[at] = x != 0;
+      return;
   }
 }
 
@@ -205,7 +209,7 @@ Tensor make_targets(Draw& draw, const Output& output, Int samples) {
     return y;
   }
   const bool flat = width == 1 && shape.rank() == 2 && draw.chance(0.3);  // (n,) for (n, 1)
-  const Tensor y(flat ? Shape{samples} : shape, draw.chance(0.8) ? DType::float32 : DType::float64);
+  const Tensor y(flat ? Shape{samples} : shape, draw.chance(0.8) ? floatx() : DType::float64);
   for (Int i = 0; i < y.size(); ++i) {
     store(
         y, i, output.targets == Targets::real ? draw.normal() : static_cast<double>(draw.below(2)));
@@ -218,6 +222,18 @@ Tensor make_targets(Draw& draw, const Output& output, Int samples) {
   }
   return y;
 }
+
+/// floatx() while it lives.
+class Floatx {
+ public:
+  explicit Floatx(DType type) : saved_(floatx()) { set_floatx(type); }
+  ~Floatx() { set_floatx(saved_); }
+  Floatx(const Floatx&) = delete;
+  Floatx& operator=(const Floatx&) = delete;
+
+ private:
+  DType saved_;
+};
 
 }  // namespace
 
@@ -247,7 +263,7 @@ Data RandomModel::rows(Int first, Int count) const {
 
 std::string RandomModel::describe() const {
   std::ostringstream text;
-  text << "  batch " << batch << ", " << samples() << " samples"
+  text << "  " << name_of(dtype) << ", batch " << batch << ", " << samples() << " samples"
        << (sample_weight.empty() ? "" : ", sample weights")
        << (class_weight.empty() ? "" : ", class weights")
        << (target_is_input ? ", the target is the input" : "") << "\n";
@@ -277,9 +293,12 @@ void RandomModel::redraw(Draw& draw, Int sample) {
 }
 
 RandomModel make_random_model(Draw& draw) {
+  const bool wide = draw.chance(0.3);
+  const Floatx type(wide ? DType::float64 : DType::float32);
   const Int batch = draw.chance(0.8) ? draw.pick(kBatches) : draw.between(1, 1024);
   const bool large = draw.chance(0.05);
   Net net{draw, batch, large ? 40'000'000 : 5'000'000, large ? 2'000'000 : 600'000};
+  net.other = wide ? DType::float32 : DType::float64;
 
   for (Int i = draw.pick<Int>({1, 1, 1, 2, 3}); i > 0; --i) net.pool.push_back(net.input());
   for (Int i = draw.between(0, 7); i > 0; --i) add_layer(net);
@@ -298,6 +317,7 @@ RandomModel make_random_model(Draw& draw) {
   std::vector<Output> outputs;
   RandomModel made;
   made.batch = batch;
+  made.dtype = floatx();
   for (Int i = draw.pick<Int>({1, 1, 1, 2, 3}); i > 0; --i) {
     const Symbol x = outputs.empty() ? ends[0] : draw.pick(net.pool);
     outputs.push_back(kLosses[draw.below(std::size(kLosses))].add(net, x));
@@ -330,7 +350,7 @@ RandomModel make_random_model(Draw& draw) {
   for (const Symbol& input : net.inputs) {
     const DType dtype =
         draw.chance(0.8)
-            ? DType::float32
+            ? floatx()
             : draw.pick<DType>({DType::float64, DType::int32, DType::int64, DType::uint8});
     made.x.emplace_back(with_samples(input.type.shape, samples), dtype);
   }

@@ -96,8 +96,9 @@ void Trial::compare(const std::string& what, const Tensor& got, Step& step, Valu
     if (outcome_.kind == Kind::different) return;
     for (std::size_t i = 0; i < found.size(); ++i) {
       const double error = std::abs(found[i] - wanted[i]);
-      // Beside the spread: the last rounding, and what is too small for float32.
-      const double least = tolerance(DType::float32) * std::abs(wanted[i]) + 1e-36;
+      // Beside the spread: the last rounding, and what is too small for the type.
+      const double smallest = got.dtype() == DType::float64 ? 1e-300 : 1e-36;
+      const double least = tolerance(got.dtype()) * std::abs(wanted[i]) + smallest;
       const double rest = std::max(error - least, 0.0);
       if (is_floating(got.dtype()) && rest > kSpreads * expected.spreads[i] && step.again.empty()) {
         // Two roundings may by chance move one element of millions by far less than others do.
@@ -141,7 +142,7 @@ void Trial::compare_steps(const std::vector<Found>& found, Mode mode) {
       compare(what, after.variables[k], step, node.inputs[0]);
     }
     compare(which + "the loss that is logged",
-            Tensor::of<float>({1}, {static_cast<float>(after.loss)}),
+            Tensor::of<double>({1}, {after.loss}).cast(step.graph.loss.dtype()),
             step,
             step.graph.loss);
   }

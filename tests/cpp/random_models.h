@@ -1,7 +1,8 @@
 // Random models: one step of each is compared with the plain interpreter in double, and every table
 // of kernels with every other.
 //
-// A model is a function of its seed alone. Everything it is made of comes from tables in
+// A model is a function of its seed alone. Some are in double precision: then the interpreter is
+// held to as many digits as those of a program. Everything it is made of comes from tables in
 // random_makers.cpp, which have a line for every class of layers, losses, metrics and optimizers.
 #pragma once
 
@@ -41,6 +42,7 @@ struct RandomModel {
   std::int64_t batch = 0;
   std::vector<Tensor> x, y;
   bool target_is_input = false;  ///< the one target is the one input itself
+  DType dtype = DType::float32;  ///< of inputs, weights and predictions
   /// Float32 (samples,): none, one for all outputs, or one for each, some of them undefined.
   std::vector<Tensor> sample_weight;
   std::map<std::int64_t, double> class_weight;

@@ -28,8 +28,9 @@ const std::vector<Int>& lengths();
 struct Net {
   Draw& draw;
   Int batch;
-  Int products;  ///< multiplications of a forward pass that may still be spent
-  Int elements;  ///< of activations
+  Int products;                  ///< multiplications of a forward pass that may still be spent
+  Int elements;                  ///< of activations
+  DType other = DType::float64;  ///< the type that the model is not in
   Symbols pool = {};
   Symbols inputs = {};
   std::set<const LayerCall*> used = {};

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/dispatch.h"
 #include "graph/op.h"
 #include "tolerance.h"
 
@@ -45,18 +46,22 @@ void RandomSteps::prepare() {
   static_cast<void>(model.test_on_batch(made_.rows(0, 1)));
   const FlatParameters& flat = model.trainer()->parameters();
   for (const VariablePtr& weight : model.weights()) {
-    if (weight->value.dtype() != DType::float32) continue;
+    if (!is_floating(weight->value.dtype())) continue;
     const Shape& shape = weight->value.shape();
     const double size = shape.rank() < 2 ? 0.3 : draw_.uniform(0.7, 1.5) / std::sqrt(shape[-2]);
-    for (float& x : weight->value.data<float>()) x = static_cast<float>(size * draw_.normal());
+    with_floating(weight->value.dtype(), [&]<class T>(T) {
+      for (T& x : weight->value.data<T>()) x = static_cast<T>(size * draw_.normal());
+    });
   }
   // As if steps had been made before.
   for (const VariablePtr& slot : model.compile_options().optimizer->slots()) {
     const bool any_sign = slot->name == "momentum";
-    for (float& x : slot->value.data<float>()) {
-      const double value = 0.05 * draw_.normal();
-      x = static_cast<float>(any_sign ? value : value * value);
-    }
+    with_floating(slot->value.dtype(), [&]<class T>(T) {
+      for (T& x : slot->value.data<T>()) {
+        const double value = 0.05 * draw_.normal();
+        x = static_cast<T>(any_sign ? value : value * value);
+      }
+    });
   }
   model.compile_options().optimizer->iterations()->value.data<Int>()[0] = draw_.below(20);
   model.random_state()->value.data<Int>()[0] = draw_.below(Int{1} << 40);
@@ -89,14 +94,16 @@ void RandomSteps::add_step(Mode mode, Int first, Int count) {
 /// Sample weights, times those of classes in training.
 std::vector<Tensor> RandomSteps::weights_of(Mode mode) const {
   if (mode == Mode::test || made_.class_weight.empty()) return made_.sample_weight;
-  Tensor weights(Shape{made_.samples()}, DType::float32);
+  Tensor weights(Shape{made_.samples()}, made_.dtype);
   const std::vector<double> labels = numbers_of(made_.y[0]);
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    float& weight = weights.data<float>()[i];
-    weight = made_.sample_weight.empty() ? 1.0F : made_.sample_weight[0].data<float>()[i];
-    const auto found = made_.class_weight.find(static_cast<Int>(labels[i]));
-    if (found != made_.class_weight.end()) weight *= static_cast<float>(found->second);
-  }
+  with_floating(made_.dtype, [&]<class T>(T) {
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      T& weight = weights.data<T>()[i];
+      weight = made_.sample_weight.empty() ? T(1) : T(made_.sample_weight[0].data<float>()[i]);
+      const auto found = made_.class_weight.find(static_cast<Int>(labels[i]));
+      if (found != made_.class_weight.end()) weight *= static_cast<T>(found->second);
+    }
+  });
   return {weights};
 }
 

@@ -387,9 +387,12 @@ TEST("labels out of range are named") {
   CHECK_THROWS(check<std::int32_t>(object, {2, 3}, {0, 1, 2, 3, 0, 7}), "label=7, index=1, 2");
   check<std::int32_t>(object, {2}, {1, 99, 2, 99}, 8);  // every other element
   CHECK_THROWS(check<std::int32_t>(object, {2}, {1, 2, 8, 2}, 8), "label=8, index=1");
-  CHECK_EQ(object->target_dtype(DType::int64), DType::int64);
-  CHECK_EQ(object->target_dtype(DType::uint8), DType::int32);
-  CHECK_EQ(losses::MeanSquaredError()->target_dtype(DType::uint8), DType::float32);
+  CHECK_EQ(object->target_dtype(DType::int64, DType::float64), DType::int64);
+  CHECK_EQ(object->target_dtype(DType::uint8, DType::float32), DType::int32);
+  const LossPtr dense = losses::MeanSquaredError();
+  CHECK_EQ(dense->target_dtype(DType::uint8, DType::float32), DType::float32);
+  CHECK_EQ(dense->target_dtype(DType::float32, DType::float64), DType::float64);
+  CHECK_EQ(dense->target_dtype(DType::float64, DType::int32), DType::float32);
 }
 
 TEST("a label out of range that nobody checked gives NaN") {

@@ -283,9 +283,9 @@ TEST("errors of optimizers") {
   const auto matrix = std::make_shared<Variable>();
   matrix->value = Tensor({2, 2}, DType::float32);
   const Value g = graph.input({{2, 2}, DType::float32}, "g");
-  CHECK_THROWS(
-      optimizer("sgd")->apply(graph, matrix, {g}, {0}),
-      "[SGD] parameters must be one float32 array of rank 1. Received: parameters=float32 (2, 2)");
+  CHECK_THROWS(optimizer("sgd")->apply(graph, matrix, {g}, {0}),
+               "[SGD] parameters must be one float32 or float64 array of rank 1. Received: "
+               "parameters=float32 (2, 2)");
 }
 
 }  // namespace

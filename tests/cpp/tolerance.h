@@ -24,11 +24,11 @@ inline double tolerance(DType dtype, std::int64_t length = 0) {
 /// Whether `error` takes the place of the worst one so far: it is larger, or NaN, which stays.
 inline bool is_worse(double error, double worst) { return worst == worst && !(error <= worst); }
 
-/// A program in float32 against the same in double: an element may be off by this many times the
+/// A program against the same in double, as written: an element may be off by this many times the
 /// spread of evaluations whose results are moved at random by what rounding may move them (see
 /// interpreter.h). Two of them are looked at, and the spread of an element is taken to be that of
 /// its array at least, as two may happen to lie close. Programs round less than is assumed: the
-/// largest quotient of thousands of models is about a fifth of this.
+/// largest quotient of thousands of models is less than half of this.
 constexpr double kSpreads = 24;
 
 /// A comparison is in doubt when the operands are nearer than this many times their spread: a

@@ -14,8 +14,8 @@ import numpy as np
 import chainrule as cr
 
 MODULES = (
-    "activations backend callbacks initializers layers losses metrics models ops optimizers utils "
-    "datasets"
+    "activations backend callbacks config dtype_policies initializers layers losses metrics models "
+    "ops optimizers utils datasets"
 ).split()
 
 
@@ -169,6 +169,13 @@ FUNCTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "activations.glu": lambda: {"x": np.ones((3, 4), "float32")},
     "activations.deserialize": lambda: {"config": "relu"},
     "activations.get": lambda: {"identifier": "relu"},
+    "backend.set_floatx": lambda: {"value": "float32"},
+    "config.set_dtype_policy": lambda: {"policy": "float32"},
+    "config.set_floatx": lambda: {"value": np.float32},
+    "dtype_policies.deserialize": lambda: {
+        "config": {"class_name": "DTypePolicy", "config": {"name": "float32"}}
+    },
+    "dtype_policies.serialize": lambda: {"dtype_policy": cr.DTypePolicy("float64")},
     "initializers.deserialize": lambda: {"config": "zeros"},
     "initializers.get": lambda: {"identifier": "zeros"},
     "initializers.serialize": lambda: {"initializer": cr.initializers.Zeros()},
@@ -230,6 +237,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "Metric": cr.metrics.MeanSquaredError,
     "Optimizer": cr.optimizers.SGD,
     "Initializer": cr.initializers.GlorotUniform,
+    "DTypePolicy": cr.DTypePolicy,
     "Variable": lambda: built().kernel,
     "Symbol": lambda: cr.Input((3,)),
     "History": lambda: model().fit(X, Y, verbose=0),
@@ -264,6 +272,7 @@ METHODS: dict[str, Callable[[], dict[str, Any]]] = {
     "Metric.from_config": lambda: {"config": {"name": "other"}},
     "Optimizer.from_config": lambda: {"config": {"learning_rate": 0.1}},
     "Initializer.from_config": lambda: {"config": {}},
+    "DTypePolicy.from_config": lambda: {"config": {"name": "float64"}},
 }
 # Whose methods are tried with another of OBJECTS.
 INHERITED: dict[str, type] = {"Model": cr.layers.Layer, "Sequential": cr.models.Model}

@@ -17,8 +17,9 @@ SECONDS = 300
 
 
 GROUPS = """
-activations backend callbacks initializers layers losses metrics models ops optimizers utils
-datasets Layer Model Sequential Loss Metric Optimizer Initializer Variable Symbol History
+activations backend callbacks config dtype_policies initializers layers losses metrics models ops
+optimizers utils datasets Layer Model Sequential Loss Metric Optimizer Initializer DTypePolicy
+Variable Symbol History
 """.split()
 
 

@@ -43,7 +43,7 @@ PUBLIC_HEADERS = {
     "graph": "graph.h",
     "ops": "control_flow.h ops.h",
     "runtime": "program.h",
-    "nn": "config.h initializers.h layers.h losses.h metrics.h optimizers.h",
+    "nn": "config.h dtype_policy.h initializers.h layers.h losses.h metrics.h optimizers.h",
     "train": "inspection.h model.h",
     "io": "safetensors.h",
     "everything": "chainrule.h",

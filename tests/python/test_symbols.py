@@ -121,6 +121,8 @@ def test_division_of_integers():
             result = ours(a, b)
             assert result.dtype == "int32"
             np.testing.assert_array_equal(result, theirs(a, b))
+    near = np.array([100_000_000, 100_000_001], "int32")
+    np.testing.assert_array_equal(ops.floor_divide(near, 100_000_001), [0, 1])
     big = np.float32(1e7)
     assert 0 <= ops.mod(big, np.float32(0.1)) <= 0.1 + 1e-6
 

@@ -4,6 +4,7 @@
 #include "chainrule/blas.h"
 #include "chainrule/config.h"
 #include "chainrule/control_flow.h"
+#include "chainrule/dtype_policy.h"
 #include "chainrule/error.h"
 #include "chainrule/fork_lock.h"
 #include "chainrule/graph.h"

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "chainrule/config.h"
+#include "chainrule/dtype_policy.h"
 #include "chainrule/graph.h"
 #include "chainrule/initializers.h"
 #include "chainrule/ops.h"
@@ -133,9 +134,11 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// Unique in the process unless given: "dense", "dense_1"...
   std::string name;
   bool trainable = true;
+  /// The types of its weights and of what it computes; to be set before it is built.
+  DTypePolicy dtype;
 
-  /// Traces the layer: appends its nodes to context.graph. Weights exist. Layers with one input and
-  /// one output derive from UnaryLayer instead.
+  /// Traces the layer: appends its nodes to context.graph. Weights exist, and floating inputs have
+  /// the type compute_dtype(). Layers with one input and one output derive from UnaryLayer instead.
   virtual std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) = 0;
   /// Makes the weights for inputs of these shapes (batch axis included, its length unknown). Throws
   /// InvalidArgument when a needed length is unknown or does not fit.
@@ -152,7 +155,14 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// The shapes that ensure_built() has built the layer for; empty: none yet.
   [[nodiscard]] const std::vector<Shape>& built_for() const { return built_for_; }
 
-  /// call(), with the layer's name on its nodes and in its errors.
+  /// The type in which it computes, and that of its weights; of an input, the type of the input.
+  [[nodiscard]] virtual DType compute_dtype() const { return dtype.compute_dtype(); }
+  [[nodiscard]] virtual DType variable_dtype() const { return dtype.variable_dtype(); }
+  /// The inputs as call() takes them: floating ones cast to compute_dtype(), as Keras does.
+  [[nodiscard]] std::vector<Value> autocast(std::vector<Value> inputs) const;
+
+  /// call() on the inputs that autocast() gives, with the layer's name on its nodes and in its
+  /// errors.
   std::vector<Value> trace(CallContext& context, const std::vector<Value>& inputs);
 
   /// Output types for input types: the layer is traced twice with different lengths in place of the
@@ -176,16 +186,21 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   [[nodiscard]] std::int64_t count_params() const;
 
   /// A new weight: called in build(). `name` is relative: "kernel". A null initializer is Glorot's
-  /// uniform one (zeros for rank 0 and 1... as Keras: "glorot_uniform" for floating dtypes).
+  /// uniform one (zeros for rank 0 and 1... as Keras: "glorot_uniform" for floating dtypes). No
+  /// type: variable_dtype().
   VariablePtr add_weight(const std::string& weight_name,
                          const Shape& shape,
                          const InitializerPtr& initializer,
                          bool is_trainable = true,
-                         DType dtype = DType::float32);
+                         std::optional<DType> type = {});
 
  protected:
-  /// Fields that all layers have: name, trainable. Call it last in fields().
+  /// Fields that all layers have: name, trainable, dtype. Call it last in fields().
   void base_fields(Fields& f);
+  /// The first two of them: of what has no types of its own, as a model.
+  void name_fields(Fields& f);
+  /// Whether trace() casts the inputs: not for what passes them on to others.
+  [[nodiscard]] virtual bool autocasts() const { return true; }
   /// During build(): the arguments of the call that it is for, or null.
   const Json* build_arguments_ = nullptr;
   bool built_ = false;
@@ -265,6 +280,7 @@ struct DenseOptions {
   InitializerPtr bias_initializer = initializer("zeros");
   std::string name = {};
   bool trainable = true;
+  DTypePolicy dtype = {};  ///< "float32" or "float64"; dtype_policy() unless given
 };
 
 /// Any layer by Keras's class name and arguments: make("Dense", {{"units", 10}}).
@@ -273,28 +289,36 @@ LayerPtr make(std::string_view class_name, const Json::Object& arguments = {});
 /// A tensor of shape (batch,) + shape that the caller of a model provides. Lengths of -1 are
 /// unknown.
 Symbol Input(const std::vector<std::int64_t>& shape,
-             DType dtype = DType::float32,
+             DType dtype = floatx(),
              const std::string& name = "");
 /// activation(x kernel + bias): (..., n) -> (..., units).
 LayerPtr Dense(std::int64_t units, DenseOptions options = {});
-LayerPtr ActivationLayer(chainrule::Activation activation, const std::string& name = "");
+LayerPtr ActivationLayer(chainrule::Activation activation,
+                         const std::string& name = "",
+                         const DTypePolicy& dtype = {});
 /// (batch, ...) -> (batch, n).
-LayerPtr Flatten(const std::string& name = "");
+LayerPtr Flatten(const std::string& name = "", const DTypePolicy& dtype = {});
 /// (batch, ...) -> (batch,) + target_shape; one length may be -1.
-LayerPtr Reshape(const std::vector<std::int64_t>& target_shape, const std::string& name = "");
+LayerPtr Reshape(const std::vector<std::int64_t>& target_shape,
+                 const std::string& name = "",
+                 const DTypePolicy& dtype = {});
 /// Axes of a sample in a new order, counted from 1.
-LayerPtr Permute(const std::vector<std::int64_t>& dims, const std::string& name = "");
+LayerPtr Permute(const std::vector<std::int64_t>& dims,
+                 const std::string& name = "",
+                 const DTypePolicy& dtype = {});
 /// Training only: zeroes a fraction `rate` of the inputs and divides the others by 1 - rate
 /// (Srivastava et al. 2014).
-LayerPtr Dropout(double rate, const std::string& name = "");
+LayerPtr Dropout(double rate, const std::string& name = "", const DTypePolicy& dtype = {});
 /// Element-wise over a list of inputs of one shape (Subtract: exactly two).
-LayerPtr Add(const std::string& name = "");
-LayerPtr Subtract(const std::string& name = "");
-LayerPtr Multiply(const std::string& name = "");
-LayerPtr Average(const std::string& name = "");
-LayerPtr Maximum(const std::string& name = "");
-LayerPtr Minimum(const std::string& name = "");
-LayerPtr Concatenate(std::int64_t axis = -1, const std::string& name = "");
+LayerPtr Add(const std::string& name = "", const DTypePolicy& dtype = {});
+LayerPtr Subtract(const std::string& name = "", const DTypePolicy& dtype = {});
+LayerPtr Multiply(const std::string& name = "", const DTypePolicy& dtype = {});
+LayerPtr Average(const std::string& name = "", const DTypePolicy& dtype = {});
+LayerPtr Maximum(const std::string& name = "", const DTypePolicy& dtype = {});
+LayerPtr Minimum(const std::string& name = "", const DTypePolicy& dtype = {});
+LayerPtr Concatenate(std::int64_t axis = -1,
+                     const std::string& name = "",
+                     const DTypePolicy& dtype = {});
 /// One of the functions of chainrule/ops.h on symbols, by name (see compute()):
 /// layers::Operation("clip", {{"operands", Json::Array{Json(), -1.0, 1.0}}})(x).
 LayerPtr Operation(std::string_view function, const Json::Object& arguments = {});

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "chainrule/config.h"
@@ -16,14 +17,17 @@ class Loss : public Configurable {
   /// "none" (values as they are; compile refuses that).
   std::string reduction = "sum_over_batch_size";
   std::string name;
+  /// The type to compute in; none: that of the predictions.
+  std::optional<DType> dtype;
 
   /// Loss of each sample (and position): y_pred (batch, ..., n) -> (batch, ...).
   virtual Value values(Value y_true, Value y_pred) = 0;
 
-  /// The element type in which targets are handed over: float32; integer for labels.
-  [[nodiscard]] virtual DType target_dtype(DType given) const {
+  /// The element type in which targets are handed over, for arrays of `given` and predictions of
+  /// `y_pred`: the latter, or floatx() where that is no floating type; integer for labels.
+  [[nodiscard]] virtual DType target_dtype(DType given, DType y_pred) const {
     (void)given;
-    return DType::float32;
+    return floating_or_floatx(y_pred);
   }
   /// The shape that targets must have for predictions of a shape (first axis included). The
   /// default: the same.
@@ -44,6 +48,9 @@ class Loss : public Configurable {
   /// InvalidArgument when targets have not the shape target_shape(): (n,) and (n, 1) match each
   /// other, nothing else broadcasts.
   Value operator()(Value y_true, Value y_pred, Value sample_weight = {});
+
+  /// The type, where it is floating, else floatx().
+  static DType floating_or_floatx(DType type) { return is_floating(type) ? type : floatx(); }
 
  protected:
   /// True for the values that count; the others are zero, and no average counts them. None: all

@@ -278,6 +278,8 @@ class Model : public Layer {
   void shorten();
   /// Held while compile() or a new structure replaces what runs use; throws while one is under way.
   [[nodiscard]] std::unique_lock<ForkLock> change(std::string_view where);
+  /// The layers inside do: a model has no types of its own.
+  [[nodiscard]] bool autocasts() const override { return false; }
 
  private:
   friend class Trainer;

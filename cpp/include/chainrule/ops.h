@@ -2,7 +2,7 @@
 //
 // Element-wise functions broadcast as NumPy does and promote dtypes upwards in the order bool,
 // uint8, int32, int64, float32, float64; a double operand takes the dtype of the other operand
-// (float32 if that is an integer and the number has a fraction). Every function throws
+// (floatx() if that is an integer and the number has a fraction). Every function throws
 // InvalidArgument when shapes or dtypes do not fit. Axes may be negative.
 //
 //     Graph g;
@@ -73,13 +73,13 @@ Value stop_gradient(Value x);
 using Axes = std::vector<std::int64_t>;
 
 Value sum(Value x, const Axes& axes = {}, bool keepdims = false);
-/// Integers give float32.
+/// Integers give floatx().
 Value mean(Value x, const Axes& axes = {}, bool keepdims = false);
 /// Largest and smallest element; NaN if there is one. Ties share the gradient evenly. An empty axis
 /// throws.
 Value max(Value x, const Axes& axes = {}, bool keepdims = false);
 Value min(Value x, const Axes& axes = {}, bool keepdims = false);
-/// Mean and variance, sum((x - mean)^2) / n, in one pass over x. Integers give float32.
+/// Mean and variance, sum((x - mean)^2) / n, in one pass over x. Integers give floatx().
 ///
 ///     const auto [mean, variance] = moments(x, {-1}, true);  // of each row
 struct Moments {
@@ -152,11 +152,11 @@ Value gather(Value x, Value indices);
 /// Sum of the rows of `updates` by index into `rows` zero rows: the gradient of gather.
 Value scatter_add(Value updates, Value indices, std::int64_t rows);
 /// Labels (...) -> (..., classes) with a 1 at the label; a label outside [0, classes) gives zeros.
-Value one_hot(Value labels, std::int64_t classes, DType dtype = DType::float32);
+Value one_hot(Value labels, std::int64_t classes, DType dtype = floatx());
 
 // --- creation -----------------------------------------------------------------------------------
 
-Value full(Graph& graph, const Shape& shape, double value, DType dtype = DType::float32);
+Value full(Graph& graph, const Shape& shape, double value, DType dtype = floatx());
 Value zeros_like(Value x);
 Value ones_like(Value x);
 
@@ -168,18 +168,18 @@ Value random_uniform(Value state,
                      const Shape& shape,
                      double low = 0,
                      double high = 1,
-                     DType dtype = DType::float32);
+                     DType dtype = floatx());
 Value random_normal(Value state,
                     std::int64_t stream,
                     const Shape& shape,
                     double mean = 0,
                     double stddev = 1,
-                    DType dtype = DType::float32);
+                    DType dtype = floatx());
 /// Another state for each index (int64, rank 0): what a step of a loop draws from it differs from
 /// what other steps draw.
 Value random_fold(Value state, Value index);
 /// 1 with probability p, else 0.
 Value random_bernoulli(
-    Value state, std::int64_t stream, const Shape& shape, double p, DType dtype = DType::float32);
+    Value state, std::int64_t stream, const Shape& shape, double p, DType dtype = floatx());
 
 }  // namespace chainrule

@@ -25,8 +25,11 @@ class LearningRate {
   LearningRate& operator=(double value);
   /// The number that was assigned, or, if the variable has been written since, what is in it.
   operator double() const;  // NOLINT(google-explicit-constructor)
-  /// float32 scalar.
+  /// Scalar of the type of the parameters: float32, until set_dtype() says otherwise.
   [[nodiscard]] const VariablePtr& variable() const { return variable_; }
+  /// Keeps the number in a variable of this type, float32 or float64, from now on. Programs made
+  /// before must not run any more.
+  void set_dtype(DType type);
 
  private:
   double given_ = 0;
@@ -47,7 +50,8 @@ class Optimizer : public Configurable {
   std::optional<double> weight_decay, clipnorm, clipvalue, global_clipnorm;
   std::string name;
 
-  /// Appends the update of `parameters` (rank 1, the concatenation of all trainable weights) by
+  /// Appends the update of `parameters` (rank 1, float32 or float64, the concatenation of all
+  /// trainable weights; all of the update is in their type) by
   /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
   /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
   /// the same parameters, unless bind() has said whose they are. Returns the packed gradients,
@@ -57,15 +61,15 @@ class Optimizer : public Configurable {
               const std::vector<Value>& gradients,
               const std::vector<std::int64_t>& offsets);
 
-  /// The number of updates made, int64 scalar; the learning rate, float32 scalar: readable and
-  /// writable between steps.
+  /// The number of updates made, int64 scalar; the learning rate, scalar of the type of the
+  /// parameters: readable and writable between steps.
   [[nodiscard]] const VariablePtr& iterations() const { return iterations_; }
   [[nodiscard]] const VariablePtr& rate() const { return learning_rate.variable(); }
   /// Slots by name ("momentum", "velocity"), congruent with the parameters.
   [[nodiscard]] const std::vector<VariablePtr>& slots() const { return slots_; }
-  /// Slots of `size` float32 elements, all zero, before the first apply(): for loading. Throws if
-  /// they exist with another size.
-  void make_slots(std::int64_t size);
+  /// Slots of `size` elements of the parameters' type, all zero, before the first apply(): for
+  /// loading. Throws if they exist with another size or type.
+  void make_slots(std::int64_t size, DType type = DType::float32);
   /// Says whose state this is from now on: that of these weights, in this order. A model does it
   /// before its first step. Throws InvalidArgument if it is that of others: moments and counters of
   /// one model mean nothing to another.
@@ -82,8 +86,8 @@ class Optimizer : public Configurable {
   struct Update {
     Graph& graph;
     Value parameter, gradient;  ///< rank 1
-    Value rate;                 ///< scalar float32
-    Value step;                 ///< scalar float32: 1 in the first update
+    Value rate;                 ///< scalar of their type
+    Value step;                 ///< the same: 1 in the first update
     std::vector<Value> slots;   ///< in: old values, in the order of slot_names(); out: new values
   };
   /// Returns the new parameters and replaces update.slots by their new values.

@@ -14,23 +14,64 @@
 namespace chainrule {
 
 /// Element types. `boolean` is one byte, 0 or 1.
+///
+/// Whatever decides by type is a switch that names all of them and has no default, so that a new
+/// one does not compile before each of these places knows it (GCC's and Clang's -Werror=switch;
+/// tests/python/test_dtypes.py tries it). base/dispatch.h has the switches from a type to that of
+/// C++.
 enum class DType : std::uint8_t { float32, float64, int32, int64, uint8, boolean };
 
-constexpr int kDTypeCount = 6;
-
-/// Bytes of one element.
+/// Bytes of one element; 0 for what is no element type.
 constexpr std::size_t size_of(DType t) {
-  constexpr std::size_t bytes[kDTypeCount] = {4, 8, 4, 8, 1, 1};
-  return bytes[static_cast<int>(t)];
+  switch (t) {
+    case DType::uint8:
+    case DType::boolean:
+      return 1;
+    case DType::float32:
+    case DType::int32:
+      return 4;
+    case DType::float64:
+    case DType::int64:
+      return 8;
+  }
+  return 0;
 }
 
-constexpr bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
+/// The number of element types: they are counted from 0.
+constexpr int kDTypeCount = [] {
+  int count = 0;
+  while (size_of(static_cast<DType>(count)) != 0) ++count;
+  return count;
+}();
+
+constexpr bool is_floating(DType t) {
+  switch (t) {
+    case DType::float32:
+    case DType::float64:
+      return true;
+    case DType::int32:
+    case DType::int64:
+    case DType::uint8:
+    case DType::boolean:
+      break;
+  }
+  return false;
+}
 
 /// NumPy's name: "float32", "float64", "int32", "int64", "uint8", "bool".
 std::string_view name_of(DType t);
 
 /// Inverse of name_of. Throws InvalidArgument, naming the valid ones.
 DType dtype_from_name(std::string_view name);
+
+/// The floating type of what has no type of its own: models' inputs, layers without a policy
+/// (chainrule/dtype_policy.h), functions of integers, numbers of Python. float32 unless
+/// set_floatx() was called, which is for the whole process and for what is made afterwards.
+///
+///     set_floatx(DType::float64);  // everything from here on in double precision
+DType floatx();
+/// Throws InvalidArgument unless `type` is float32 or float64.
+void set_floatx(DType type);
 
 /// The DType of a C++ element type: dtype_of<float> == DType::float32.
 template <class T>

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/dispatch.h"
 #include "chainrule/initializers.h"
 
 namespace chainrule {
@@ -34,10 +35,9 @@ Tensor fill(const Shape& shape, DType dtype, std::string_view where, Next next) 
         where, "random values are float32 or float64", {{"dtype", std::string(name_of(dtype))}});
   }
   Tensor result(shape, dtype);
-  const auto write = [&]<class T>(std::span<T> values) {
-    for (T& value : values) value = static_cast<T>(next());
-  };
-  dtype == DType::float32 ? write(result.data<float>()) : write(result.data<double>());
+  with_floating(dtype, [&]<class T>(T) {
+    for (T& value : result.data<T>()) value = static_cast<T>(next());
+  });
   return result;
 }
 

@@ -25,8 +25,11 @@ class ActivationLayer final : public UnaryLayer {
 
 }  // namespace
 
-LayerPtr layers::ActivationLayer(chainrule::Activation activation, const std::string& name) {
-  return make("Activation", {{"activation", activation.name}, {"name", name}});
+LayerPtr layers::ActivationLayer(chainrule::Activation activation,
+                                 const std::string& name,
+                                 const DTypePolicy& dtype) {
+  return make("Activation",
+              {{"activation", activation.name}, {"name", name}, {"dtype", dtype.name()}});
 }
 
 void register_activation(Catalog& catalog);

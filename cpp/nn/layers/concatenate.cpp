@@ -44,8 +44,8 @@ class Concatenate final : public Layer {
 
 }  // namespace
 
-LayerPtr layers::Concatenate(std::int64_t axis, const std::string& name) {
-  return make("Concatenate", {{"axis", axis}, {"name", name}});
+LayerPtr layers::Concatenate(std::int64_t axis, const std::string& name, const DTypePolicy& dtype) {
+  return make("Concatenate", {{"axis", axis}, {"name", name}, {"dtype", dtype.name()}});
 }
 
 void register_concatenate(Catalog& catalog);

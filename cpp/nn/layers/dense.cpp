@@ -66,7 +66,8 @@ LayerPtr layers::Dense(std::int64_t units, DenseOptions options) {
                           {"activation", FieldType<Activation>::write(options.activation)},
                           {"use_bias", options.use_bias},
                           {"name", options.name},
-                          {"trainable", options.trainable}}));
+                          {"trainable", options.trainable},
+                          {"dtype", options.dtype.name()}}));
   layer->options = std::move(options);  // initializers may be of classes that no catalog knows
   return layer;
 }

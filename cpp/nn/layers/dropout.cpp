@@ -108,8 +108,8 @@ class Dropout final : public UnaryLayer {
 
 }  // namespace
 
-LayerPtr layers::Dropout(double rate, const std::string& name) {
-  return make("Dropout", {{"rate", rate}, {"name", name}});
+LayerPtr layers::Dropout(double rate, const std::string& name, const DTypePolicy& dtype) {
+  return make("Dropout", {{"rate", rate}, {"name", name}, {"dtype", dtype.name()}});
 }
 
 void register_dropout(Catalog& catalog);

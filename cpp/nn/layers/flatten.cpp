@@ -40,7 +40,9 @@ class Flatten final : public UnaryLayer {
 
 }  // namespace
 
-LayerPtr layers::Flatten(const std::string& name) { return make("Flatten", {{"name", name}}); }
+LayerPtr layers::Flatten(const std::string& name, const DTypePolicy& dtype) {
+  return make("Flatten", {{"name", name}, {"dtype", dtype.name()}});
+}
 
 void register_flatten(Catalog& catalog);
 void register_flatten(Catalog& catalog) {

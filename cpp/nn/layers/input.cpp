@@ -10,19 +10,20 @@ namespace {
 class InputLayer final : public Layer {
  public:
   std::vector<std::int64_t> shape;  ///< of a sample; -1: unknown
-  std::string dtype = "float32";
+  std::string type_name = std::string(name_of(floatx()));
 
   [[nodiscard]] std::string class_name() const override { return "InputLayer"; }
 
   void fields(Fields& f) override {
     f("shape", shape, required, "Shape of one sample; -1 for an unknown length.");
-    f("dtype", dtype, "Element type in which the model reads it.");
-    base_fields(f);
+    f("dtype", type_name, "Element type in which the model reads it.");
+    name_fields(f);
   }
 
   void validate() override {
     Layer::validate();
-    dtype_from_name(dtype);
+    const DType element = dtype_from_name(type_name);
+    if (is_floating(element)) dtype = element;
     for (const std::int64_t length : shape) {
       if (length < -1 || length == 0) {
         invalid("Input",
@@ -41,8 +42,14 @@ class InputLayer final : public Layer {
     std::vector<std::int64_t> dims = {Shape::kUnknown[0]};
     for (const std::int64_t length : shape)
       dims.push_back(length == -1 ? Shape::kUnknown[0] : length);
-    return {Shape(dims), dtype_from_name(dtype)};
+    return {Shape(dims), dtype_from_name(type_name)};
   }
+
+  [[nodiscard]] DType compute_dtype() const override { return dtype_from_name(type_name); }
+  [[nodiscard]] DType variable_dtype() const override { return compute_dtype(); }
+
+ protected:
+  [[nodiscard]] bool autocasts() const override { return false; }
 };
 
 }  // namespace
@@ -50,7 +57,7 @@ class InputLayer final : public Layer {
 Symbol layers::Input(const std::vector<std::int64_t>& shape, DType dtype, const std::string& name) {
   const auto layer = std::make_shared<InputLayer>();
   layer->shape = shape;
-  layer->dtype = std::string(name_of(dtype));
+  layer->type_name = std::string(name_of(dtype));
   layer->name = name;
   configure(*layer, layer->config());
   return input_symbol(layer);

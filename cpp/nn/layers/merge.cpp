@@ -115,12 +115,24 @@ constexpr const char* kShapes =
 
 }  // namespace
 
-LayerPtr layers::Add(const std::string& name) { return make("Add", {{"name", name}}); }
-LayerPtr layers::Subtract(const std::string& name) { return make("Subtract", {{"name", name}}); }
-LayerPtr layers::Multiply(const std::string& name) { return make("Multiply", {{"name", name}}); }
-LayerPtr layers::Average(const std::string& name) { return make("Average", {{"name", name}}); }
-LayerPtr layers::Maximum(const std::string& name) { return make("Maximum", {{"name", name}}); }
-LayerPtr layers::Minimum(const std::string& name) { return make("Minimum", {{"name", name}}); }
+LayerPtr layers::Add(const std::string& name, const DTypePolicy& dtype) {
+  return make("Add", {{"name", name}, {"dtype", dtype.name()}});
+}
+LayerPtr layers::Subtract(const std::string& name, const DTypePolicy& dtype) {
+  return make("Subtract", {{"name", name}, {"dtype", dtype.name()}});
+}
+LayerPtr layers::Multiply(const std::string& name, const DTypePolicy& dtype) {
+  return make("Multiply", {{"name", name}, {"dtype", dtype.name()}});
+}
+LayerPtr layers::Average(const std::string& name, const DTypePolicy& dtype) {
+  return make("Average", {{"name", name}, {"dtype", dtype.name()}});
+}
+LayerPtr layers::Maximum(const std::string& name, const DTypePolicy& dtype) {
+  return make("Maximum", {{"name", name}, {"dtype", dtype.name()}});
+}
+LayerPtr layers::Minimum(const std::string& name, const DTypePolicy& dtype) {
+  return make("Minimum", {{"name", name}, {"dtype", dtype.name()}});
+}
 
 void register_merge(Catalog& catalog);
 void register_merge(Catalog& catalog) {

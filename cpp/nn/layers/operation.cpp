@@ -39,7 +39,7 @@ class Operation final : public Layer {
       "What it is a function of: None for the next input, a number, or an array as {'array': "
       "[elements], 'shape': ..., 'dtype': ...}. By default the inputs.");
     f("options", options, "Its other arguments by name.");
-    base_fields(f);
+    name_fields(f);
   }
 
   void validate() override {
@@ -88,6 +88,9 @@ class Operation final : public Layer {
     }
     return compute(function, all, options);
   }
+
+ protected:
+  [[nodiscard]] bool autocasts() const override { return false; }
 
  private:
   std::vector<Tensor> constants_;  ///< by operand; not defined where that is no array

@@ -55,9 +55,13 @@ class Permute final : public UnaryLayer {
 
 }  // namespace
 
-LayerPtr layers::Permute(const std::vector<std::int64_t>& dims, const std::string& name) {
+LayerPtr layers::Permute(const std::vector<std::int64_t>& dims,
+                         const std::string& name,
+                         const DTypePolicy& dtype) {
   return make("Permute",
-              {{"dims", FieldType<std::vector<std::int64_t>>::write(dims)}, {"name", name}});
+              {{"dims", FieldType<std::vector<std::int64_t>>::write(dims)},
+               {"name", name},
+               {"dtype", dtype.name()}});
 }
 
 void register_permute(Catalog& catalog);

@@ -71,10 +71,13 @@ class Reshape final : public UnaryLayer {
 
 }  // namespace
 
-LayerPtr layers::Reshape(const std::vector<std::int64_t>& target_shape, const std::string& name) {
+LayerPtr layers::Reshape(const std::vector<std::int64_t>& target_shape,
+                         const std::string& name,
+                         const DTypePolicy& dtype) {
   return make("Reshape",
               {{"target_shape", FieldType<std::vector<std::int64_t>>::write(target_shape)},
-               {"name", name}});
+               {"name", name},
+               {"dtype", dtype.name()}});
 }
 
 void register_reshape(Catalog& catalog);

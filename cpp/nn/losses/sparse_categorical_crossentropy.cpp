@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/dispatch.h"
 #include "chainrule/losses.h"
 #include "nn/catalog.h"
 #include "nn/elements.h"
@@ -26,11 +27,8 @@ bool are_labels(const void* data, std::int64_t n, std::int64_t classes) {
 /// The same for arrays that it can answer quickly; false for all others.
 bool are_plain_labels(const ArrayView& y, std::int64_t classes) {
   const std::int64_t n = y.shape.size();
-  if (y.sample_stride >= 0) return false;
-  if (y.dtype == DType::int32) return are_labels<std::int32_t>(y.data, n, classes);
-  if (y.dtype == DType::int64) return are_labels<std::int64_t>(y.data, n, classes);
-  if (y.dtype == DType::uint8) return are_labels<std::uint8_t>(y.data, n, classes);
-  return false;
+  if (y.sample_stride >= 0 || !is_integer(y.dtype)) return false;
+  return with_integer(y.dtype, [&]<class I>(I) { return are_labels<I>(y.data, n, classes); });
 }
 
 std::string number_text(double value) {
@@ -58,7 +56,7 @@ class SparseCategoricalCrossentropy final : public Loss {
     base_fields(f);
   }
 
-  [[nodiscard]] DType target_dtype(DType given) const override {
+  [[nodiscard]] DType target_dtype(DType given, DType) const override {
     return given == DType::int64 ? DType::int64 : DType::int32;
   }
 

@@ -8,6 +8,11 @@
 namespace chainrule {
 namespace {
 
+/// 1 for what is right, 0 for what is not, in the type of the predictions: weights multiply it.
+Value as_numbers(Value right, Value y_pred) {
+  return cast(right, is_floating(y_pred.dtype()) ? y_pred.dtype() : floatx());
+}
+
 class BinaryAccuracy final : public MeanMetric {
  public:
   double threshold = 0.5;
@@ -22,7 +27,7 @@ class BinaryAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
-    return cast(equal(y, cast(y_pred > threshold, y.dtype())), DType::float32);
+    return as_numbers(equal(y, cast(y_pred > threshold, y.dtype())), y_pred);
   }
 };
 
@@ -35,7 +40,7 @@ class CategoricalAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
-    return cast(equal(argmax(y), argmax(y_pred)), DType::float32);
+    return as_numbers(equal(argmax(y), argmax(y_pred)), y_pred);
   }
 };
 
@@ -48,7 +53,7 @@ class SparseCategoricalAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value label = match_targets(y_true, y_pred.shape().removed(-1), class_name());
-    return cast(equal(label, argmax(y_pred)), DType::float32);
+    return as_numbers(equal(label, argmax(y_pred)), y_pred);
   }
 };
 

@@ -41,7 +41,7 @@ class Adam final : public Optimizer {
   // of that bias is in alpha. w = w - alpha m / (sqrt(v) + epsilon)
   Value step(Update& u) const override {
     const auto power_of_step = [&](double beta) {
-      return power(u.graph.scalar(beta, DType::float32), u.step);
+      return power(u.graph.scalar(beta, u.step.dtype()), u.step);
     };
     const Value alpha = u.rate * sqrt(1.0 - power_of_step(beta_2)) / (1.0 - power_of_step(beta_1));
     Value& m = u.slots[0];
