@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "train/data.h"
 #include "train/step_threads.h"
@@ -42,6 +43,7 @@ std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const 
   CallContext context{
       .graph = graph, .random_state = graph.read(model_.random_state()), .losses = {}};
   const std::vector<Value> outputs = model_.call(context, inputs);
+  model_.check_assignments(graph, false);
   for (const Value& output : outputs) {
     if (output.shape().rank() == 0 || output.shape()[0] != batch) {
       invalid("predict",
@@ -72,6 +74,8 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x, const Step
   const Exec exec = threads.next(*program);
   for (std::size_t i = 0; i < x.size(); ++i)
     gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
+  std::optional<BetweenSteps> pause;  // who only reads does without
+  if (program->writes_variables()) pause.emplace(program->variables());
   program->run(exec.threads);
   return program;
 }

@@ -1,0 +1,491 @@
+"""Weights that layers of one's own assign in call(): what is read when, in training and inference,
+in models that share layers, in files and beside other threads."""
+
+import ast
+import copy
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import layers, losses, ops, optimizers, utils
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "python" / "batch_normalization.py"
+X = np.random.default_rng(0).normal(1.5, 2.0, size=(150, 4)).astype("float32")
+Y = np.random.default_rng(1).normal(size=(150, 1)).astype("float32")
+
+
+def class_of_the_example():
+    """The layer, without the program that trains with it."""
+    tree = ast.parse(EXAMPLE.read_text())
+    tree.body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom, ast.ClassDef))]
+    names = {"__name__": "batch_normalization"}
+    exec(compile(tree, EXAMPLE, "exec"), names)  # noqa: S102
+    return names["BatchNormalization"]
+
+
+BatchNormalization = class_of_the_example()
+
+
+class Reference:
+    """The same in NumPy, in double."""
+
+    def __init__(self, size, momentum):
+        self.mean, self.variance, self.momentum = np.zeros(size), np.ones(size), momentum
+
+    def __call__(self, x, training):
+        axes = tuple(range(x.ndim - 1))
+        mean, variance = self.mean, self.variance
+        if training:
+            mean, variance = x.mean(axes), x.var(axes)
+            m = self.momentum
+            self.mean = self.mean * m + mean * (1 - m)
+            self.variance = self.variance * m + variance * (1 - m)
+        return (x - mean) / np.sqrt(variance + 1e-3)
+
+    def assert_is(self, layer, tolerance=1e-5):
+        for moving, plain in ((layer.moving_mean, self.mean), (layer.moving_variance, self.variance)):
+            np.testing.assert_allclose(moving.numpy(), plain, rtol=tolerance, atol=tolerance)
+
+
+def twice():
+    """norm, then the same norm on what a fixed layer makes of it; only what follows is trained."""
+    norm = BatchNormalization(momentum=0.8)
+    x = chainrule.Input((4,))
+    between = layers.Dense(4, activation="tanh", bias_initializer="ones", trainable=False)
+    features = norm(between(norm(x)))
+    model = chainrule.Model(x, layers.Dense(1)(features))
+    model.compile(optimizers.SGD(0.05), "mse")
+    norm.gamma.assign(np.array([1, 0.5, 2, 1.5]))
+    return model, norm, between
+
+
+class Twice(Reference):
+    def __init__(self, model, norm, between):
+        super().__init__(4, norm.momentum)
+        self.model, self.norm = model, norm
+        self.between = [w.astype("float64") for w in between.get_weights()]
+
+    def features(self, x, training):
+        kernel, bias = self.between
+        gamma, beta = self.norm.gamma.numpy(), self.norm.beta.numpy()
+        h = np.tanh((self(x, training) * gamma + beta) @ kernel + bias)
+        return self(h, training) * gamma + beta
+
+    def predict(self, x):
+        kernel, bias = self.model.layers[-1].get_weights()
+        return self.features(x, False) @ kernel + bias
+
+
+# --- the example's layer --------------------------------------------------------------------------
+
+
+def test_statistics_of_two_uses_are_those_of_numpy():
+    model, norm, between = twice()
+    plain = Twice(model, norm, between)
+    plain.assert_is(norm, 0)  # shapes were found by tracing
+    norm.trainable = True
+    for epoch in range(3):
+        for first in range(0, len(X), 32):
+            batch = X[first : first + 32].astype("float64")
+            plain.features(batch, True)  # with the scale of before the step
+            model.train_on_batch(X[first : first + 32], Y[first : first + 32])
+        plain.assert_is(norm)
+        assert epoch or abs(plain.mean).max() > 0.1
+    before = model.get_weights()
+    np.testing.assert_allclose(
+        model.predict(X, verbose=0), plain.predict(X.astype("float64")), rtol=1e-4, atol=1e-4
+    )
+    loss = model.evaluate(X, Y, verbose=0)
+    np.testing.assert_allclose(
+        loss, np.mean((plain.predict(X.astype("float64")) - Y) ** 2), rtol=1e-4
+    )
+    model.test_on_batch(X, Y)
+    model(X[:3])
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)  # inference assigns nothing
+
+
+def test_fit_is_many_steps():
+    model, norm, between = twice()
+    plain = Twice(model, norm, between)
+    norm.trainable = False  # gamma and beta stay, and so do the statistics
+    model.compile(optimizers.SGD(0.05), "mse")
+    model.fit(X, Y, epochs=2, verbose=0)
+    plain.assert_is(norm, 0)
+    norm.trainable = True
+    model.compile(optimizers.SGD(0.0), "mse")
+    model.fit(X, Y, batch_size=50, epochs=2, shuffle=False, validation_split=0.0, verbose=0)
+    for _ in range(2):
+        for first in (0, 50, 100):
+            plain.features(X[first : first + 50].astype("float64"), True)
+    plain.assert_is(norm)
+
+
+def test_files_and_copies_keep_statistics(tmp_path):
+    model, norm, _ = twice()
+    model.fit(X, Y, epochs=2, verbose=0)
+    model.save(tmp_path / "m.safetensors")
+    objects = {"BatchNormalization": BatchNormalization}
+    loaded = chainrule.models.load_model(tmp_path / "m.safetensors", custom_objects=objects)
+    model.save_weights(tmp_path / "w.safetensors")
+    other, _, _ = twice()
+    other.load_weights(tmp_path / "w.safetensors")
+    expected = model.predict(X, verbose=0)
+    for same in (loaded, other, copy.deepcopy(model)):
+        np.testing.assert_array_equal(same.predict(X, verbose=0), expected)
+        for a, b in zip(same.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    model.fit(X, Y, epochs=1, verbose=0)
+    loaded.fit(X, Y, epochs=1, verbose=0)  # goes on bit for bit
+    for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_counts_and_gradients():
+    model, norm, _ = twice()
+    assert len(norm.trainable_weights) == len(norm.non_trainable_weights) == 2
+    lines = []
+    model.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    assert "Trainable params: 13 " in text and "Non-trainable params: 28 " in text
+    # Through the mean and the variance of the batch; the layer stays as it is.
+    layer = BatchNormalization()
+    layer.build((None, 4))
+    upstream = np.random.default_rng(2).normal(size=(6, 4)).astype("float32")
+    (dx,), (dgamma, dbeta) = utils.gradients_of(layer, X[:6], upstream, training=True)
+    Reference(4, 0.99).assert_is(layer, 0)
+    direction = np.random.default_rng(3).normal(size=(6, 4))
+
+    def value(t):
+        x = X[:6].astype("float64") + t * direction
+        return (Reference(4, 0.99)(x, True) * upstream).sum()
+
+    np.testing.assert_allclose(
+        (dx * direction).sum(), (value(1e-4) - value(-1e-4)) / 2e-4, rtol=1e-4
+    )
+    np.testing.assert_allclose(dbeta, upstream.sum(0), rtol=1e-5)
+    normal = Reference(4, 0.99)(X[:6].astype("float64"), True)
+    np.testing.assert_allclose(dgamma, (normal * upstream).sum(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_applied_to_arrays_keeps_state():
+    layer = BatchNormalization(momentum=0.5)
+    plain = Reference(4, 0.5)
+    np.testing.assert_allclose(layer(X), plain(X.astype("float64"), False), rtol=1e-4, atol=1e-5)
+    plain.assert_is(layer, 0)
+    for _ in range(2):
+        out = layer(X, training=True)
+        np.testing.assert_allclose(out, plain(X.astype("float64"), True), rtol=1e-3, atol=1e-4)
+        plain.assert_is(layer)
+
+
+def test_a_refused_step_leaves_statistics():
+    model, norm, _ = twice()
+    model.fit(X, Y, epochs=1, verbose=0)
+    before = model.get_weights()
+    with pytest.raises(RuntimeError, match="NaN or infinite"):
+        model.train_on_batch(X, np.full((150, 1), 1e38, "float32"))
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- assign, assign_add, assign_sub ---------------------------------------------------------------
+
+
+class Steps(layers.Layer):
+    """Reads, assigns and reads again; what it saw is the output."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight((2,), initializer="ones", trainable=False, name="w")
+        self.n = self.add_weight((), initializer="zeros", dtype="int64", trainable=False, name="n")
+
+    def call(self, inputs):
+        seen = [self.w * 1.0]
+        seen.append(self.w.assign(self.w * 3.0) + 0.0)
+        seen.append(self.w.assign_add([1.0, 2.0]) + 0.0)
+        seen.append(self.w.assign_sub(0.5) + 0.0)
+        seen.append(self.w + 0.0)
+        self.n.assign_add(1)
+        self.n.assign(self.n * 2)
+        return inputs + ops.concatenate([ops.concatenate(seen), ops.reshape(self.n, (1,))])
+
+
+SEEN = [1, 1, 3, 3, 4, 5, 3.5, 4.5, 3.5, 4.5, 2]
+
+
+def test_reads_see_earlier_assignments_and_keep_what_they_saw():
+    layer = Steps()
+    np.testing.assert_array_equal(layer(np.zeros(11, "float32")), SEEN)
+    np.testing.assert_array_equal(layer.w.numpy(), [3.5, 4.5])
+    assert layer.n.numpy() == 2
+    model = chainrule.Sequential([chainrule.Input((11,)), Steps()])
+    zeros = np.zeros((3, 11), "float32")
+    np.testing.assert_array_equal(model.predict(zeros, verbose=0), np.tile(SEEN, (3, 1)))
+    n = [2]
+    for run in (
+        lambda: model.predict(zeros, batch_size=1, verbose=0),
+        lambda: model.predict_on_batch(zeros),
+        lambda: model(zeros),
+        lambda: model(zeros, training=True),
+    ):
+        runs = 3 if not n[1:] else 1
+        for _ in range(runs):
+            n.append((n[-1] + 1) * 2)
+        assert run()[-1, -1] == n[-1]
+        assert model.layers[0].n.numpy() == n[-1]
+
+
+def test_assign_outside_of_call():
+    layer = Steps()
+    layer.build((None, 11))
+    np.testing.assert_array_equal(layer.w.assign([2, 4]), np.array([2, 4], "float32"))
+    np.testing.assert_array_equal(layer.w.assign_add([1, 1]), np.array([3, 5], "float32"))
+    np.testing.assert_array_equal(layer.w.assign_sub(layer.w), np.zeros(2, "float32"))
+    np.testing.assert_array_equal(layer.w.assign_sub(np.float64(1.5)), [-1.5, -1.5])
+    assert layer.w.numpy().dtype == np.float32
+    assert layer.n.assign_add(3) == 3 and layer.n.assign_sub(1) == 2
+    assert layer.n.numpy().dtype == np.int64
+    for change in (
+        lambda: layer.w.assign([1, 2, 3]),
+        lambda: layer.w.assign(0.0),
+        lambda: layer.w.assign_add(np.ones((3, 2))),
+        lambda: layer.w.assign_sub("1"),
+        lambda: layer.w.assign(None),
+        lambda: layer.w.assign(chainrule.Input((2,))),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            change()
+        np.testing.assert_array_equal(layer.w.numpy(), [-1.5, -1.5])
+
+
+def test_build_sees_arrays_wherever_it_is_called():
+    class Inner(layers.Layer):
+        def build(self, input_shape):
+            self.w = self.add_weight((3,), initializer="ones", trainable=False, name="w")
+            self.w.assign(self.w * 2.0)
+            assert isinstance(self.w.assign_add([0, 1, 2]), np.ndarray)
+
+        def call(self, inputs):
+            return inputs * self.w
+
+    class Outer(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = Inner()
+
+        def call(self, inputs):
+            return self.inner(inputs)  # is what builds it
+
+    np.testing.assert_array_equal(Outer()(np.ones((1, 3), "float32")), [[2, 3, 4]])
+    model = chainrule.Sequential([chainrule.Input((3,)), Outer()])
+    np.testing.assert_array_equal(model.get_weights()[0], [2, 3, 4])
+    np.testing.assert_array_equal(model.predict(np.ones((1, 3)), verbose=0), [[2, 3, 4]])
+
+
+def test_training_is_true_or_false():
+    seen = []
+
+    class Look(layers.Layer):
+        def call(self, inputs, training=None):
+            seen.append(training)
+            return inputs
+
+    model = chainrule.Sequential([chainrule.Input((4,)), Look(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for run, expected in (
+        (lambda: model.predict(X, verbose=0), False),
+        (lambda: model.evaluate(X, Y, verbose=0), False),
+        (lambda: model.train_on_batch(X, Y), True),
+        (lambda: model(X, training=True), True),
+    ):
+        seen.clear()
+        run()
+        assert set(seen) == {expected}
+
+
+def test_gradients_go_through_what_was_assigned():
+    """As in Keras on JAX; ops.stop_gradient ends them."""
+
+    class Through(layers.Layer):
+        def __init__(self, stops):
+            super().__init__()
+            self.stops = stops
+
+        def build(self, input_shape):
+            self.w = self.add_weight((2,), initializer="ones", trainable=False, name="w")
+
+        def call(self, inputs):
+            value = inputs[0] * 3.0
+            self.w.assign(ops.stop_gradient(value) if self.stops else value)
+            return inputs * self.w
+
+    x, upstream = np.array([[2, 5]], "float32"), np.ones((1, 2), "float32")
+    (dx,), _ = utils.gradients_of(Through(False), x, upstream)
+    np.testing.assert_allclose(dx, 6 * x)
+    (dx,), _ = utils.gradients_of(Through(True), x, upstream)
+    np.testing.assert_allclose(dx, 3 * x)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+class Assigns(layers.Layer):
+    def __init__(self, trainable_weight=False, value=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.value = value
+        self.trainable_weight = trainable_weight
+
+    def build(self, input_shape):
+        self.w = self.add_weight(
+            (4,), initializer="ones", trainable=self.trainable_weight, name="w"
+        )
+
+    def call(self, inputs):
+        self.w.assign(self.w * self.value)
+        return inputs * self.w
+
+
+def compiled(layer, **settings):
+    model = chainrule.Sequential([chainrule.Input((4,)), layer, layers.Dense(1)])
+    model.compile("sgd", **{"loss": "mse", **settings})
+    return model
+
+
+def test_a_weight_that_training_changes():
+    layer = Assigns(True, name="mine")
+    model = compiled(layer)
+    before = model.get_weights()
+    for run in (
+        lambda: model.fit(X, Y, verbose=0),
+        lambda: model.train_on_batch(X, Y),
+        lambda: utils.gradients_of(layer, X, X),
+    ):
+        with pytest.raises(ValueError, match="trainable=False.*weight='mine/w', layer='mine'"):
+            run()
+        for a, b in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(a, b)
+    model.predict(X, verbose=0)  # no optimizer writes it
+    np.testing.assert_array_equal(layer.w.numpy(), 2 * np.ones(4))
+    layer.trainable = False
+    model.compile("sgd", "mse")
+    model.fit(X, Y, batch_size=150, verbose=0)
+    np.testing.assert_array_equal(layer.w.numpy(), 4 * np.ones(4))
+
+
+def test_weights_of_others():
+    other = Assigns()
+    other.build((None, 4))
+
+    class Thief(layers.Layer):
+        def call(self, inputs):
+            hidden.assign(inputs[0])
+            return inputs
+
+    hidden = other.w
+    with pytest.raises(ValueError, match="a weight that is not the layer's"):
+        Thief()(X)
+    with pytest.raises(ValueError, match="a weight that is not the layer's"):
+        chainrule.Sequential([chainrule.Input((4,)), Thief()])
+    np.testing.assert_array_equal(other.w.numpy(), np.ones(4))
+
+
+def test_losses_metrics_and_activations_do_not_assign():
+    layer = Assigns()
+    layer.build((None, 4))
+
+    def writes(*values):
+        layer.w.assign_add(1.0)
+        return ops.mean(values[-1], axis=-1)
+
+    def activation(x):
+        layer.w.assign(np.ones(4))
+        return x
+
+    rule = r"assigned in the call\(\) of its layer.*weight='"
+    for model in (compiled(layers.Dense(4), loss=writes), compiled(layers.Dense(4), metrics=[writes])):
+        with pytest.raises(RuntimeError, match=rule):
+            model.fit(X, Y, verbose=0)
+    with pytest.raises(RuntimeError, match=rule):
+        compiled(layers.Dense(4, activation=activation))
+    with pytest.raises(RuntimeError, match=rule):
+        losses.get(writes)(Y, Y)
+    np.testing.assert_array_equal(layer.w.numpy(), np.ones(4))
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (np.ones(3, "float32"), "must have the shape and dtype of the variable.*name=bad/w"),
+        (None, "a symbolic value, a weight, a number or an array is needed"),
+        ("1", "a symbolic value, a weight, a number or an array is needed"),
+        (1.0, "must have the shape and dtype of the variable"),
+    ],
+)
+def test_values_that_do_not_fit(value, rule):
+    class Bad(Assigns):
+        def call(self, inputs):
+            self.w.assign(value)
+            return inputs
+
+    layer = Bad(name="bad")
+    with pytest.raises(ValueError, match=rule):
+        layer(X)
+    np.testing.assert_array_equal(layer.w.numpy(), np.ones(4))
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def test_predictions_that_assign_take_turns():
+    class Counter(layers.Layer):
+        def build(self, input_shape):
+            self.parts = [
+                self.add_weight((n,), initializer="zeros", trainable=False, name=f"n{n}")
+                for n in (4000, 3000)
+            ]
+
+        def call(self, inputs):
+            for part in self.parts:
+                part.assign_add(1.0)
+            return inputs
+
+    counter = Counter()
+    first = chainrule.Sequential([chainrule.Input((4,)), counter])
+    second = chainrule.Sequential([chainrule.Input((4,)), layers.Dense(4), counter])
+    errors = []
+
+    def repeat(action):
+        def run():
+            try:
+                for _ in range(200):
+                    action()
+            except BaseException as error:  # noqa: BLE001
+                errors.append(error)
+
+        return threading.Thread(target=run)
+
+    def look():
+        parts = first.get_weights()
+        assert len({float(v) for part in parts for v in np.unique(part)}) == 1
+
+    def add():
+        for part in counter.parts:
+            part.assign_add(0.0)
+
+    threads = [
+        repeat(lambda: first.predict(X[:2], verbose=0)),
+        repeat(lambda: second(X[:2])),
+        repeat(lambda: counter(X[:2])),
+        repeat(look),
+        repeat(add),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors
+    for part in first.get_weights():
+        np.testing.assert_array_equal(part, np.full(part.shape, 600.0))
