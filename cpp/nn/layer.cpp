@@ -183,9 +183,9 @@ void Layer::check_assignments(const Graph& graph, bool training) const {
       training ? trainable_weights() : std::vector<VariablePtr>{};
   for (const int i : graph.assignments()) {
     const auto& variable = graph.node(i).attrs.get<VariablePtr>("variable");
-    const std::vector<Received> received = {
-        {"weight", "'" + variable->name + "'"},
-        {"layer", "'" + layers_of(graph.node(i).origins) + "'"}};
+    const std::string by = layers_of(graph.node(i).origins);
+    const std::vector<Received> received = {{"weight", "'" + variable->name + "'"},
+                                            {"layer", "'" + (by.empty() ? name : by) + "'"}};
     if (!holds(own, variable)) {
       invalid("assign",
               "a layer assigns its own weights, which add_weight() makes: others would not be "
