@@ -58,8 +58,8 @@ BREAKAGES = (
     Breakage(
         "a prediction that writes weights takes no turn",
         "cpp/train/predictor.cpp",
-        "  if (program->writes_variables()) pause",
-        "  if (program->variables().empty()) pause",
+        "  if (program.writes_variables()) pause",
+        "  if (program.variables().empty()) pause",
         ("cpp", "layer state: predictions"),
     ),
     Breakage(

@@ -61,7 +61,7 @@ class Counter final : public UnaryLayer {
   [[nodiscard]] std::string class_name() const override { return "Counter"; }
   void fields(Fields& f) override { base_fields(f); }
   void build(const std::vector<Shape>&) override {
-    for (const std::int64_t n : {3000, 2000})
+    for (const std::int64_t n : {40000, 20000})
       counts_.push_back(
           add_weight("count" + std::to_string(n), {n}, initializer("zeros"), is_trained));
   }
@@ -272,22 +272,25 @@ TEST("layer state: predictions that assign take turns with everybody else") {
   const auto shared = counting(counter);
   Model& model = *shared;
   const ArrayView x = view_of(problem.x), y = view_of(problem.y);
-  constexpr int kEach = 300;
-  std::atomic<int> torn = 0;
+  constexpr int kEach = 1000;
+  std::atomic<int> torn = 0, ready = 0;
   const auto repeat = [&](const auto& action) {
-    return std::thread([&] {
+    return std::thread([&ready, action] {
+      ++ready;
+      while (ready < 5) std::this_thread::yield();
       for (int i = 0; i < kEach; ++i) action();
     });
   };
   std::thread threads[] = {
       repeat([&] { static_cast<void>(model.run({&x, 1})); }),
-      repeat([&] { static_cast<void>(model.predict({x}, 203)); }),
+      repeat([&] { static_cast<void>(model.predict({x}, 102)); }),  // two batches
       repeat([&] { static_cast<void>(other.run({&y, 1})); }),
+      repeat([&] { static_cast<void>(other.predict({y}, 102)); }),
       repeat([&] { torn += count_of(model.get_weights()) < 0 ? 1 : 0; }),
   };
   for (std::thread& thread : threads) thread.join();
   CHECK_EQ(torn.load(), 0);
-  CHECK_EQ(count_of(model.get_weights()), 3.0F * kEach);
+  CHECK_EQ(count_of(model.get_weights()), 6.0F * kEach);
 }
 
 TEST("layer state: what two would write, or nobody would save, is refused") {
@@ -299,7 +302,7 @@ TEST("layer state: what two would write, or nobody would save, is refused") {
   const auto model = counting(trained);
   const char* const rule =
       "[assign] call() cannot assign a weight that training changes, as the optimizer writes it, "
-      "too: make the weight with trainable=False. Received: weight='mine/count3000', layer='mine'";
+      "too: make the weight with trainable=False. Received: weight='mine/count40000', layer='mine'";
   CHECK_THROWS(model->fit(problem.regression()), rule);
   CHECK_THROWS(model->train_on_batch(problem.regression()), rule);
   CHECK_THROWS(static_cast<void>(model->profile(problem.regression())), rule);
