@@ -81,7 +81,7 @@ BREAKAGES = (
         "bindings/eager.cpp",
         "session.run(gradients(total, wrt), true);",
         "session.run(gradients(total, wrt), false);",
-        ("py", "test_state.py"),
+        ("py", "test_batch_normalization.py"),
     ),
     Breakage(
         "scratch sized for another product than the one that runs: guards",

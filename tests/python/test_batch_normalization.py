@@ -1,5 +1,5 @@
-"""The batch normalization of the example: statistics of two uses, compared with NumPy, in training and
-inference, in files and copies."""
+"""The batch normalization of the example: statistics of two uses, compared with NumPy, in training
+and inference, in files and copies."""
 
 import ast
 import copy
@@ -85,7 +85,6 @@ def test_statistics_of_two_uses_are_those_of_numpy():
     model, norm, between = twice()
     plain = Twice(model, norm, between)
     plain.assert_is(norm, 0)  # shapes were found by tracing
-    norm.trainable = True
     for epoch in range(3):
         for first in range(0, len(X), 32):
             batch = X[first : first + 32].astype("float64")
