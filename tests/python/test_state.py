@@ -1,4 +1,4 @@
-"""Weights that layers of one's own assign in call(): what is read when, what is refused, threads."""
+"""Weights that layers of one's own assign in call(): what is read when, what is refused."""
 
 import threading
 
