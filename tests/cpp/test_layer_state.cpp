@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <thread>
+#include <utility>
 
 #include "chainrule/chainrule.h"
 #include "problem.h"

@@ -1,9 +1,7 @@
 // Variables in graphs and programs: what is read after an assignment, before it, and at the end.
 
-#include <array>
+#include <algorithm>
 #include <cmath>
-#include <limits>
-#include <utility>
 
 #include "chainrule/ops.h"
 #include "isa/table.h"
@@ -206,9 +204,8 @@ TEST("state: gradients go through what was assigned, back to the beginning of th
   const Value loss = sum(second * second) + sum(g.read(w));
   const std::vector<Value> d = gradients(loss, {x, first, second});
   for (const ProgramOptions& options : all_options()) {
-    const VariablePtr again = w;
-    again->value.data<double>()[0] = 2;
-    again->value.data<double>()[1] = -3;
+    w->value.data<double>()[0] = 2;  // the run before has written it
+    w->value.data<double>()[1] = -3;
     const std::vector<Tensor> got = run(g, {x}, {Tensor::of<double>({2}, {1, 0.5})}, d, options);
     // second = w^2 + x = (5, 9.5); d second = 2 second; none through stop_gradient.
     check_near("dx", got[0], vector_of({10, 19}), 1e-13);
