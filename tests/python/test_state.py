@@ -152,6 +152,32 @@ def test_gradients_go_through_what_was_assigned():
     np.testing.assert_allclose(dx, 3 * x)
 
 
+def test_loops_read_what_was_assigned_before_and_assign_nothing():
+    class Sums(layers.Layer):
+        def __init__(self, inside):
+            super().__init__()
+            self.inside = inside
+
+        def build(self, input_shape):
+            self.w = self.add_weight((2,), initializer="ones", trainable=False, name="w")
+
+        def call(self, inputs):
+            def body(carry, x):
+                if self.inside:
+                    self.w.assign(x)
+                carry = carry + x * self.w
+                return carry, carry
+
+            self.w.assign(self.w * 3.0)
+            return ops.scan(body, ops.zeros((2,)), inputs)[1] + self.w.assign_add(1.0)
+
+    layer = Sums(False)
+    np.testing.assert_array_equal(layer(np.ones((2, 2), "float32")), [[7, 7], [10, 10]])
+    np.testing.assert_array_equal(layer.w.numpy(), [4, 4])
+    with pytest.raises(ValueError, match="cannot be assigned inside of a loop or branch"):
+        Sums(True)(np.ones((2, 2), "float32"))
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
