@@ -134,6 +134,53 @@ void write(const std::vector<VariablePtr>& variables,
   without_gil([&] { write_variables(variables, values, where); });
 }
 
+/// The weight holds `value` from here on, in the present graph.
+SymbolicValue assign_traced(const VariablePtr& weight, py::handle value) {
+  Graph& graph = *present_trace("assign").graph;
+  graph.assign(weight, cast(to_value(value), weight->value.dtype()));
+  return symbolic(graph.read(weight));
+}
+
+/// Weights are assigned where it is known whose they are.
+void note_assignment(const VariablePtr& weight) {
+  Trace& trace = present_trace("assign");
+  if (trace.layers == 0) {
+    fail("assign",
+         "a weight is assigned in the call() of its layer, or outside of all that is traced: not "
+         "in a loss, a metric or an activation",
+         {{"weight", "'" + weight->name + "'"}});
+  }
+  trace.used.push_back(weight);
+}
+
+py::object assign(const VariablePtr& weight, py::handle value) {
+  if (tracing()) {
+    note_assignment(weight);
+    return py::cast(assign_traced(weight, value));
+  }
+  const Tensor given = to_tensor(value, "assign");
+  without_gil([&] { write_variables({weight}, {given}, "assign"); });
+  return share(given.cast(weight->value.dtype()));
+}
+
+/// weight = function(weight, value): "add" or "subtract".
+py::object update(const VariablePtr& weight, py::handle value, const char* function) {
+  const auto traced = [&](py::handle operand) {
+    const py::object own = py::cast(weight);
+    return assign_traced(weight, operate(function, {own, operand}, {}, Numbers::adapt));
+  };
+  if (tracing()) {
+    note_assignment(weight);
+    return py::cast(traced(value));
+  }
+  const bool number = py::isinstance<py::float_>(value) || py::isinstance<py::int_>(value);
+  py::list arrays;
+  if (!number) arrays.append(value);
+  return run_at_once(
+      py::cpp_function([&](const py::args& given) { return traced(number ? value : given[0]); }),
+      arrays);
+}
+
 void bind_variable(py::module_& m) {
   py::class_<Variable, py::smart_holder> variable(
       m, "Variable", "A weight: named memory that outlives a step.");
@@ -149,13 +196,21 @@ void bind_variable(py::module_& m) {
       .def_readonly("trainable", &Variable::trainable)
       .def(
           "numpy", [](const VariablePtr& v) { return values_of(v); }, "A copy of the values.")
+      .def("assign",
+           &assign,
+           py::arg("value"),
+           "Sets the values, and returns them; the shape must be equal. In call(): the weight is "
+           "`value` from here on, and keeps it when the step has ended.")
       .def(
-          "assign",
-          [](const VariablePtr& v, py::handle value) {
-            write({v}, py::list(py::make_tuple(value)), "assign");
-          },
+          "assign_add",
+          [](const VariablePtr& v, py::handle value) { return update(v, value, "add"); },
           py::arg("value"),
-          "Sets the values; the shape must be equal.")
+          "assign(weight + value), as one: a fit in another thread makes no step in between.")
+      .def(
+          "assign_sub",
+          [](const VariablePtr& v, py::handle value) { return update(v, value, "subtract"); },
+          py::arg("value"),
+          "assign(weight - value), as one: a fit in another thread makes no step in between.")
       .def(
           "__array__",
           [](const VariablePtr& v, const py::object& type, const py::object&) -> py::object {

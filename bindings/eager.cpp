@@ -1,7 +1,9 @@
 // Graphs that are built and run at once: functions of symbolic values on arrays.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 #include <variant>
 
 #include "bindings/gil.h"
@@ -40,11 +42,16 @@ class Session {
   CallContext& context() { return context_; }
   [[nodiscard]] const std::vector<Value>& inputs() const { return inputs_; }
 
-  /// The values of `outputs`; assignments of the graph are made.
-  std::vector<py::object> run(const std::vector<Value>& outputs) {
+  /// The values of `outputs`. Assignments of the graph are made, and taken back with `keeps_state`.
+  std::vector<py::object> run(const std::vector<Value>& outputs, bool keeps_state = false) {
     std::vector<Tensor> values;
     without_gil([&] {
       const BetweenSteps pause(variables());
+      std::vector<std::pair<VariablePtr, Tensor>> before;
+      for (const int i : keeps_state ? graph_.assignments() : std::vector<int>{}) {
+        const auto& variable = graph_.node(i).attrs.get<VariablePtr>("variable");
+        before.emplace_back(variable, variable->value.clone());
+      }
       Program program(graph_, inputs_, outputs);
       for (std::size_t i = 0; i < inputs_.size(); ++i) {
         const Tensor& place = program.input(static_cast<int>(i));
@@ -53,6 +60,8 @@ class Session {
       program.run();
       for (std::size_t i = 0; i < outputs.size(); ++i)
         values.push_back(program.output(static_cast<int>(i)).clone());
+      for (const auto& [variable, value] : before)
+        std::copy_n(value.raw(), value.bytes(), variable->value.raw());
     });
     std::vector<py::object> arrays;
     for (const Tensor& value : values) arrays.emplace_back(share(value));
@@ -92,7 +101,7 @@ py::object run(const py::function& function, const py::list& arrays, bool traini
 }
 
 /// Gradients of sum(upstream * layer(inputs)): of the inputs (None for integers), and of the
-/// trainable weights.
+/// trainable weights. What the layer assigns is not kept.
 py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
                        const py::list& arrays,
                        const py::list& upstreams,
@@ -108,6 +117,7 @@ py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
   }
   layer->ensure_built(shapes);
   const std::vector<Value> outputs = layer->call(session.context(), layer->autocast(inputs));
+  layer->check_assignments(session.graph(), true);
   if (upstreams.size() != outputs.size()) {
     invalid("gradients_of",
             "there must be one upstream array for each output",
@@ -131,7 +141,7 @@ py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
   }
   for (const VariablePtr& variable : layer->trainable_weights())
     wrt.push_back(session.graph().read(variable));
-  const std::vector<py::object> values = session.run(gradients(total, wrt));
+  const std::vector<py::object> values = session.run(gradients(total, wrt), true);
 
   py::list of_inputs, of_weights;
   std::size_t next = 0;

@@ -103,6 +103,7 @@ Json PythonLayer::config() const {
 
 void PythonLayer::build(const std::vector<Shape>& input_shapes) {
   const WithGil gil;
+  const TracePause pause;
   py::list shapes;
   for (const Shape& shape : input_shapes) shapes.append(shape_tuple(shape));
   py::object arguments = py::none();

@@ -1,6 +1,7 @@
 #include "bindings/trace.h"
 
 #include <string>
+#include <utility>
 
 #include "bindings/gil.h"
 #include "bindings/numpy.h"
@@ -54,6 +55,10 @@ TraceScope::~TraceScope() {
     present = saved_;
   }
 }
+
+TracePause::TracePause() : saved_(std::exchange(present, nullptr)) {}
+
+TracePause::~TracePause() { present = std::move(saved_); }
 
 bool tracing() { return present != nullptr; }
 

@@ -26,7 +26,7 @@ struct Trace {
   bool alive = true;
   bool nested = false;            ///< of the body of a loop or of a branch
   int layers = 0;                 ///< written in Python, that are being called inside each other
-  std::vector<VariablePtr> used;  ///< weights that they have read so far
+  std::vector<VariablePtr> used;  ///< weights that they have read or assigned so far
 };
 
 /// A Value that knows whether its graph still exists.
@@ -49,6 +49,19 @@ class TraceScope {
  private:
   std::shared_ptr<Trace> saved_;
   CallContext* saved_context_ = nullptr;
+};
+
+/// Nothing is traced on this thread while it lives: a layer's build() sees weights as arrays, also
+/// where another layer's call() is what builds it.
+class TracePause {
+ public:
+  TracePause();
+  ~TracePause();
+  TracePause(const TracePause&) = delete;
+  TracePause& operator=(const TracePause&) = delete;
+
+ private:
+  std::shared_ptr<Trace> saved_;
 };
 
 bool tracing();

@@ -42,6 +42,48 @@ SCRATCH = (
 )
 BREAKAGES = (
     Breakage(
+        "a read gives the content of the beginning, whatever was assigned",
+        "cpp/graph/graph.cpp",
+        "  known = {value, assignments_.back()};",
+        "  known.assignment = assignments_.back();",
+        ("cpp", "state: a read gives"),
+    ),
+    Breakage(
+        "what is assigned elsewhere is copied only as it was written down",
+        "cpp/graph/graph.cpp",
+        "  if (op.kind == OpKind::assign && is_variable_memory(node.inputs[0]))",
+        "  if (op.kind == OpKind::assign && is_variable_memory(node.inputs[0]) && size() > 99)",
+        ("cpp", "state: what was read is kept"),
+    ),
+    Breakage(
+        "a prediction that writes weights takes no turn",
+        "cpp/train/predictor.cpp",
+        "  if (program.writes_variables()) pause",
+        "  if (program.variables().empty()) pause",
+        ("cpp", "layer state: predictions"),
+    ),
+    Breakage(
+        "the optimizer overwrites what a layer has assigned",
+        "cpp/train/trainer.cpp",
+        "  model_.check_assignments(graph, mode == Mode::train);",
+        "  model_.check_assignments(graph, false);",
+        ("cpp", "layer state: what two"),
+    ),
+    Breakage(
+        "build() of a layer inside sees symbolic values",
+        "bindings/python_layer.cpp",
+        "  const TracePause pause;\n",
+        "",
+        ("py", "test_state.py"),
+    ),
+    Breakage(
+        "gradients_of keeps what the layer assigns",
+        "bindings/eager.cpp",
+        "session.run(gradients(total, wrt), true);",
+        "session.run(gradients(total, wrt), false);",
+        ("py", "test_batch_normalization.py"),
+    ),
+    Breakage(
         "scratch sized for another product than the one that runs: guards",
         *SCRATCH,
         ("guarded", "fusion"),

@@ -125,6 +125,15 @@ void Graph::refuse_index(int i) const {
 
 // --- building ------------------------------------------------------------------------------------
 
+namespace {
+
+bool is_variable_memory(Value value) {
+  while (value.node().op->kind == OpKind::view) value = value.node().inputs[0];
+  return value.node().op == &variable_op;
+}
+
+}  // namespace
+
 std::vector<Value> Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs) {
   return innermost().append(op, std::move(inputs), std::move(attrs));
 }
@@ -147,6 +156,9 @@ std::vector<Value> Graph::append(const OpDef& op, std::vector<Value> inputs, Att
     if (layers.empty()) throw;
     throw InvalidArgument(std::string(error.message()) + ", layer='" + layers + "'");
   }
+  // What is read of another variable is read before any is written.
+  if (op.kind == OpKind::assign && is_variable_memory(node.inputs[0]))
+    node.inputs = {add1(copy_op, std::move(node.inputs))};
   const int index = size();
   nodes_.push_back(std::move(node));
   if (op.kind == OpKind::assign) assignments_.push_back(index);
@@ -196,9 +208,10 @@ Value Graph::read(const VariablePtr& variable) {
 
 Value Graph::read_here(const VariablePtr& variable) {
   if (around_ != nullptr) return capture(around_->read_here(variable));
-  const auto [it, is_new] = reads_.try_emplace(variable.get(), size());
-  if (is_new) append(variable_op, {}, {{"variable", variable}});
-  return value(it->second);
+  Known& known = variables_[variable.get()];
+  if (!known.present.defined())
+    known.present = append(variable_op, {}, {{"variable", variable}}).front();
+  return known.present;
 }
 
 void Graph::assign(const VariablePtr& variable, Value value) {
@@ -209,17 +222,10 @@ void Graph::assign(const VariablePtr& variable, Value value) {
             "and assign that behind it",
             {{"variable", "'" + variable->name + "'"}});
   }
-  for (const int i : assignments_) {
-    if (node(i).attrs.get<VariablePtr>("variable") == variable) {
-      invalid(
-          "assign", "a variable can be assigned once in a graph", {{"variable", variable->name}});
-    }
-  }
-  // What is read of another variable is read now, before any is written.
-  Value source = value;
-  while (source.node().op->kind == OpKind::view) source = source.node().inputs[0];
-  if (source.node().op == &variable_op) value = add1(copy_op, {value});
   add(assign_op, {value}, {{"variable", variable}});
+  Known& known = variables_[variable.get()];
+  std::erase(assignments_, known.assignment);  // is a value like others now
+  known = {value, assignments_.back()};
 }
 
 // --- nested graphs -------------------------------------------------------------------------------

@@ -190,6 +190,34 @@ std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& 
   }
 }
 
+void Layer::check_assignments(const Graph& graph, bool training) const {
+  if (graph.assignments().empty()) return;
+  const auto holds = [](const std::vector<VariablePtr>& all, const VariablePtr& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+  };
+  const std::vector<VariablePtr> own = weights();
+  const std::vector<VariablePtr> trained =
+      training ? trainable_weights() : std::vector<VariablePtr>{};
+  for (const int i : graph.assignments()) {
+    const auto& variable = graph.node(i).attrs.get<VariablePtr>("variable");
+    const std::string by = layers_of(graph.node(i).origins);
+    const std::vector<Received> received = {{"weight", "'" + variable->name + "'"},
+                                            {"layer", "'" + (by.empty() ? name : by) + "'"}};
+    if (!holds(own, variable)) {
+      invalid("assign",
+              "a layer assigns its own weights, which add_weight() makes: others would not be "
+              "saved with the model",
+              received);
+    }
+    if (holds(trained, variable)) {
+      invalid("assign",
+              "call() cannot assign a weight that training changes, as the optimizer writes it, "
+              "too: make the weight with trainable=False",
+              received);
+    }
+  }
+}
+
 std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& inputs,
                                             const Json& arguments) {
   std::vector<Shape> shapes;

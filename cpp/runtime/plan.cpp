@@ -36,6 +36,7 @@ class Planner {
   Plan make(const std::vector<Value>& inputs,
             const std::vector<Value>& outputs,
             const std::vector<Value>& check) {
+    refuse_shared_assignments();
     create_storages();
     for (const Value& value : inputs) storages_[id(value)].pinned = true;
     for (const Value& value : outputs) storages_[id(value)].pinned = true;
@@ -114,6 +115,25 @@ class Planner {
   }
 
   // --- assignments ------------------------------------------------------------------------------
+
+  /// What would be in such memory after a step is not defined.
+  void refuse_shared_assignments() const {
+    std::vector<const Variable*> written;
+    for (const int i : graph_.assignments()) {
+      const Variable& variable = *node(i).attrs.get<VariablePtr>("variable");
+      if (variable.value.bytes() > 0) written.push_back(&variable);
+    }
+    std::sort(written.begin(), written.end(), [](const Variable* a, const Variable* b) {
+      return a->value.raw() < b->value.raw();
+    });
+    for (std::size_t i = 1; i < written.size(); ++i) {
+      const Tensor &a = written[i - 1]->value, &b = written[i]->value;
+      if (a.raw() + a.bytes() <= b.raw()) continue;
+      invalid("Program",
+              "variables that share memory cannot be assigned in one step",
+              {{"variables", "'" + written[i - 1]->name + "', '" + written[i]->name + "'"}});
+    }
+  }
 
   [[nodiscard]] static bool overlap(const std::byte* a,
                                     std::size_t a_bytes,

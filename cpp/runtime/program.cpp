@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <set>
 
 #include "base/dispatch.h"
 #include "base/guards.h"
@@ -30,9 +31,10 @@ struct Program::State {
   bool is_long = false;  // enough to be interrupted
   int threads = 0;       // fixed; 0: by choice
   ThreadChoice choice;
-  std::vector<Tensor> constants;  // keep alive what instructions point to
-  std::vector<VariablePtr> variables;
+  std::vector<Tensor> constants;       // keep alive what instructions point to
+  std::vector<VariablePtr> variables;  // each once
   std::vector<Tensor> variable_memory;
+  bool writes_variables = false;
   std::vector<Instruction> instructions;        // of the steps
   std::vector<std::vector<std::byte*>> memory;  // of each: what it reads, then what it writes
 
@@ -143,14 +145,17 @@ Program::Program(const Graph& graph,
                                      [static_cast<std::size_t>(value.output())];
     return place.external != nullptr ? place.external : state.arena->data() + place.offset;
   };
+  std::set<const Variable*> seen;
   for (int i = 0; i < final_graph.size(); ++i) {
     const Node& node = final_graph.node(i);
     if (node.op == &constant_op || node.op == &borrowed_op)
       state.constants.push_back(node.attrs.get<Tensor>("value"));
-    if (node.op == &variable_op || node.op == &assign_op) {
-      state.variables.push_back(node.attrs.get<VariablePtr>("variable"));
-      state.variable_memory.push_back(state.variables.back()->value);
-    }
+    if (node.op != &variable_op && node.op != &assign_op) continue;
+    const auto& variable = node.attrs.get<VariablePtr>("variable");
+    state.writes_variables = state.writes_variables || node.op == &assign_op;
+    if (!seen.insert(variable.get()).second) continue;
+    state.variables.push_back(variable);
+    state.variable_memory.push_back(variable->value);
   }
   NestedGraphs nested(options);
   for (std::size_t p = 0; p < plan.order.size(); ++p) {
@@ -306,6 +311,9 @@ bool Program::run(InstructionObserver& observer, int threads) {
   if (threads <= 0) threads = state_->threads > 0 ? state_->threads : default_threads();
   return state_->walk(Exec{threads}, observer);
 }
+
+const std::vector<VariablePtr>& Program::variables() const { return state_->variables; }
+bool Program::writes_variables() const { return state_->writes_variables; }
 
 bool Program::is_current() const {
   for (std::size_t i = 0; i < state_->variables.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "train/data.h"
 #include "train/step_threads.h"
@@ -9,6 +10,18 @@
 #include "train/turns.h"
 
 namespace chainrule {
+namespace {
+
+/// A program that writes variables runs while nobody else reads or writes them: the caller has no
+/// turn. One that only reads does without.
+void run_between_steps(Program& program, const Exec& exec) {
+  std::optional<BetweenSteps> pause;
+  if (program.writes_variables()) pause.emplace(program.variables());
+  program.run(exec.threads);
+}
+
+}  // namespace
+
 std::vector<TensorType> types_of(const Symbols& symbols) {
   std::vector<TensorType> types;
   for (const Symbol& symbol : symbols) types.push_back(symbol.type);
@@ -42,6 +55,7 @@ std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const 
   CallContext context{
       .graph = graph, .random_state = graph.read(model_.random_state()), .losses = {}};
   const std::vector<Value> outputs = model_.call(context, inputs);
+  model_.check_assignments(graph, false);
   for (const Value& output : outputs) {
     if (output.shape().rank() == 0 || output.shape()[0] != batch) {
       invalid("predict",
@@ -72,7 +86,7 @@ std::shared_ptr<Program> Predictor::run(std::span<const ArrayView> x, const Step
   const Exec exec = threads.next(*program);
   for (std::size_t i = 0; i < x.size(); ++i)
     gather_samples(exec, x[i], {nullptr, 0, count}, program->input(static_cast<int>(i)));
-  program->run(exec.threads);
+  run_between_steps(*program, exec);
   return program;
 }
 
@@ -106,11 +120,15 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
       run.rest();
       batch = compile(n, x);
     }
-    run.begin_step();
+    if (batch->writes_variables()) {
+      run.rest();
+    } else {
+      run.begin_step();
+    }
     const Exec exec = threads.next(*batch);
     for (std::size_t i = 0; i < x.size(); ++i)
       gather_samples(exec, x[i], {nullptr, first, n}, batch->input(static_cast<int>(i)));
-    batch->run(exec.threads);
+    run_between_steps(*batch, exec);
     for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
       const Tensor& output = batch->output(static_cast<int>(k));
       if (step == 0) results.emplace_back(output.shape().with(0, count), output.dtype());

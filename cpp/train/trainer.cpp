@@ -310,6 +310,7 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t batch) {
   CallContext context{
       .graph = graph, .training = mode == Mode::train, .random_state = state, .losses = {}};
   step.predictions = model_.call(context, x);
+  model_.check_assignments(graph, mode == Mode::train);
   step.loss = add_losses(graph, y, step.predictions, weights, context);
 
   if (mode == Mode::train) {

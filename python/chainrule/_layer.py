@@ -57,7 +57,8 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
     `build(input_shape)` makes weights with add_weight(); `call(inputs)` computes with operators and
     the functions of chainrule.ops. call() is traced: it runs when the layer is applied and when a
     model is compiled for a batch size, never in a training step, so what it does besides computing
-    is done only then.
+    is done only then. `weight.assign(value)` in call() is part of what is computed: the weight,
+    made with `trainable=False`, is `value` from there on, and keeps it when the step has ended.
 
     Args:
         name: Name of the layer, unique in a model; None makes one from the class name.
@@ -117,7 +118,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             self._build(_building.shapes_of(input_shape))
 
     def call(self, inputs: Any) -> Any:
-        """Computes the outputs from symbolic inputs. May take `training`, too."""
+        """Computes the outputs from symbolic inputs. May take `training`, too: True or False."""
         raise NotImplementedError(f"[{type(self).__name__}] write call(self, inputs)")
 
     def get_config(self) -> dict[str, Any]:
@@ -184,11 +185,25 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             initializer: An initializer or its name; None is "glorot_uniform".
             dtype: Element type; None is variable_dtype, which weights that training changes should
                 have.
-            trainable: Whether training changes it.
+            trainable: Whether training changes it. If it does not, call() may assign it.
             name: Its name in the layer.
 
         Returns:
             The weight, which call() uses like a symbolic value.
+
+        Example:
+
+        >>> class Counter(Layer):
+        ...     def build(self, input_shape):
+        ...         self.calls = self.add_weight((), "zeros", trainable=False, name="calls")
+        ...
+        ...     def call(self, inputs):
+        ...         return inputs * self.calls.assign_add(1.0)
+        >>> counter = Counter()
+        >>> for _ in range(3):
+        ...     y = counter(np.ones(2))
+        >>> y
+        array([3., 3.], dtype=float32)
         """
         return self._add_weight(
             name or f"weight_{len(self.weights)}",

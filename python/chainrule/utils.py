@@ -125,7 +125,8 @@ def register_keras_serializable(
 def gradients_of(
     layer: Any, inputs: Any, upstream: Any, training: bool = False
 ) -> tuple[list[Any], list[np.ndarray[Any, Any]]]:
-    """The gradients of sum(upstream * layer(inputs)).
+    """The gradients of sum(upstream * layer(inputs)). The layer stays as it is, whatever its call()
+    assigns.
 
     Args:
         layer: A layer or model.

@@ -32,7 +32,36 @@ LayerPtr nested(Net& net, const Symbol& x, bool chain) {
   return std::make_shared<Model>(Symbols{in}, Symbols{after(inner(in))});
 }
 
+/// A layer of one's own with state: subtracts a moving mean, which it moves first in training, and
+/// keeps the mean of the batch in inference.
+class Centred final : public UnaryLayer {
+ public:
+  [[nodiscard]] std::string class_name() const override { return "Centred"; }
+  void fields(Fields& f) override { base_fields(f); }
+  void build(const std::vector<Shape>& inputs) override {
+    for (const char* weight : {"moving", "last"})
+      weights_.push_back(add_weight(weight, {inputs[0].back()}, initializer("zeros"), false));
+  }
+  Value call(CallContext& context, Value x) override {
+    Axes axes;
+    for (int axis = 0; axis + 1 < x.shape().rank(); ++axis) axes.push_back(axis);
+    const Value batch = mean(x, axes);
+    const VariablePtr& kept = weights_[context.training ? 0 : 1];
+    context.graph.assign(kept, context.graph.read(kept) * 0.75 + batch * 0.25);
+    return x - context.graph.read(weights_[0]);
+  }
+
+ private:
+  std::vector<VariablePtr> weights_;
+};
+
 const LayerMaker kLayers[] = {
+    {"Centred",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();
+       return net.share(x, [] { return LayerPtr(std::make_shared<Centred>()); });
+     }},
     {"InputLayer", 1, [](Net& net) { return net.input(); }},
     {"Dense",
      12,

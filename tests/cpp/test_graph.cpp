@@ -114,13 +114,13 @@ TEST("gradients keep the scope of the op that they differentiate") {
   CHECK_EQ(layers_of(dx.node().origins), std::string("layer_7"));
 }
 
-TEST("a variable is read as it was at the beginning of the step") {
+TEST("a variable that is read before it is assigned is as at the beginning of the step") {
   const VariablePtr w = variable("w", {1, 2, 3});
   Graph g;
   const Value before = g.read(w);
   g.assign(w, before * 2.0);
-  const Value after = g.read(w);  // made later, still the old content
-  Program program(g, {}, {after + 0.5, before});
+  const Value later = before + 0.5;  // made later, of the old content
+  Program program(g, {}, {later, before});
   for (const double factor : {1.0, 2.0, 4.0}) {
     CHECK(program.run());
     check_near("read",
@@ -135,9 +135,10 @@ TEST("a variable is read as it was at the beginning of the step") {
 TEST("two variables can be exchanged, a ring of three too") {
   const VariablePtr a = variable("a", {1, 2}), b = variable("b", {3, 4}), c = variable("c", {5, 6});
   Graph g;
+  const Value old = g.read(a);
   g.assign(a, g.read(b));
   g.assign(b, g.read(c));
-  g.assign(c, g.read(a));
+  g.assign(c, old);
   Program program(g, {}, {});
   CHECK(program.run());
   check_near("a", a->value, vector_of({3, 4}), 0);
@@ -148,8 +149,9 @@ TEST("two variables can be exchanged, a ring of three too") {
 TEST("variables that depend on each other are updated together") {
   const VariablePtr a = variable("a", {1, 2}), b = variable("b", {3, 5});
   Graph g;
-  g.assign(a, g.read(a) + g.read(b));
-  g.assign(b, g.read(a) * g.read(b));
+  const Value old_a = g.read(a), old_b = g.read(b);
+  g.assign(a, old_a + old_b);
+  g.assign(b, old_a * old_b);
   Program program(g, {}, {});
   CHECK(program.run());
   check_near("a", a->value, vector_of({4, 7}), 0);
@@ -162,10 +164,10 @@ TEST("variables that depend on each other are updated together") {
 TEST("one value can be assigned to two variables, and a view of a variable to another") {
   const VariablePtr a = variable("a", {1, 2}), b = variable("b", {3, 5}), c = variable("c", {0, 0});
   Graph g;
-  const Value y = g.read(a) + g.read(b);
+  const Value old = g.read(a), y = old + g.read(b);
   g.assign(a, y);
   g.assign(b, y);
-  g.assign(c, stop_gradient(g.read(a)));
+  g.assign(c, stop_gradient(old));
   Program program(g, {}, {y});
   CHECK(program.run());
   check_near("a", a->value, vector_of({4, 7}), 0);
@@ -227,8 +229,6 @@ TEST("errors of graphs and programs") {
                "[assign] the value must have the shape and dtype of the variable. Received: "
                "value=float64 (), variable=float64 (2,), name=w");
   g.assign(w, x);
-  CHECK_THROWS(g.assign(w, x * 2.0),
-               "[assign] a variable can be assigned once in a graph. Received: variable=w");
   CHECK_THROWS(g.constant(Tensor()), "[constant] the tensor must hold elements");
   CHECK_THROWS(
       Program(g, {}, {}),

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "python"
 # What an example prints when its claim holds, with the least number if there is one.
 CLAIMS = {
+    "batch_normalization.py": (r"two held-out digits is found in ([\d.]+) % of the pairs", 95.0),
     "custom_layer.py": (r"Predictions less than 0.1 from the surface: ([\d.]+) %", 95.0),
     "digits.py": (r"Accuracy on 355 held-out digits: ([\d.]+) %", 95.0),
     "functional.py": (r"Accuracy on pairs of held-out digits: ([\d.]+) %", 95.0),

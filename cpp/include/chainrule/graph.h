@@ -24,8 +24,8 @@ class Graph;
 struct Node;
 struct OpDef;
 
-/// State that outlives a step: a weight, an optimizer slot, a counter. Graphs read it as a node and
-/// write it with Graph::assign. The memory may be a window of a larger, flat array.
+/// State that outlives a step: a weight, an optimizer slot, a counter. Graphs read it with
+/// Graph::read and write it with Graph::assign. The memory may be a window of a larger, flat array.
 struct Variable {
   std::string name;
   Tensor value;
@@ -137,10 +137,16 @@ class Graph {
   Value constant(const Tensor& value);
   /// A scalar of the given type.
   Value scalar(double value, DType dtype);
-  /// The content of a variable at the beginning of the step, whatever is assigned to it later.
+  /// What the variable holds at this place in the program: the value that was assigned last, with
+  /// its gradient, or, before the first assignment, the content at the beginning of the step.
+  /// Assignments that come later do not change what was read.
   Value read(const VariablePtr& variable);
-  /// Writes `value` (same shape and dtype) to the variable at the end of the step. A variable can
-  /// be assigned once in a graph.
+  /// The variable holds `value` (same shape and dtype) from here on; its memory is written at the
+  /// end of the step, with the value that was assigned last. Variables that share memory know
+  /// nothing of each other; a program that assigns two of them is refused.
+  ///
+  ///     graph.assign(mean, graph.read(mean) * 0.9 + batch_mean * 0.1);
+  ///     const Value updated = graph.read(mean);
   void assign(const VariablePtr& variable, Value value);
 
   /// Appends a node of an op: infers its output types and raises its shape errors. Used by the
@@ -160,7 +166,8 @@ class Graph {
   [[nodiscard]] Value value(int node, int output = 0) { return {this, node, output}; }
   /// Node i also stands for what was made there.
   void add_origins(int i, const std::vector<Origin>& more);
-  /// Nodes of the op `assign`, in order.
+  /// Nodes of the op `assign` that write at the end of the step: one for each variable that was
+  /// assigned, in the order of these last assignments.
   [[nodiscard]] const std::vector<int>& assignments() const { return assignments_; }
   /// Whether values of `other` may be operands here: it is this graph, or one around it.
   [[nodiscard]] bool sees(const Graph& other) const;
@@ -222,7 +229,11 @@ class Graph {
   std::map<std::pair<int, int>, int> captures_;  // node and output there -> input here
   std::deque<Node> nodes_;                       // addresses are stable
   std::vector<int> assignments_;
-  std::unordered_map<const Variable*, int> reads_;  // node that reads a variable
+  struct Known {
+    Value present;        // what read() gives
+    int assignment = -1;  // the last one: a node
+  };
+  std::unordered_map<const Variable*, Known> variables_;
   std::vector<std::pair<std::pair<double, DType>, int>> scalars_;
   std::vector<Origin> origins_;
 };

@@ -139,6 +139,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
 
   /// Traces the layer: appends its nodes to context.graph. Weights exist, and floating inputs have
   /// the type compute_dtype(). Layers with one input and one output derive from UnaryLayer instead.
+  /// State is kept by context.graph.assign(weight, value), for weights of this layer that training
+  /// does not change; it is written in inference, too, unless that depends on context.training.
   virtual std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) = 0;
   /// Makes the weights for inputs of these shapes (batch axis included, its length unknown). Throws
   /// InvalidArgument when a needed length is unknown or does not fit.
@@ -164,6 +166,10 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// call() on the inputs that autocast() gives, with the layer's name on its nodes and in its
   /// errors.
   std::vector<Value> trace(CallContext& context, const std::vector<Value>& inputs);
+
+  /// Throws InvalidArgument if the graph that this layer was traced into assigns what is not among
+  /// its weights, or, with `training`, one of its trainable weights: the optimizer writes them.
+  void check_assignments(const Graph& graph, bool training) const;
 
   /// Output types for input types: the layer is traced twice with different lengths in place of the
   /// unknown ones; an axis that differs is unknown. Builds the layer.

@@ -71,7 +71,8 @@ class InstructionObserver {
 class Program {
  public:
   /// Compiles what `outputs` and the graph's assignments need. `inputs` are nodes of Graph::input;
-  /// all those that are needed must be listed.
+  /// all those that are needed must be listed. Throws InvalidArgument if two variables are assigned
+  /// that share memory.
   Program(const Graph& graph,
           const std::vector<Value>& inputs,
           const std::vector<Value>& outputs,
@@ -102,6 +103,9 @@ class Program {
   /// of a step, such as filling the inputs, is to be done by the same number of threads.
   int choose_threads(int most = 0);
 
+  /// What run() reads or writes: each variable once. Whether it writes any.
+  [[nodiscard]] const std::vector<VariablePtr>& variables() const;
+  [[nodiscard]] bool writes_variables() const;
   /// Whether the variables still have the memory that the program was compiled for.
   [[nodiscard]] bool is_current() const;
   [[nodiscard]] std::size_t arena_bytes() const;
