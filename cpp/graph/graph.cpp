@@ -179,8 +179,10 @@ void require(const VariablePtr& variable, const char* where) {
 
 }  // namespace
 
-Value Graph::read(const VariablePtr& variable) {
-  require(variable, "read");
+Value Graph::read(const VariablePtr& given) {
+  require(given, "read");
+  const auto other = substitutes_.find(given.get());
+  const VariablePtr& variable = other == substitutes_.end() ? given : other->second;
   const auto [it, is_new] = reads_.try_emplace(variable.get(), size());
   if (is_new) return add1(variable_op, {}, {{"variable", variable}});
   return value(it->second);

@@ -34,6 +34,7 @@ std::shared_ptr<Program> Predictor::find(std::int64_t batch, std::span<const Arr
 std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const ArrayView> x) {
   const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
   Graph graph;
+  if (substitutes_ != nullptr) graph.substitute(*substitutes_);
   std::vector<Value> inputs;
   for (std::size_t i = 0; i < x.size(); ++i) {
     inputs.push_back(
@@ -92,7 +93,11 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     return results;
   }
   check(x);
-  StepRun run(model_.weights());
+  std::vector<VariablePtr> variables = model_.weights();  // that steps use
+  for (VariablePtr& variable : variables) {
+    if (substitutes_ != nullptr) variable = substitutes_->at(variable.get());
+  }
+  StepRun run(variables);
   batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   Ticker ticker(observer, run, Progress::Phase::predict, steps);

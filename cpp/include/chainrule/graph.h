@@ -31,6 +31,8 @@ struct Variable {
   bool trainable = true;
 };
 using VariablePtr = std::shared_ptr<Variable>;
+/// Variables that stand for others.
+using Substitutes = std::unordered_map<const Variable*, VariablePtr>;
 
 /// One output of one node of one graph. A default-made Value is "none", of which nothing can be
 /// asked but whether it is defined: the rest throws InvalidArgument.
@@ -136,6 +138,9 @@ class Graph {
   Value scalar(double value, DType dtype);
   /// The content of a variable at the beginning of the step, whatever is assigned to it later.
   Value read(const VariablePtr& variable);
+  /// From now on read() of these gives those instead: layers are traced with other weights than
+  /// their own. They must have the types of those that they stand for.
+  void substitute(Substitutes substitutes) { substitutes_ = std::move(substitutes); }
   /// Writes `value` (same shape and dtype) to the variable at the end of the step. A variable can
   /// be assigned once in a graph.
   void assign(const VariablePtr& variable, Value value);
@@ -182,6 +187,7 @@ class Graph {
   std::deque<Node> nodes_;  // addresses are stable
   std::vector<int> assignments_;
   std::unordered_map<const Variable*, int> reads_;  // node that reads a variable
+  Substitutes substitutes_;
   std::vector<std::pair<std::pair<double, DType>, int>> scalars_;
   std::vector<Origin> origins_;
 };
