@@ -63,7 +63,12 @@ class Arrays {
   std::vector<Borrowed> owners_;
 };
 
-py::dict to_dict(const Logs& logs) {
+/// By name, those of validation last, as Keras has them.
+py::dict to_dict(Logs logs) {
+  const auto key = [](const auto& log) {
+    return std::pair(log.first.starts_with("val_"), log.first);
+  };
+  std::ranges::stable_sort(logs, {}, key);
   py::dict result;
   for (const auto& [name, value] : logs) result[py::str(name)] = value;
   return result;

@@ -206,16 +206,23 @@ Value Graph::read(const VariablePtr& variable) {
   return innermost().read_here(variable);
 }
 
-Value Graph::read_here(const VariablePtr& variable) {
-  if (around_ != nullptr) return capture(around_->read_here(variable));
+const VariablePtr& Graph::substitute_of(const VariablePtr& variable) const {
+  const auto found = substitutes_.find(variable.get());
+  return found == substitutes_.end() ? variable : found->second;
+}
+
+Value Graph::read_here(const VariablePtr& given) {
+  if (around_ != nullptr) return capture(around_->read_here(given));
+  const VariablePtr& variable = substitute_of(given);
   Known& known = variables_[variable.get()];
   if (!known.present.defined())
     known.present = append(variable_op, {}, {{"variable", variable}}).front();
   return known.present;
 }
 
-void Graph::assign(const VariablePtr& variable, Value value) {
-  require(variable, "assign");
+void Graph::assign(const VariablePtr& given, Value value) {
+  require(given, "assign");
+  const VariablePtr& variable = substitute_of(given);
   if (inside_ != nullptr || around_ != nullptr) {
     invalid("assign",
             "a variable cannot be assigned inside of a loop or branch: let it return the value, "

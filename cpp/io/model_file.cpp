@@ -184,19 +184,55 @@ void Model::save(const std::string& path) const {
   write_safetensors(path, file_of(*this));
 }
 
+void Model::save(std::ostream& stream) const {
+  require_shape("save");
+  write_safetensors(stream, file_of(*this));
+}
+
+std::vector<std::byte> Model::to_memory() const { return safetensors_memory(file_of(*this)); }
+
 std::string Model::to_bytes() const { return safetensors_bytes(file_of(*this)); }
 
+namespace {
+
+TensorFile weight_file_of(const Model& model) {
+  model.require_shape("save_weights");
+  const std::vector<Place> places = copies(model, weight_places);
+  return file_of(places, places.size(), kWeights);
+}
+
+void load_weights_of(Model& model, const TensorFile& file) {
+  const BetweenSteps pause(model.weights());
+  restore_weights(weight_places(model), file);
+}
+
+}  // namespace
+
 void Model::save_weights(const std::string& path) const {
-  require_shape("save_weights");
-  const std::vector<Place> places = copies(*this, weight_places);
-  write_safetensors(path, file_of(places, places.size(), kWeights));
+  write_safetensors(path, weight_file_of(*this));
+}
+
+void Model::save_weights(std::ostream& stream) const {
+  write_safetensors(stream, weight_file_of(*this));
+}
+
+std::vector<std::byte> Model::weights_to_memory() const {
+  return safetensors_memory(weight_file_of(*this));
 }
 
 void Model::load_weights(const std::string& path) {
   require_shape("load_weights");
-  const TensorFile file = read_safetensors(path);
-  const BetweenSteps pause(weights());
-  restore_weights(weight_places(*this), file);
+  load_weights_of(*this, read_safetensors(path));
+}
+
+void Model::load_weights(std::istream& stream) {
+  require_shape("load_weights");
+  load_weights_of(*this, read_safetensors(stream));
+}
+
+void Model::load_weights(std::span<const std::byte> bytes) {
+  require_shape("load_weights");
+  load_weights_of(*this, parse_safetensors(bytes));
 }
 
 std::shared_ptr<Model> load_model(const std::string& path,
@@ -205,11 +241,21 @@ std::shared_ptr<Model> load_model(const std::string& path,
   return model_or_fail(read_safetensors(path), {{"path", in_quotes(path)}}, make, compile);
 }
 
+std::shared_ptr<Model> load_model(std::istream& stream, const ObjectFactory& make, bool compile) {
+  return model_or_fail(read_safetensors(stream), {{"from", "a stream"}}, make, compile);
+}
+
+std::shared_ptr<Model> load_model(std::span<const std::byte> bytes,
+                                  const ObjectFactory& make,
+                                  bool compile) {
+  const TensorFile file = parse_safetensors(bytes);
+  return model_or_fail(file, {{"bytes", std::to_string(bytes.size())}}, make, compile);
+}
+
 std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
                                         const ObjectFactory& make,
                                         bool compile) {
-  const TensorFile file = parse_safetensors(bytes);
-  return model_or_fail(file, {{"bytes", std::to_string(bytes.size())}}, make, compile);
+  return load_model(std::as_bytes(std::span(bytes)), make, compile);
 }
 
 }  // namespace chainrule

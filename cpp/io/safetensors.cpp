@@ -4,8 +4,13 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <exception>
+#include <ios>
+#include <istream>
 #include <new>
 #include <numeric>
+#include <ostream>
+#include <streambuf>
 #include <string_view>
 #include <unordered_set>
 
@@ -227,6 +232,11 @@ struct Layout {
     all.insert(all.end(), data.begin(), data.end());
     return all;
   }
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const auto piece : pieces()) sum += piece.size();
+    return sum;
+  }
 };
 
 Layout layout_of(const TensorFile& file) {
@@ -275,20 +285,52 @@ TensorFile read_or_fail(const Source& source) {
   }
 }
 
+/// Whether `use` did what it wanted with the buffer of a stream; also when that throws. The flags
+/// of the stream, which may be told to throw, stay.
+template <class F>
+bool with_buffer(const std::ios& stream, const F& use) {
+  if (!stream.good() || stream.rdbuf() == nullptr) return false;
+  try {
+    return use(*stream.rdbuf());
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void write_safetensors(const std::string& path, const TensorFile& file) {
   replace_file(path, layout_of(file).pieces(), "save");
 }
 
-std::string safetensors_bytes(const TensorFile& file) {
-  std::string bytes;
+void write_safetensors(std::ostream& stream, const TensorFile& file) {
   const Layout layout = layout_of(file);
-  std::size_t size = 0;
-  for (const auto piece : layout.pieces()) size += piece.size();
-  bytes.reserve(size);
+  const bool written = with_buffer(stream, [&](std::streambuf& buffer) {
+    for (const auto piece : layout.pieces()) {
+      const auto size = static_cast<std::streamsize>(piece.size());
+      if (buffer.sputn(reinterpret_cast<const char*>(piece.data()), size) != size) return false;
+    }
+    return buffer.pubsync() == 0;
+  });
+  if (!written) fail("save", "the stream must take all bytes: it has failed");
+}
+
+std::string safetensors_bytes(const TensorFile& file) {
+  const Layout layout = layout_of(file);
+  std::string bytes;
+  bytes.reserve(layout.bytes());
   for (const auto piece : layout.pieces())
     bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  return bytes;
+}
+
+std::vector<std::byte> safetensors_memory(const TensorFile& file) {
+  const Layout layout = layout_of(file);
+  std::vector<std::byte> bytes;
+  bytes.reserve(layout.bytes());
+  for (const auto piece : layout.pieces()) bytes.insert(bytes.end(), piece.begin(), piece.end());
   return bytes;
 }
 
@@ -297,9 +339,28 @@ TensorFile read_safetensors(const std::string& path) {
   return read_or_fail({file, {{"path", in_quotes(path)}}});
 }
 
-TensorFile parse_safetensors(std::string_view bytes) {
-  const InputMemory memory(std::as_bytes(std::span(bytes)));
+TensorFile read_safetensors(std::istream& stream) {
+  std::vector<std::byte> bytes;  // grows with what comes, not with what the header claims
+  const bool whole = with_buffer(stream, [&](std::streambuf& buffer) {
+    std::array<char, 1 << 16> block;
+    for (;;) {
+      const std::streamsize read = buffer.sgetn(block.data(), block.size());
+      if (read <= 0) return true;
+      const auto part = std::as_bytes(std::span(block)).first(static_cast<std::size_t>(read));
+      bytes.insert(bytes.end(), part.begin(), part.end());
+    }
+  });
+  if (!whole) fail("load", "the stream must be read to its end: it has failed");
+  return parse_safetensors(bytes);
+}
+
+TensorFile parse_safetensors(std::span<const std::byte> bytes) {
+  const InputMemory memory(bytes);
   return read_or_fail({memory, {{"bytes", std::to_string(bytes.size())}}});
+}
+
+TensorFile parse_safetensors(std::string_view bytes) {
+  return parse_safetensors(std::as_bytes(std::span(bytes)));
 }
 
 }  // namespace chainrule

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "nn/catalog.h"
+#include "nn/own_classes.h"
 
 namespace chainrule {
 
@@ -162,13 +163,15 @@ Json Configurable::serialize() const {
 std::string Configurable::repr() const {
   std::string text;
   std::vector<FieldInfo> defaults;
+  const auto look_at = [&](const ClassInfo& info) {
+    if (info.name != class_name()) return;
+    const std::shared_ptr<Configurable> made = info.make();  // a loss and a metric share names
+    if (typeid(*made) == typeid(*this)) defaults = list_fields(*made);
+  };
   for (const Kind kind :
        {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
-    for (const ClassInfo& info : catalog().classes(kind)) {
-      if (info.name != class_name()) continue;
-      const std::shared_ptr<Configurable> made = info.make();  // a loss and a metric share names
-      if (typeid(*made) == typeid(*this)) defaults = list_fields(*made);
-    }
+    for (const ClassInfo& info : catalog().classes(kind)) look_at(info);
+    if (const ClassInfo* info = find_own_class(kind, class_name())) look_at(*info);
   }
   const Json all = config();
   for (const auto& [name, value] : all.as_object()) {
@@ -214,6 +217,9 @@ const ClassInfo& Catalog::find(Kind kind, std::string_view name) const {
     if (snake_case(info.name) != info.name) known.push_back(snake_case(info.name));
     known.insert(known.end(), info.aliases.begin(), info.aliases.end());
   }
+  if (const ClassInfo* info = find_own_class(kind, name)) return *info;
+  const std::vector<std::string> own = own_class_names(kind);
+  known.insert(known.end(), own.begin(), own.end());
   invalid(name_of(kind),
           "there is no '" + std::string(name) + "' here" + did_you_mean(name, known),
           {{"name", "'" + std::string(name) + "'"}});

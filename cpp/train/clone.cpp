@@ -49,4 +49,8 @@ std::shared_ptr<Model> Model::clone(const LayerCopier& copy) const {
   return result;
 }
 
+std::shared_ptr<Model> clone_model(const Model& model, const Model::LayerCopier& copy) {
+  return model.clone(copy);
+}
+
 }  // namespace chainrule

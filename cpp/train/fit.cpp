@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "base/dispatch.h"
+#include "chainrule/callbacks.h"
 #include "kernels/random.h"
 #include "train/data.h"
 #include "train/step_threads.h"
@@ -74,9 +77,25 @@ Tensor weigh_classes(Data& data,
   return weights;
 }
 
+/// The observer of a fit: none, one, or `several`, which are made here.
+RunObserver* observer_of(const FitOptions& options, std::optional<Observers>& several) {
+  if (options.observers.empty()) return options.observer;
+  std::vector<RunObserver*> all;
+  if (options.observer != nullptr) all.push_back(options.observer);
+  all.insert(all.end(), options.observers.begin(), options.observers.end());
+  return &several.emplace(all);
+}
+
 }  // namespace
 
-void Trainer::run_epoch(const Epoch& epoch) {
+FitPlan Trainer::plan_of(const FitOptions& options, bool with_validation) const {
+  FitPlan plan{model_, options, log_names()};
+  if (!with_validation) return plan;
+  for (const auto& [name, better] : log_names()) plan.logs.emplace_back("val_" + name, better);
+  return plan;
+}
+
+bool Trainer::run_epoch(const Epoch& epoch) {
   const std::int64_t count = epoch.data.x[0].shape[0];
   const std::int64_t batch_size = std::min(epoch.batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
@@ -107,9 +126,14 @@ void Trainer::run_epoch(const Epoch& epoch) {
     gather_inputs(exec, arrays, step_program->sources, batch, program);
     if (!program.run(exec.threads)) report_nonfinite(epoch, first, n, program);
     ticker.end_batch(index, current_logs);
-    if (training && model_.stop_training) break;
+    const bool stop = epoch.stop.stop_requested() || (training && model_.stop_training);
+    if (stop && index + 1 < steps) {
+      run.rest();
+      return false;
+    }
   }
   run.rest();
+  return true;
 }
 
 void Trainer::report_nonfinite_gradient(const Program& program,
@@ -210,13 +234,15 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
   const OuterFit outer_fit(model_, is_inner_run());
   StepRun run(step_variables());
   parameters();
+  std::optional<Observers> several;
+  RunObserver* const observer = observer_of(options, several);
+  if (observer != nullptr) observer->expect(plan_of(options, validation.has_value()));
   model_.stop_training = false;
   model_.history = {};
-  RunObserver* observer = options.observer;
   if (observer != nullptr) observer->on_train_begin();
   std::vector<std::int64_t> order(options.shuffle ? static_cast<std::size_t>(count) : 0);
-  for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && !model_.stop_training;
-       ++epoch) {
+  const auto goes_on = [&] { return !model_.stop_training && !options.stop.stop_requested(); };
+  for (std::int64_t epoch = options.initial_epoch; epoch < options.epochs && goes_on(); ++epoch) {
     if (observer != nullptr) {
       observer->on_epoch_begin(epoch);
       check_trainable(model_.trainable_weights());
@@ -238,25 +264,31 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
                .order = options.shuffle ? order.data() : nullptr,
                .number = epoch,
                .observer = observer,
-               .threads = threads});
+               .threads = threads,
+               .stop = options.stop});
     Logs epoch_logs = logs();
-    if (validation && (epoch + 1) % options.validation_freq == 0) {
+    if (validation && (epoch + 1) % options.validation_freq == 0 &&
+        !options.stop.stop_requested()) {
       if (observer != nullptr) observer->on_test_begin();
       reset_metrics();
-      run_epoch({.mode = Mode::test,
-                 .where = "fit",
-                 .data = *validation,
-                 .run = run,
-                 .batch_size = validation_batch,
-                 .number = epoch,
-                 .observer = observer,
-                 .threads = threads,
-                 .offset = split ? count : 0,
-                 .source = split ? "validation_split" : "validation_data"});
+      const bool complete = run_epoch({.mode = Mode::test,
+                                       .where = "fit",
+                                       .data = *validation,
+                                       .run = run,
+                                       .batch_size = validation_batch,
+                                       .number = epoch,
+                                       .observer = observer,
+                                       .threads = threads,
+                                       .offset = split ? count : 0,
+                                       .source = split ? "validation_split" : "validation_data",
+                                       .stop = options.stop});
       const Logs test_logs = logs();
-      for (const auto& [name, value] : test_logs) epoch_logs.emplace_back("val_" + name, value);
+      if (complete) {
+        for (const auto& [name, value] : test_logs) epoch_logs.emplace_back("val_" + name, value);
+      }
       if (observer != nullptr) observer->on_test_end(test_logs);
     }
+    if (observer != nullptr) observer->add_logs(epoch_logs);
     append(model_.history, epoch, epoch_logs);
     if (observer != nullptr) observer->on_epoch_end(epoch, epoch_logs);
   }

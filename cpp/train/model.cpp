@@ -270,6 +270,20 @@ void Model::set_weights(const std::vector<Tensor>& values) {
   write_variables(weights(), values, "set_weights");
 }
 
+const double* Logs::find(std::string_view name) const {
+  for (const auto& [known, value] : *this) {
+    if (known == name) return &value;
+  }
+  return nullptr;
+}
+
+double Logs::operator[](std::string_view name) const {
+  if (const double* value = find(name)) return *value;
+  std::vector<std::string> names;
+  for (const auto& [known, value] : *this) names.push_back(known);
+  invalid("Logs", "there is no log '" + std::string(name) + "'" + did_you_mean(name, names));
+}
+
 const std::vector<double>& History::operator[](std::string_view log) const {
   std::vector<std::string> names;
   for (const auto& [known, values] : logs) {

@@ -47,6 +47,7 @@ std::shared_ptr<Program> Predictor::find(std::int64_t batch, std::span<const Arr
 std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const ArrayView> x) {
   const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
   Graph graph;
+  if (substitutes_ != nullptr) graph.substitute(*substitutes_);
   std::vector<Value> inputs;
   for (std::size_t i = 0; i < x.size(); ++i) {
     inputs.push_back(
@@ -55,7 +56,8 @@ std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const 
   CallContext context{
       .graph = graph, .random_state = graph.read(model_.random_state()), .losses = {}};
   const std::vector<Value> outputs = model_.call(context, inputs);
-  model_.check_assignments(graph, false);
+  // A snapshot's layers assign the snapshot's own state.
+  if (substitutes_ == nullptr) model_.check_assignments(graph, false);
   for (const Value& output : outputs) {
     if (output.shape().rank() == 0 || output.shape()[0] != batch) {
       invalid("predict",
@@ -106,7 +108,11 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
     return results;
   }
   check(x);
-  StepRun run(model_.weights());
+  std::vector<VariablePtr> variables = model_.weights();  // that steps use
+  for (VariablePtr& variable : variables) {
+    if (substitutes_ != nullptr) variable = substitutes_->at(variable.get());
+  }
+  StepRun run(variables);
   batch_size = std::min(batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
   Ticker ticker(observer, run, Progress::Phase::predict, steps);

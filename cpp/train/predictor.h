@@ -25,6 +25,9 @@ class Predictor {
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
   void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()
+  /// From now on programs read other variables than the weights of the model; null: no longer. Not
+  /// owned.
+  void read_instead(const Substitutes* substitutes) { substitutes_ = substitutes; }
 
  private:
   /// The program for `batch` samples of these shapes, or null; key_ is theirs afterwards.
@@ -35,6 +38,7 @@ class Predictor {
   void check(std::span<const ArrayView> x);
 
   Model& model_;
+  const Substitutes* substitutes_ = nullptr;
   ProgramCache<Program> programs_;
   ProgramKey key_;  // of the last find(); here for its memory
 };

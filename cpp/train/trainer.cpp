@@ -369,7 +369,11 @@ Logs Trainer::logs() const {
   }
   add(loss_tracker_);
   for (const auto& tracker : output_trackers_) add(tracker);
-  std::sort(result.begin(), result.end());  // by name, as Keras reports them
+  // The loss, then the others by name.
+  std::sort(result.begin(), result.end(), [&](const auto& a, const auto& b) {
+    const std::string& loss = loss_tracker_->name;
+    return std::pair(a.first != loss, a.first) < std::pair(b.first != loss, b.first);
+  });
   return result;
 }
 

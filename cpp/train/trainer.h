@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,6 +63,7 @@ struct Epoch {
   /// unless there is no other choice.
   std::int64_t offset = 0;
   const char* source = "";
+  std::stop_token stop = {};
 };
 
 /// A step for one batch size.
@@ -129,8 +131,9 @@ class Trainer {
   };
   [[nodiscard]] bool is_inner_run() const;
 
-  /// Trains or evaluates on every batch, in turn.
-  void run_epoch(const Epoch& epoch);
+  /// Trains or evaluates on every batch, in turn; false if it was stopped before the last one.
+  bool run_epoch(const Epoch& epoch);
+  [[nodiscard]] FitPlan plan_of(const FitOptions& options, bool with_validation) const;
   /// Shapes, counts and label ranges of a whole data set: once, before anything runs. Returns the
   /// data without the targets that are of no use.
   Data check(const Data& data, std::string_view where);

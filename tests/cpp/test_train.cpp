@@ -38,7 +38,7 @@ class CountingObserver final : public RunObserver {
   [[nodiscard]] bool wants_batches() const override { return true; }
   void on_epoch_end(std::int64_t epoch, const Logs& logs) override {
     (void)epoch;
-    CHECK_EQ(logs.front().first, "accuracy");
+    CHECK_EQ(logs.front().first, "loss");
     ++epochs;
   }
   void on_batch_end(const Progress& progress, const Logs& logs) override {

@@ -49,6 +49,11 @@ def test_a_plug_in_with_threads_can_be_unloaded(programs):
     assert printed.endswith("loaded 5 times\n")
 
 
+def test_everything_of_ones_own_trains_is_saved_and_loaded(programs, tmp_path):
+    """An op, a layer, a loss, a metric, an optimizer and an initializer."""
+    assert run(programs / "own", tmp_path / "model").endswith("as it should be\n")
+
+
 def digits():
     (_, _), (x_test, y_test) = keras.datasets.digits.load_data()
     return x_test.reshape(-1, 64).astype("float32") / 16, y_test

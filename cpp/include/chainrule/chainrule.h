@@ -1,7 +1,12 @@
 // All of Chainrule: include this, link chainrule::chainrule.
 #pragma once
 
+#include "chainrule/version.h"
+
+#if __cplusplus >= 202002L  // else version.h has said what is wrong
+
 #include "chainrule/blas.h"
+#include "chainrule/callbacks.h"
 #include "chainrule/config.h"
 #include "chainrule/control_flow.h"
 #include "chainrule/dtype_policy.h"
@@ -17,9 +22,13 @@
 #include "chainrule/model.h"
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
+#include "chainrule/own_op.h"
 #include "chainrule/program.h"
 #include "chainrule/random.h"
 #include "chainrule/safetensors.h"
 #include "chainrule/shape.h"
+#include "chainrule/snapshot.h"
 #include "chainrule/tensor.h"
 #include "chainrule/threads.h"
+
+#endif

@@ -12,6 +12,7 @@
 #error "Chainrule's models need run-time type information: compile without -fno-rtti"
 #endif
 
+#include <concepts>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,8 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include "chainrule/error.h"
@@ -191,12 +194,13 @@ struct ClassInfo {
   std::function<std::shared_ptr<Configurable>()> make;
 };
 
-/// All classes, by kind. Filled on first use from every file of cpp/nn/<kind> (see
+/// The library's classes, by kind. Filled on first use from every file of cpp/nn/<kind> (see
 /// cmake/tables.cmake).
 class Catalog {
  public:
   void add(Kind kind, ClassInfo info);
-  /// By class name, its snake_case form, or an alias. Throws InvalidArgument naming the nearest.
+  /// By class name, its snake_case form, or an alias; also what register_class() has added. Throws
+  /// InvalidArgument naming the nearest.
   [[nodiscard]] const ClassInfo& find(Kind kind, std::string_view name) const;
   [[nodiscard]] const std::vector<ClassInfo>& classes(Kind kind) const;
 
@@ -210,5 +214,68 @@ std::string snake_case(std::string_view class_name);
 
 /// Makes an object from a name ("adam") or from {"class_name": ..., "config": {...}}.
 std::shared_ptr<Configurable> deserialize(Kind kind, const Json& spec);
+
+// --- classes of a program's own -----------------------------------------------------------------
+
+class Layer;
+class Loss;
+class Metric;
+class Optimizer;
+class Initializer;
+
+/// The kind of a class, by its base.
+template <class T>
+constexpr Kind kind_of = [] {
+  if constexpr (std::is_base_of_v<Layer, T>)
+    return Kind::layers;
+  else if constexpr (std::is_base_of_v<Loss, T>)
+    return Kind::losses;
+  else if constexpr (std::is_base_of_v<Metric, T>)
+    return Kind::metrics;
+  else if constexpr (std::is_base_of_v<Optimizer, T>)
+    return Kind::optimizers;
+  else {
+    static_assert(std::is_base_of_v<Initializer, T>,
+                  "T must derive from Layer, Loss, Metric, Optimizer or Initializer");
+    return Kind::initializers;
+  }
+}();
+
+/// Makes a class of the program's own known by its class_name(): to load_model, clone_model and
+/// everything that takes a name or a configuration. T() must work; its fields are set afterwards.
+/// Once for the process; the same class again is fine. Throws InvalidArgument when the library, or
+/// another class of the program's own, has the name.
+///
+///     register_class<SignDescent>();
+///     model.compile({.optimizer = "sign_descent", .loss = {"mse"}});
+template <class T>
+void register_class();
+/// The same for a class that is made otherwise. `type` says which class it is.
+void register_class(Kind kind, const std::type_info& type, ClassInfo info);
+
+template <class T>
+void register_class() {
+  static_assert(std::is_default_constructible_v<T>, "T() makes the object whose fields are set");
+  register_class(
+      kind_of<T>, typeid(T), {T().class_name(), {}, "", [] { return std::make_shared<T>(); }});
+}
+
+/// An object that is given as an option: by pointer, by name, or as a plain object of a class of
+/// the library's or one's own, which is moved. Reads as the pointer.
+///
+///     {.optimizer = optimizers::Adam()}    {.optimizer = "adam"}    {.optimizer = SignDescent()}
+template <class Base>
+struct Option : std::shared_ptr<Base> {
+  using std::shared_ptr<Base>::shared_ptr;
+  Option() = default;
+  Option(std::shared_ptr<Base> object) : std::shared_ptr<Base>(std::move(object)) {}  // NOLINT
+  /// Throws InvalidArgument for an unknown name, with the nearest ones.
+  Option(const char* name)  // NOLINT(google-explicit-constructor)
+      : Option(std::static_pointer_cast<Base>(deserialize(kind_of<Base>, Json(name)))) {}
+  template <class T>
+    requires std::derived_from<T, Base>
+  Option(T&& object)  // NOLINT(google-explicit-constructor)
+      : Option(std::shared_ptr<Base>(std::make_shared<T>(std::forward<T>(object)))) {}
+};
 
 }  // namespace chainrule

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// Every exception that Chainrule throws derives from this class *and* from a standard one, so both

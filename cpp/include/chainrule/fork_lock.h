@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// A recursive mutex, with the functions of std::recursive_mutex. In a child, locks of the thread

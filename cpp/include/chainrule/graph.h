@@ -32,6 +32,8 @@ struct Variable {
   bool trainable = true;
 };
 using VariablePtr = std::shared_ptr<Variable>;
+/// Variables that stand for others.
+using Substitutes = std::unordered_map<const Variable*, VariablePtr>;
 
 /// One output of one node of one graph. A default-made Value is "none", of which nothing can be
 /// asked but whether it is defined: the rest throws InvalidArgument.
@@ -141,6 +143,9 @@ class Graph {
   /// its gradient, or, before the first assignment, the content at the beginning of the step.
   /// Assignments that come later do not change what was read.
   Value read(const VariablePtr& variable);
+  /// From now on read() and assign() of these mean those instead: layers are traced with other
+  /// weights than their own. They must have the types of those that they stand for.
+  void substitute(Substitutes substitutes) { substitutes_ = std::move(substitutes); }
   /// The variable holds `value` (same shape and dtype) from here on; its memory is written at the
   /// end of the step, with the value that was assigned last. Variables that share memory know
   /// nothing of each other; a program that assigns two of them is refused.
@@ -222,6 +227,7 @@ class Graph {
   std::vector<Value> append(const OpDef& op, std::vector<Value> inputs, Attrs attrs);
   Value capture(Value value);
   Value read_here(const VariablePtr& variable);
+  [[nodiscard]] const VariablePtr& substitute_of(const VariablePtr& variable) const;
 
   Graph* around_ = nullptr;                      // of a nested graph while it is being built
   Graph* inside_ = nullptr;                      // the nested graph that is being built
@@ -234,6 +240,7 @@ class Graph {
     int assignment = -1;  // the last one: a node
   };
   std::unordered_map<const Variable*, Known> variables_;
+  Substitutes substitutes_;
   std::vector<std::pair<std::pair<double, DType>, int>> scalars_;
   std::vector<Origin> origins_;
 };

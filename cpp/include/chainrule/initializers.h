@@ -18,7 +18,7 @@ class Initializer : public Configurable {
 };
 using InitializerPtr = std::shared_ptr<Initializer>;
 
-/// An initializer by name or configuration, for options: `.kernel_initializer = "he_normal"`.
+/// An initializer by name or configuration.
 InitializerPtr initializer(const Json& spec);
 
 template <>
@@ -27,6 +27,9 @@ struct FieldType<InitializerPtr> {
   static Json write(const InitializerPtr& v) { return v ? v->serialize() : Json(); }
   static InitializerPtr read(const Json& v) { return v.is_null() ? nullptr : initializer(v); }
 };
+/// For options: `.kernel_initializer = "he_normal"`.
+template <>
+struct FieldType<Option<Initializer>> : FieldType<InitializerPtr> {};
 
 /// Every number of initializers, dropout and shuffling comes from this seed: a model takes its
 /// random state from it when it is made. Unless set, it is drawn from the operating system once.

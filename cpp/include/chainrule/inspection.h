@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// An instruction of a training step, and how long it takes.

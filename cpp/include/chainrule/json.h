@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// A JSON value. Integers that fit 64 bits stay integers; objects keep the order of insertion.

@@ -40,8 +40,8 @@ struct Activation {
   /// What the name meant when a layer was made with it; empty: it is looked up in each call.
   std::function<Value(Value)> function;
   Activation() = default;
-  Activation(const char* name);                            // NOLINT(google-explicit-constructor)
-  Activation(std::string name) : name(std::move(name)) {}  // NOLINT(google-explicit-constructor)
+  Activation(const char* given);                             // NOLINT(google-explicit-constructor)
+  Activation(std::string given) : name(std::move(given)) {}  // NOLINT(google-explicit-constructor)
   /// Throws InvalidArgument for an unknown name, with the nearest ones.
   [[nodiscard]] Value operator()(Value x) const;
 };
@@ -282,8 +282,8 @@ namespace layers {
 struct DenseOptions {
   Activation activation = {};
   bool use_bias = true;
-  InitializerPtr kernel_initializer = initializer("glorot_uniform");
-  InitializerPtr bias_initializer = initializer("zeros");
+  Option<Initializer> kernel_initializer = "glorot_uniform";
+  Option<Initializer> bias_initializer = "zeros";
   std::string name = {};
   bool trainable = true;
   DTypePolicy dtype = {};  ///< "float32" or "float64"; dtype_policy() unless given

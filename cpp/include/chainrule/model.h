@@ -10,12 +10,16 @@
 //     model.save("digits.safetensors");
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <functional>
+#include <iosfwd>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -32,7 +36,10 @@
 
 namespace chainrule {
 
+struct FitOptions;
+class Model;
 class Program;
+class Snapshot;
 class Trainer;
 
 /// Arrays with the samples along their first axis: one for each input and output of a model. All
@@ -73,8 +80,17 @@ void write_variables(const std::vector<VariablePtr>& variables,
                      const std::vector<Tensor>& values,
                      std::string_view where);
 
-/// Names and values of a moment, in a fixed order: {"loss", 0.3}, {"accuracy", 0.9}.
-using Logs = std::vector<std::pair<std::string, double>>;
+/// Names and values of a moment, the loss first: {"loss", 0.3}, {"accuracy", 0.9}.
+///
+///     const double accuracy = model.evaluate(data)["accuracy"];
+struct Logs : std::vector<std::pair<std::string, double>> {
+  using vector::operator[];
+  using vector::vector;
+  /// Throws InvalidArgument, with the nearest names, when there is no such log.
+  [[nodiscard]] double operator[](std::string_view name) const;
+  /// Null when there is none.
+  [[nodiscard]] const double* find(std::string_view name) const;
+};
 
 /// What fit() returns: each log, epoch by epoch.
 struct History {
@@ -83,24 +99,27 @@ struct History {
   [[nodiscard]] const std::vector<double>& operator[](std::string_view name) const;
 };
 
-/// A loss or metric by name or as an object; none: no loss for that output.
+/// A loss or metric by name, by pointer or as a plain object; none: no loss for that output.
 struct LossSpec {
-  LossPtr object;
+  Option<Loss> object;
   LossSpec() = default;
-  LossSpec(LossPtr loss_object) : object(std::move(loss_object)) {}    // NOLINT
-  LossSpec(const char* name) : object(chainrule::loss(Json(name))) {}  // NOLINT
+  template <class T>
+    requires std::convertible_to<T, Option<Loss>>
+  LossSpec(T&& loss_object) : object(std::forward<T>(loss_object)) {}  // NOLINT
 };
 struct MetricSpec {
   std::string name;  ///< resolved when shapes are known ("accuracy"), unless object is set
-  MetricPtr object;
+  Option<Metric> object;
   bool weighted = false;  ///< whether sample and class weights count
-  MetricSpec(MetricPtr metric_object) : object(std::move(metric_object)) {}     // NOLINT
+  template <class T>
+    requires std::convertible_to<T, Option<Metric>> && (!std::convertible_to<T, std::string>)
+  MetricSpec(T&& metric_object) : object(std::forward<T>(metric_object)) {}     // NOLINT
   MetricSpec(std::string metric_name) : name(std::move(metric_name)) {}         // NOLINT
   MetricSpec(const char* metric_name) : name(Json(metric_name).as_string()) {}  // NOLINT
 };
 
 struct CompileOptions {
-  OptimizerPtr optimizer;
+  Option<Optimizer> optimizer;
   std::vector<LossSpec> loss;                         ///< one for each output
   std::vector<std::vector<MetricSpec>> metrics = {};  ///< for each output
   std::vector<double> loss_weights = {};              ///< for each output; empty: ones
@@ -117,14 +136,26 @@ struct Progress {
   std::int64_t steps = 0;  ///< batches in all
 };
 
+/// What a fit is about to do.
+struct FitPlan {
+  Model& model;
+  const FitOptions& options;
+  /// What epochs report, and which values are better: "loss", "val_loss"...
+  std::vector<std::pair<std::string, Better>> logs;
+};
+
 /// Listens to a run. Every function may throw, which ends the run between two steps and leaves a
-/// usable model.
+/// usable model. Ready ones are in chainrule/callbacks.h.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
+  /// A fit is going to begin: throw for what cannot work. Nothing has changed yet.
+  virtual void expect(const FitPlan& plan) { (void)plan; }
   virtual void on_train_begin() {}  ///< a fit begins: its data have been checked
   virtual void on_train_end() {}    ///< a fit has ended, not by an exception
   virtual void on_epoch_begin(std::int64_t epoch) { (void)epoch; }
+  /// What an observer has to add to the logs of an epoch, before anybody else sees them.
+  virtual void add_logs(Logs& logs) { (void)logs; }
   /// Logs of training and validation; setting Model::stop_training ends the fit.
   virtual void on_epoch_end(std::int64_t epoch, const Logs& logs) { (void)epoch, (void)logs; }
   virtual void on_test_begin() {}  ///< evaluation and validation
@@ -155,6 +186,11 @@ struct FitOptions {
   std::map<std::int64_t, double> class_weight = {};  ///< label -> weight; others 1
   RunObserver* observer = nullptr;
   int threads = 0;  ///< of this call, at most; 0: see set_num_threads() in chainrule/threads.h
+  /// More observers, called after `observer`, in this order.
+  std::vector<RunObserver*> observers = {};
+  /// Ends the fit after the present step, whichever thread requests it: std::stop_source. Of a
+  /// validation that is cut short nothing is reported.
+  std::stop_token stop = {};
 };
 
 /// Layers connected to an acyclic graph. Is itself a layer, so models nest. Threads may share a
@@ -238,6 +274,9 @@ class Model : public Layer {
   /// Forgets what metrics have seen. Runs begin with that themselves.
   void reset_metrics();
   [[nodiscard]] const CompileOptions& compile_options() const;  ///< throws unless compiled
+  /// The present weights, to predict with while another thread trains this model: see
+  /// chainrule/snapshot.h.
+  [[nodiscard]] Snapshot snapshot() const;
   /// How long each instruction of a training step takes, on the first `batch_size` samples: the
   /// median over `runs` steps. The model stays as it is. `threads` as in FitOptions. Throws
   /// RuntimeError for a step that is not finite.
@@ -262,12 +301,20 @@ class Model : public Layer {
   /// Weights, optimizer and random state, and the configuration, as one safetensors file, replaced
   /// atomically. Throws FileError when the system refuses.
   void save(const std::string& path) const;
-  /// The content of that file in memory: load_model_bytes() reads it.
+  /// The same bytes to a stream, which should be binary. Throws RuntimeError when it fails.
+  void save(std::ostream& stream) const;
+  /// The same bytes in memory: load_model() and load_model_bytes() read them.
+  [[nodiscard]] std::vector<std::byte> to_memory() const;
   [[nodiscard]] std::string to_bytes() const;
   /// The weights alone; and the reverse, from a file of weights or of a whole model: by their names
-  /// where these are the same, else in their order. Shapes are checked before anything changes.
+  /// where these are the same, else in their order. Shapes are checked before anything changes. A
+  /// stream is read to its end.
   void save_weights(const std::string& path) const;
+  void save_weights(std::ostream& stream) const;
+  [[nodiscard]] std::vector<std::byte> weights_to_memory() const;
   void load_weights(const std::string& path);
+  void load_weights(std::istream& stream);
+  void load_weights(std::span<const std::byte> bytes);
 
  protected:
   Model();
@@ -284,6 +331,7 @@ class Model : public Layer {
  private:
   friend class Trainer;
   friend class Predictor;
+  friend class Snapshot;
   /// Held by fit, evaluate and predict. Runs of different threads take turns; an observer may start
   /// one inside another. In a child made by fork() a run of a thread that is not there is over.
   class Run {
@@ -362,9 +410,22 @@ std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& 
 std::shared_ptr<Model> load_model(const std::string& path,
                                   const ObjectFactory& make = {},
                                   bool compile = true);
-/// The same from memory, as Model::to_bytes() gave it.
+/// The same from a stream, which is read to its end, and from memory.
+std::shared_ptr<Model> load_model(std::istream& stream,
+                                  const ObjectFactory& make = {},
+                                  bool compile = true);
+std::shared_ptr<Model> load_model(std::span<const std::byte> bytes,
+                                  const ObjectFactory& make = {},
+                                  bool compile = true);
 std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
                                         const ObjectFactory& make = {},
                                         bool compile = true);
+
+/// A model of the same structure with layers and weights of its own, not compiled; its weights are
+/// new ones. `copy` as in Model::clone.
+///
+///     const auto copy = clone_model(model);
+///     copy->set_weights(model.get_weights());
+std::shared_ptr<Model> clone_model(const Model& model, const Model::LayerCopier& copy = {});
 
 }  // namespace chainrule

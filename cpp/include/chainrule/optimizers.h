@@ -19,6 +19,9 @@ namespace chainrule {
 class LearningRate {
  public:
   LearningRate(double value);  // NOLINT(google-explicit-constructor)
+  /// For optimizers that are moved into options. Both are the same rate then.
+  LearningRate(LearningRate&& other) noexcept  // NOLINTNEXTLINE(performance-move-constructor-init)
+      : given_(other.given_), variable_(other.variable_) {}
   LearningRate(const LearningRate&) = delete;
   LearningRate& operator=(const LearningRate&) = delete;
   ~LearningRate() = default;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// The 128 random bits at a counter, under a 64-bit key.

@@ -7,6 +7,9 @@
 //   data      the tensors' bytes, row-major and little-endian, without gaps
 #pragma once
 
+#include <cstddef>
+#include <iosfwd>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,15 +31,22 @@ struct TensorFile {
 /// FileError when the file system refuses (the old file then stays; nothing else is left behind). A
 /// file that exists keeps its permissions.
 void write_safetensors(const std::string& path, const TensorFile& file);
+/// The same bytes to a stream, which should be binary. Throws RuntimeError when it fails.
+void write_safetensors(std::ostream& stream, const TensorFile& file);
 /// The same bytes in memory.
 std::string safetensors_bytes(const TensorFile& file);
+std::vector<std::byte> safetensors_memory(const TensorFile& file);
 
 /// Reads a file into memory of its own. Everything that the file claims is checked before memory is
 /// allocated for it. Throws InvalidArgument for a file that is not valid, or has element types
 /// other than F32, F64, I32, I64, U8, BOOL; FileError when it cannot be read, RuntimeError when
 /// memory does not suffice.
 TensorFile read_safetensors(const std::string& path);
-/// The same from memory, as safetensors_bytes() wrote it.
+/// The same from a stream, from where it is to its end, which must be that of the file. Throws
+/// RuntimeError when it fails.
+TensorFile read_safetensors(std::istream& stream);
+/// The same from memory.
+TensorFile parse_safetensors(std::span<const std::byte> bytes);
 TensorFile parse_safetensors(std::string_view bytes);
 
 }  // namespace chainrule

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// Element types. `boolean` is one byte, 0 or 1.

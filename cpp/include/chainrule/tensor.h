@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "chainrule/error.h"
@@ -151,5 +153,23 @@ struct ArrayView {
 
 /// A borrowed view of a tensor's memory.
 ArrayView view_of(const Tensor& tensor);
+
+/// A view of the elements of a span, vector or array, whose type becomes the view's. Throws
+/// InvalidArgument unless there are as many as the shape has; what dies with the statement does not
+/// compile.
+///
+///     const std::vector<float> numbers(20);
+///     model.predict({view(numbers, {10, 2})});
+template <class Elements>
+  requires std::ranges::contiguous_range<Elements> && std::ranges::sized_range<Elements> &&
+           std::ranges::borrowed_range<Elements>
+ArrayView view(Elements&& elements, const Shape& shape) {
+  if (!std::cmp_equal(std::ranges::size(elements), shape.size())) {
+    invalid("view",
+            "the number of elements must be that of the shape",
+            {{"elements", std::to_string(std::ranges::size(elements))}, {"shape", shape.str()}});
+  }
+  return {std::ranges::data(elements), shape};
+}
 
 }  // namespace chainrule

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <functional>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// No run uses more threads than this.

@@ -130,8 +130,8 @@ CHAINRULE_HOT bool fused_assign(
   if (!lay_out(e, rows, cols, by_columns, args.out_step == length, args)) return false;
   const Index n = args.rows == 1 ? args.row : args.rows;
   const auto loop = [](const void* whole, Index begin, Index end) {
-    const Args& args = *static_cast<const Args*>(whole);
-    with_loops<kList, T>([&](auto loops) { loops.assign(args, begin, end); });
+    const Args& all = *static_cast<const Args*>(whole);
+    with_loops<kList, T>([&](auto loops) { loops.assign(all, begin, end); });
   };
   if (rows * cols <= kFewElements) {
     loop(&args, 0, n);

@@ -112,9 +112,9 @@ struct Fused {
     } else if constexpr (kFn == Fn::divide) {
       to = a / b;
     } else if constexpr (kFn == Fn::maximum) {
-      to = (a > b) | (a != a) ? a : b;
+      to = ((a > b) | (a != a)) ? a : b;
     } else if constexpr (kFn == Fn::minimum) {
-      to = (a < b) | (a != a) ? a : b;
+      to = ((a < b) | (a != a)) ? a : b;
     } else if constexpr (kFn == Fn::square) {
       to = a * a;
     } else if constexpr (kFn == Fn::abs) {
@@ -217,8 +217,8 @@ struct Fused {
   template <Fold kFold>
   CHAINRULE_INLINE T join_numbers(T a, T b) {
     if constexpr (kFold == Fold::sum) return a + b;
-    if constexpr (kFold == Fold::max) return (a > b) | (a != a) ? a : b;
-    return (a < b) | (a != a) ? a : b;
+    if constexpr (kFold == Fold::max) return ((a > b) | (a != a)) ? a : b;
+    return ((a < b) | (a != a)) ? a : b;
   }
   /// Lanes from n on become numbers that do not count.
   template <Fold kFold>

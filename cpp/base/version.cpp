@@ -1,0 +1,13 @@
+#include "chainrule/version.h"
+
+#include <string_view>
+
+namespace chainrule {
+
+// Headers must not need the build to say their version.
+static_assert(std::string_view(CHAINRULE_VERSION) == CHAINRULE_VERSION_STRING,
+              "chainrule/version.h must say the version of CMakeLists.txt");
+
+const char* version() { return CHAINRULE_VERSION_STRING; }
+
+}  // namespace chainrule

@@ -1,0 +1,183 @@
+// Observers that steer a fit: they stop it, save, and set the learning rate. Names, defaults and
+// meanings are those of Keras's callbacks.
+//
+//     callbacks::EarlyStopping stopping({.patience = 5, .restore_best_weights = true});
+//     callbacks::ModelCheckpoint checkpoint({.filepath = "best.safetensors", .save_best_only =
+//     true}); model.fit(data, {.epochs = 100, .validation_split = 0.2, .observers = {&stopping,
+//     &checkpoint}});
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "chainrule/model.h"
+
+namespace chainrule {
+
+/// Several observers as one, called in their order: for evaluate() and predict(), which take one.
+/// None may be null; they must outlive it.
+class Observers final : public RunObserver {
+ public:
+  explicit Observers(const std::vector<RunObserver*>& observers);
+
+  void expect(const FitPlan& plan) override;
+  void on_train_begin() override;
+  void on_train_end() override;
+  void on_epoch_begin(std::int64_t epoch) override;
+  void add_logs(Logs& logs) override;
+  void on_epoch_end(std::int64_t epoch, const Logs& logs) override;
+  void on_test_begin() override;
+  void on_test_end(const Logs& logs) override;
+  [[nodiscard]] bool wants_batches() const override;
+  void on_batch_begin(const Progress& progress) override;
+  void on_batch_end(const Progress& progress, const Logs& logs) override;
+  void on_progress(const Progress& progress, const std::function<Logs()>& logs) override;
+  [[nodiscard]] double interval() const override;
+
+ private:
+  struct Member {
+    RunObserver* observer;
+    std::chrono::steady_clock::time_point last = {};  // on_progress
+  };
+  std::vector<Member> members_;
+};
+
+namespace callbacks {
+
+/// Watches one log for improvement.
+class Monitor : public RunObserver {
+ public:
+  /// Throws InvalidArgument when there is no such log, or which values are better is not known.
+  void expect(const FitPlan& plan) override;
+  /// The best value so far; none yet, or none in epochs without validation.
+  [[nodiscard]] std::optional<double> best() const { return best_; }
+
+ protected:
+  /// `mode`: "min" or "max" say which values are better; "auto" knows losses and the metrics of
+  /// this library. Throws InvalidArgument for another one.
+  Monitor(std::string_view where, std::string monitor, const std::string& mode, double min_delta);
+  /// The monitored value; none in epochs without validation.
+  [[nodiscard]] std::optional<double> value_in(const Logs& logs) const;
+  /// Whether a value is better than another; any number is better than none, NaN than nothing.
+  [[nodiscard]] bool improves(double value, std::optional<double> on) const;
+  /// Of the present or last fit.
+  [[nodiscard]] Model& model() const { return *model_; }
+  [[nodiscard]] const std::string& monitor() const { return monitor_; }
+  void set_model(Model& model) { model_ = &model; }
+
+  std::optional<double> best_;
+
+ private:
+  std::string where_, monitor_;
+  Better better_;  // unknown: the fit is asked
+  Better better_now_ = Better::unknown;
+  double min_delta_;
+  Model* model_ = nullptr;
+};
+
+struct EarlyStoppingOptions {
+  std::string monitor = "val_loss";     ///< name of the log
+  double min_delta = 0;                 ///< smallest change that counts
+  std::int64_t patience = 0;            ///< epochs to wait
+  std::string mode = "auto";            ///< see Monitor
+  std::optional<double> baseline = {};  ///< a value to be better than
+  bool restore_best_weights = false;    ///< whether to end with the weights of the best epoch
+  std::int64_t start_from_epoch = 0;    ///< first epoch to watch
+};
+
+/// Ends a fit when a log has not improved for some epochs.
+class EarlyStopping final : public Monitor {
+ public:
+  explicit EarlyStopping(EarlyStoppingOptions options = {});
+  void on_train_begin() override;
+  void on_epoch_end(std::int64_t epoch, const Logs& logs) override;
+  void on_train_end() override;
+  /// The epoch that was the last one because of this; none: it has not stopped the fit.
+  [[nodiscard]] std::optional<std::int64_t> stopped_epoch() const { return stopped_epoch_; }
+  [[nodiscard]] std::int64_t best_epoch() const { return best_epoch_; }
+
+ private:
+  EarlyStoppingOptions options_;
+  std::int64_t wait_ = 0, best_epoch_ = 0;
+  std::optional<std::int64_t> stopped_epoch_;
+  std::optional<std::vector<Tensor>> best_weights_;
+};
+
+struct ModelCheckpointOptions {
+  /// Where; may hold {epoch}, counted from 1, and logs, with widths and digits:
+  /// "m-{epoch:02d}-{val_loss:.3f}.safetensors". "{{" is a brace. Its folder is made.
+  std::string filepath;
+  std::string monitor = "val_loss";  ///< the log that says which model is best
+  bool save_best_only = false;       ///< whether to save only when the log improves
+  bool save_weights_only = false;    ///< Model::save_weights instead of Model::save
+  std::string mode = "auto";         ///< see Monitor
+  std::optional<double> initial_value_threshold = {};  ///< a value to be better than
+};
+
+/// Saves the model after epochs. What cannot work is an error before the first one.
+class ModelCheckpoint final : public Monitor {
+ public:
+  explicit ModelCheckpoint(ModelCheckpointOptions options);
+  void expect(const FitPlan& plan) override;
+  void on_epoch_end(std::int64_t epoch, const Logs& logs) override;
+  /// What was saved last; empty: nothing.
+  [[nodiscard]] const std::string& last_path() const { return last_path_; }
+
+ private:
+  [[nodiscard]] std::string path(std::int64_t epoch, const Logs& logs) const;
+  ModelCheckpointOptions options_;
+  std::string last_path_;
+};
+
+/// Sets the learning rate before each epoch: a function of the epoch, from 0, and the present rate.
+/// The logs get "learning_rate".
+///
+///     callbacks::LearningRateScheduler halving([](std::int64_t epoch, double rate) {
+///       return epoch > 0 && epoch % 10 == 0 ? rate / 2 : rate;
+///     });
+class LearningRateScheduler final : public RunObserver {
+ public:
+  using Schedule = std::function<double(std::int64_t epoch, double rate)>;
+  /// Throws InvalidArgument for an empty function.
+  explicit LearningRateScheduler(Schedule schedule);
+  void expect(const FitPlan& plan) override;
+  void on_epoch_begin(std::int64_t epoch) override;
+  void add_logs(Logs& logs) override;
+
+ private:
+  Schedule schedule_;
+  OptimizerPtr optimizer_;
+};
+
+struct ReduceLROnPlateauOptions {
+  std::string monitor = "val_loss";  ///< name of the log
+  double factor = 0.1;               ///< what the rate is multiplied with, between 0 and 1
+  std::int64_t patience = 10;        ///< epochs to wait
+  std::string mode = "auto";         ///< see Monitor
+  double min_delta = 1e-4;           ///< smallest change that counts
+  std::int64_t cooldown = 0;         ///< epochs after a reduction in which nothing is counted
+  double min_lr = 0;                 ///< smallest rate
+};
+
+/// Reduces the learning rate when a log has stopped improving. The logs get "learning_rate": the
+/// rate that the epoch was trained with.
+class ReduceLROnPlateau final : public Monitor {
+ public:
+  explicit ReduceLROnPlateau(ReduceLROnPlateauOptions options = {});
+  void on_train_begin() override;
+  void add_logs(Logs& logs) override;
+  void on_epoch_end(std::int64_t epoch, const Logs& logs) override;
+
+ private:
+  ReduceLROnPlateauOptions options_;
+  std::int64_t wait_ = 0, cooldown_ = 0;
+};
+
+}  // namespace callbacks
+}  // namespace chainrule

@@ -1,0 +1,47 @@
+// The weights of a model at one moment, to predict with while another thread trains the model.
+//
+//     Snapshot now = model.snapshot();
+//     std::jthread training([&] { model.fit(data, {.epochs = 100}); });
+//     while (serving()) {
+//       now.update();  // waits for the end of a step, and no longer
+//       answer(now.predict({request()}));
+//     }
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "chainrule/model.h"
+
+namespace chainrule {
+
+/// Layers of a model with copies of its weights. Predictions take no lock of the model and let it
+/// train; the model waits for update(), which copies. What else changes the model afterwards does
+/// not change its snapshots, which may outlive it. Threads may share a snapshot, whose predictions
+/// take turns; with one each they do not wait.
+class Snapshot {
+ public:
+  Snapshot(Snapshot&&) noexcept;
+  Snapshot& operator=(Snapshot&&) noexcept;
+  ~Snapshot();
+
+  /// As Model::predict, with the weights of the last update().
+  std::vector<Tensor> predict(const std::vector<ArrayView>& x,
+                              std::int64_t batch_size = 32,
+                              int threads = 0);
+  /// Takes the present weights, all of one moment: the end of a step, during a fit.
+  void update();
+  /// Copies of the weights, in the order of Model::get_weights.
+  [[nodiscard]] std::vector<Tensor> get_weights() const;
+
+ private:
+  friend class Model;
+  /// Throws RuntimeError for a model that has no shape yet.
+  explicit Snapshot(const Model& model);
+
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,57 @@
+#include "chainrule/snapshot.h"
+
+#include <cstring>
+#include <utility>
+
+#include "train/predictor.h"
+#include "train/step_threads.h"
+
+namespace chainrule {
+
+struct Snapshot::State {
+  explicit State(const Model& model)
+      : reader(model.inputs(), model.outputs(), model.name), originals(reader.weights()) {
+    for (const VariablePtr& variable : originals) {
+      const Tensor memory(variable->value.type());
+      copies.push_back(
+          std::make_shared<Variable>(Variable{variable->name, memory, variable->trainable}));
+      substitutes.emplace(variable.get(), copies.back());
+    }
+  }
+
+  Model reader;  // the same layers, with programs and turns of its own
+  std::vector<VariablePtr> originals, copies;
+  Substitutes substitutes;
+};
+
+Snapshot::Snapshot(const Model& model) {
+  model.require_shape("snapshot");
+  state_ = std::make_unique<State>(model);
+  state_->reader.predictor_->read_instead(&state_->substitutes);
+  update();
+}
+
+Snapshot::Snapshot(Snapshot&&) noexcept = default;
+Snapshot& Snapshot::operator=(Snapshot&&) noexcept = default;
+Snapshot::~Snapshot() = default;
+
+void Snapshot::update() {
+  const Model::Run alone(state_->reader);  // no prediction reads the copies now
+  const BetweenSteps pause(state_->originals);
+  for (std::size_t i = 0; i < state_->copies.size(); ++i) {
+    const Tensor& from = state_->originals[i]->value;
+    if (from.bytes() > 0) std::memcpy(state_->copies[i]->value.raw(), from.raw(), from.bytes());
+  }
+}
+
+std::vector<Tensor> Snapshot::predict(const std::vector<ArrayView>& x,
+                                      std::int64_t batch_size,
+                                      int threads) {
+  return state_->reader.predict(x, batch_size, nullptr, threads);
+}
+
+std::vector<Tensor> Snapshot::get_weights() const { return read_variables(state_->copies); }
+
+Snapshot Model::snapshot() const { return Snapshot(*this); }
+
+}  // namespace chainrule
