@@ -20,8 +20,8 @@
 #include <immintrin.h>
 #endif
 
-#define CHAINRULE_TEXT_OF(name) #name
-#define CHAINRULE_TEXT(name) CHAINRULE_TEXT_OF(name)
+#define CHAINRULE_TABLE_TEXT_OF(name) #name
+#define CHAINRULE_TABLE_TEXT(name) CHAINRULE_TABLE_TEXT_OF(name)
 
 namespace chainrule::isa::CHAINRULE_ISA {
 namespace {
@@ -73,7 +73,7 @@ FloatKernels<T> float_kernels() {
 }  // namespace
 
 void fill(KernelTable& table) {
-  table.name = CHAINRULE_TEXT(CHAINRULE_ISA);
+  table.name = CHAINRULE_TABLE_TEXT(CHAINRULE_ISA);
   table.vector_bytes = CHAINRULE_VECTOR_BYTES;
   fill_elementwise(table);
   table.f32 = float_kernels<float>();

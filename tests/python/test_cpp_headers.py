@@ -87,7 +87,7 @@ def test_the_version_is_that_of_the_package(tmp_path):
 static_assert(CHAINRULE_VERSION_MAJOR == {major} && CHAINRULE_VERSION_MINOR == {minor});
 static_assert(CHAINRULE_VERSION_PATCH == {patch} && CHAINRULE_VERSION_NUMBER == {number});
 static_assert(std::string_view(CHAINRULE_VERSION_STRING) == "{chainrule.__version__}");
-int main() {{ return *chainrule::v{major}_{minor}::version(); }}
+int main() {{ return *chainrule::version(); }}
 """
     result = compile_text(compilers()[0], text, folder=tmp_path)
     assert result.returncode == 0, result.stderr

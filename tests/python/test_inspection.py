@@ -191,7 +191,7 @@ def masked_error(y_true, y_pred):
     return ops.mean(ops.square(ops.where(known, y_true - y_pred, 0.0)), axis=-1)
 
 
-class Root(layers.Layer):
+class PlainRoot(layers.Layer):
     def call(self, x):
         return ops.sqrt(x)
 
@@ -199,7 +199,7 @@ class Root(layers.Layer):
 def test_data_that_are_masked_are_not_to_blame():
     x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
     y[1] = np.nan
-    model = chainrule.Sequential([layers.Input((2,)), Root(name="root"), layers.Dense(1)])
+    model = chainrule.Sequential([layers.Input((2,)), PlainRoot(name="root"), layers.Dense(1)])
     model.compile("sgd", masked_error)
     assert model.find_nonfinite(x, y, batch_size=4) is None
     x[6] = -1
