@@ -76,7 +76,7 @@ void Loss::base_fields(Fields& f) {
 
 Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight) {
   check_reduction(reduction);
-  if (dtype) y_pred = cast(y_pred, *dtype);
+  if (dtype || !is_floating(y_pred.dtype())) y_pred = cast(y_pred, dtype.value_or(floatx()));
   if (!any_target_shape()) {
     y_true = match_targets(y_true, target_shape(y_pred.shape()), class_name());
   }

@@ -206,3 +206,15 @@ def test_the_call_that_met_the_number_is_named():
     for call in (model.fit, model.train_on_batch, model.evaluate, model.test_on_batch):
         with pytest.raises(RuntimeError, match=rf"^\[{call.__name__}\] the loss is NaN"):
             call(bad, ONES)
+
+
+@pytest.mark.parametrize("options", [{}, {"amsgrad": True}, {"clipvalue": 1e30}])
+def test_adam_survives_gradients_whose_square_is_beyond_the_type(options):
+    model = cr.Sequential([layers.Input((1,)), layers.Dense(1, use_bias=False)])
+    model.compile(optimizers.Adam(0.1, **options), loss=lambda y, p: p * 1e20)
+    model.set_weights([np.ones((1, 1))])
+    for _ in range(5):
+        model.train_on_batch(np.ones((1, 1)), np.ones((1, 1)))
+    weight = model.get_weights()[0][0, 0]
+    assert np.isfinite(weight)
+    assert weight < 1

@@ -18,6 +18,7 @@ class LossMetric : public MeanMetric {
   [[nodiscard]] Better better() const final { return Better::smaller; }
 
   Value values(Value y_true, Value y_pred) final {
+    if (!is_floating(y_pred.dtype())) y_pred = cast(y_pred, floatx());
     return loss(Json::object({{"class_name", class_name_}, {"config", options()}}))
         ->values(y_true, y_pred);
   }

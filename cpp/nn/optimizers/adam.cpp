@@ -1,6 +1,8 @@
 // Adam (Kingma & Ba, "Adam: A Method for Stochastic Optimization", 2015), and AMSGrad (Reddi, Kale
 // & Kumar, "On the Convergence of Adam and Beyond", 2018).
 
+#include <limits>
+
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/catalog.h"
@@ -56,7 +58,11 @@ class Adam final : public Optimizer {
       return next.parameter;
     }
     m = m + (u.gradient - m) * (1.0 - beta_1);
-    v = v + (square(u.gradient) - v) * (1.0 - beta_2);
+    // A square beyond the type would make v infinite, and the weights NaN a step later.
+    const double largest = u.gradient.dtype() == DType::float64
+                               ? std::numeric_limits<double>::max()
+                               : static_cast<double>(std::numeric_limits<float>::max());
+    v = v + (minimum(square(u.gradient), largest) - v) * (1.0 - beta_2);
     if (amsgrad) u.slots[2] = maximum(u.slots[2], v);
     const Value size = sqrt(amsgrad ? u.slots[2] : v) + epsilon;
     // Without epsilon, what has had no gradient takes no step.
