@@ -172,11 +172,12 @@ void BackwardLoop::find_kept() {
     }
   }
   for (std::size_t k = 0; k < products_.size(); ++k) {
-    if (!products_[k]) {
+    const std::optional<Product>& product = products_[k];
+    if (!product) {
       if (step_.d_captured[k].defined()) open.push_back(step_.d_captured[k]);
       continue;
     }
-    for (const Value& operand : {products_[k]->a, products_[k]->b}) {
+    for (const Value& operand : {product->a, product->b}) {
       if (!step_.is_forward(operand)) open.push_back(operand);
     }
   }
@@ -261,8 +262,8 @@ std::vector<Value> BackwardLoop::make() {
   }
   for (std::size_t k = 0; k < step_.d_captured.size(); ++k) {
     if (!step_.d_captured[k].defined()) continue;
-    if (products_[k]) {
-      for (const Value& operand : {products_[k]->a, products_[k]->b}) {
+    if (const std::optional<Product>& product = products_[k]) {
+      for (const Value& operand : {product->a, product->b}) {
         if (!step_.is_forward(operand)) stacked.push_back(operand);
       }
     } else {
@@ -299,8 +300,8 @@ std::vector<Value> BackwardLoop::results(const std::vector<Value>& outputs) cons
   for (std::size_t k = 0; k < step_.d_captured.size(); ++k) {
     if (!step_.d_captured[k].defined()) {
       gradients.emplace_back();
-    } else if (products_[k]) {
-      gradients.push_back(matmul(rows_of(products_[k]->a), rows_of(products_[k]->b), true, false));
+    } else if (const std::optional<Product>& product = products_[k]) {
+      gradients.push_back(matmul(rows_of(product->a), rows_of(product->b), true, false));
     } else {
       gradients.push_back(outputs[next++]);
     }

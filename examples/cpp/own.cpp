@@ -155,7 +155,7 @@ void run(const std::string& path) {
   constexpr std::int64_t samples = 256;
   std::vector<float> x(samples), y(samples);
   for (std::size_t i = 0; i < samples; ++i) {
-    x[i] = static_cast<float>(i) / (samples / 4) - 2;
+    x[i] = 4 * static_cast<float>(i) / samples - 2;
     y[i] = std::sin(3 * x[i]) + 0.5F * x[i];
   }
   const cr::Data data{.x = {cr::view(x, {samples, 1})}, .y = {cr::view(y, {samples, 1})}};

@@ -195,9 +195,9 @@ TEST("EarlyStopping: waits, stops, and brings the best weights back") {
   callbacks::EarlyStopping stopping(
       {.monitor = "loss", .patience = 2, .restore_best_weights = true});
   CHECK_EQ(run.fit(stopping)["loss"].size(), 4);
-  CHECK_EQ(stopping.stopped_epoch().value(), 3);
+  CHECK_EQ(stopping.stopped_epoch().value_or(-1), 3);
   CHECK_EQ(stopping.best_epoch(), 1);
-  CHECK_CLOSE(*stopping.best(), 3, 1e-6);
+  CHECK_CLOSE(stopping.best().value_or(-1), 3, 1e-6);
   CHECK_CLOSE(run.weight(), 3, 1e-6);
   Scripted longer({5, 3, 4, 3.5, 2, 9});  // another observer of the same settings goes on
   callbacks::EarlyStopping patient({.monitor = "loss", .patience = 3});
@@ -207,9 +207,10 @@ TEST("EarlyStopping: waits, stops, and brings the best weights back") {
 }
 
 TEST("EarlyStopping: smallest change, baseline, first epoch, largest values, NaN") {
-  const auto epochs = [](std::vector<float> values, callbacks::EarlyStoppingOptions options) {
+  const auto epochs = [](const std::vector<float>& values,
+                         callbacks::EarlyStoppingOptions options) {
     callbacks::EarlyStopping stopping(std::move(options));
-    return Scripted(std::move(values)).fit(stopping)["loss"].size();
+    return Scripted(values).fit(stopping)["loss"].size();
   };
   const std::vector<float> slow = {5, 4.9F, 4.8F, 4.7F, 4.6F};
   CHECK_EQ(epochs(slow, {.monitor = "loss"}), 5);

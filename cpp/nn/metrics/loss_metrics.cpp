@@ -3,6 +3,7 @@
 
 #include "chainrule/losses.h"
 #include "chainrule/metrics.h"
+#include "chainrule/ops.h"
 #include "nn/catalog.h"
 
 namespace chainrule {
