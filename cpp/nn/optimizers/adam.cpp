@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "base/dispatch.h"
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/catalog.h"
@@ -59,9 +60,9 @@ class Adam final : public Optimizer {
     }
     m = m + (u.gradient - m) * (1.0 - beta_1);
     // A square beyond the type would make v infinite, and the weights NaN a step later.
-    const double largest = u.gradient.dtype() == DType::float64
-                               ? std::numeric_limits<double>::max()
-                               : static_cast<double>(std::numeric_limits<float>::max());
+    const double largest = with_floating(u.gradient.dtype(), []<class T>(T) {
+      return static_cast<double>(std::numeric_limits<T>::max());
+    });
     v = v + (minimum(square(u.gradient), largest) - v) * (1.0 - beta_2);
     if (amsgrad) u.slots[2] = maximum(u.slots[2], v);
     const Value size = sqrt(amsgrad ? u.slots[2] : v) + epsilon;
