@@ -331,6 +331,48 @@ BREAKAGES = (
         'object->check_targets(target, output.with(0, count), "fit");',
         ("py", "test_errors.py"),
     ),
+    Breakage(
+        "fusion: groups of nodes wait for each other",
+        "cpp/transform/grouping.cpp",
+        "if (source == first && group != last) return std::nullopt;",
+        "",
+        ("cpp", "random graphs"),
+    ),
+    Breakage(
+        "loops: the gradient goes forward",
+        "cpp/ops/loop_gradient.cpp",
+        "Loop backward(nullptr, loop_.length, !loop_.reverse);",
+        "Loop backward(nullptr, loop_.length, loop_.reverse);",
+        ("cpp", "scan"),
+    ),
+    Breakage(
+        "loops: forward and backward run the forward loop each",
+        "cpp/ops/scan.cpp",
+        "return x.body == y.body && x.length == y.length && x.reverse == y.reverse;",
+        "return false;",
+        ("cpp", "scan"),
+    ),
+    Breakage(
+        "branches: always the first one",
+        "cpp/ops/cond.cpp",
+        "*condition != std::byte{0} ? then(exec) : otherwise(exec);",
+        "condition != nullptr ? then(exec) : otherwise(exec);",
+        ("cpp", "cond"),
+    ),
+    Breakage(
+        "loops: all steps draw the same random numbers",
+        "bindings/control_flow.cpp",
+        "state.defined() ? random_fold(state, step.index) : Value()",
+        "state",
+        ("py", "test_control_flow.py"),
+    ),
+    Breakage(
+        "Adam's squares overflow",
+        "cpp/isa/optimize.inl",
+        "g * g < kLargestFinite<T> ? g * g : kLargestFinite<T>",
+        "g * g",
+        ("py", "test_nonfinite.py"),
+    ),
 )
 
 
