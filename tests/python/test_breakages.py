@@ -1,4 +1,4 @@
-"""The faults of tests/breakages.py can be put into the code as it is now."""
+"""The faults of tests/breakage_table.py can be put into the code as it is now."""
 
 import importlib.util
 import sys
@@ -8,9 +8,11 @@ from test_layering import ROOT
 
 pytestmark = pytest.mark.once
 
-spec = importlib.util.spec_from_file_location("breakages", ROOT / "tests" / "breakages.py")
+spec = importlib.util.spec_from_file_location(
+    "breakage_table", ROOT / "tests" / "breakage_table.py"
+)
 breakages = importlib.util.module_from_spec(spec)
-sys.modules["breakages"] = breakages
+sys.modules["breakage_table"] = breakages
 spec.loader.exec_module(breakages)
 
 
