@@ -1,4 +1,4 @@
-"""Faults to be put into the code, each with the tests that are to see it: tests/breakages.py does."""
+"""Faults that tests/breakages.py puts into the code, each with the tests that are to see it."""
 
 from __future__ import annotations
 
