@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dispatch.h"
 #include "base/philox.h"
 #include "chainrule/random.h"
 #include "isa/functions.h"
@@ -22,24 +23,6 @@ using Int = std::int64_t;
 constexpr std::size_t kGuard = 16;
 constexpr Int kLongest = 70;
 
-/// Calls f with a value of the C++ type of a dtype.
-template <class F>
-void with_type(DType dtype, const F& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f(0.0F);
-    case DType::float64:
-      return f(0.0);
-    case DType::int32:
-      return f(std::int32_t{});
-    case DType::int64:
-      return f(std::int64_t{});
-    case DType::uint8:
-    case DType::boolean:
-      return f(std::uint8_t{});
-  }
-}
-
 /// n elements with the values that break things first, then numbers of all magnitudes; from an
 /// address that is a multiple of the element size and of nothing else.
 struct Operand {
@@ -47,7 +30,7 @@ struct Operand {
   std::size_t offset;
   Operand(DType dtype, Int n, std::uint32_t seed)
       : memory((static_cast<std::size_t>(n) + 1) * size_of(dtype)), offset(size_of(dtype)) {
-    with_type(dtype, [&]<class T>(T) {
+    with_any(dtype, [&]<class T>(T) {
       constexpr bool kFloat = std::numeric_limits<T>::has_infinity;
       std::vector<T> special = {
           T(0), T(1), std::numeric_limits<T>::max(), std::numeric_limits<T>::lowest()};
@@ -85,7 +68,7 @@ struct Operand {
   }
   /// Finite elements become their fractions, or 1.
   void make_labels(DType dtype, Int n) {
-    with_type(dtype, [&]<class T>(T) {
+    with_any(dtype, [&]<class T>(T) {
       for (Int i = 0; i < n; ++i) {
         T value;
         std::memcpy(&value, at(static_cast<std::size_t>(i) * sizeof(T)), sizeof(T));
@@ -100,7 +83,7 @@ struct Operand {
 /// Two results agree: both NaN, or equal, or, for floats, within `ulps` of the type's precision.
 bool agree(DType dtype, const std::byte* a, const std::byte* b, double ulps) {
   bool same = false;
-  with_type(dtype, [&]<class T>(T) {
+  with_any(dtype, [&]<class T>(T) {
     T x, y;
     std::memcpy(&x, a, sizeof(T));
     std::memcpy(&y, b, sizeof(T));
