@@ -297,7 +297,7 @@ def lint(venv: Venv, options: argparse.Namespace) -> None:
     venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt", *BUILD_TOOLS)
     checks: dict[str, Callable[[], None]] = {
         "clang-format": lambda: venv.run(
-            "clang-format", "--dry-run", "-Werror", *files_of("*.cpp", "*.h")
+            "clang-format", "--dry-run", "-Werror", *files_of("*.cpp", "*.h", "*.inl")
         ),
         "ruff check": lambda: venv.run("ruff", "check"),
         "ruff format": lambda: venv.run("ruff", "format", "--check"),
@@ -318,7 +318,7 @@ def lint(venv: Venv, options: argparse.Namespace) -> None:
 
 def format_files(venv: Venv, options: argparse.Namespace) -> None:
     venv.pip_install("--quiet", "-r", ROOT / "requirements-lint.txt")
-    venv.run("clang-format", "-i", *files_of("*.cpp", "*.h"))
+    venv.run("clang-format", "-i", *files_of("*.cpp", "*.h", "*.inl"))
     venv.run("ruff", "check", "--fix")
     venv.run("ruff", "format")
 

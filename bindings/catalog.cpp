@@ -22,8 +22,7 @@ namespace chainrule::python {
 namespace {
 
 Kind kind_of(const std::string& name) {
-  for (const Kind kind :
-       {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
+  for (const Kind kind : kinds()) {
     if (name == name_of(kind)) return kind;
   }
   throw py::value_error("no such kind: " + name);

@@ -12,6 +12,7 @@
 #include "bindings/objects.h"
 #include "bindings/trace.h"
 #include "chainrule/model.h"
+#include "chainrule/training_step.h"
 #include "io/file.h"
 #include "io/model_config.h"
 
@@ -32,16 +33,11 @@ ObjectFactory factory(const py::object& make) {
     if (object.is_none()) return nullptr;
     try {
       switch (kind) {
-        case Kind::layers:
-          return object.cast<LayerHandle>();
-        case Kind::losses:
-          return object.cast<LossPtr>();
-        case Kind::metrics:
-          return object.cast<MetricPtr>();
-        case Kind::optimizers:
-          return object.cast<OptimizerPtr>();
-        case Kind::initializers:
-          return object.cast<InitializerPtr>();
+#define CHAINRULE_KIND(name, Base) \
+  case Kind::name:                 \
+    return object.cast<std::shared_ptr<Base>>();
+        CHAINRULE_KINDS(CHAINRULE_KIND)
+#undef CHAINRULE_KIND
       }
     } catch (const py::cast_error&) {
       invalid(name_of(kind),

@@ -1,32 +1,29 @@
 # The kernel table of each instruction set is one source file with its own flags; the rest of the
 # library is compiled for the baseline of the architecture.
 #
-# chainrule_isa_sources(<target>) adds the dispatch, the reference and what CMAKE_SYSTEM_PROCESSOR has.
+# chainrule_isa_sources(<target>) adds every file of cpp/isa. A file with a line
+# "// Processors: <pattern>" is a table: it is compiled where CMAKE_SYSTEM_PROCESSOR matches, with
+# what its line "// Flags: <flags>" says ("none": no more than all tables have).
 function(chainrule_isa_sources target)
-  set(dir "${CMAKE_CURRENT_SOURCE_DIR}/cpp/isa")
   # No function sets errno or traps, so that loops over them become vector code; integers wrap around.
   set(common -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv)
-  set(sets reference)
-  # Nothing fused, so that the reference gives the same numbers on all architectures; and small.
-  # No vectors: what GCC 12 makes of a row of two elements reads two more, beyond the end of the
-  # last row.
-  set(flags_reference -ffp-contract=off -O2 -fno-tree-vectorize -fno-tree-slp-vectorize)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND common -fno-ipa-cp-clone)  # copies of functions for constants, for little
   endif()
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-    list(APPEND sets avx2 avx512)
-    set(flags_avx2 -mavx2 -mfma)
-    set(flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
-  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
-    list(APPEND sets neon)
-    set(flags_neon "")
-  endif()
-  target_sources(${target} PRIVATE "${dir}/dispatch.cpp" "${dir}/caches.cpp"
-                 "${dir}/functions.cpp")
-  foreach(set IN LISTS sets)
-    target_sources(${target} PRIVATE "${dir}/${set}.cpp")
-    set_source_files_properties("${dir}/${set}.cpp" PROPERTIES COMPILE_OPTIONS
-                                "${common};${flags_${set}}")
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/cpp/isa/*.cpp")
+  foreach(source IN LISTS sources)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(STRINGS ${source} processors REGEX "^// Processors: ")
+    if(processors)
+      string(REPLACE "// Processors: " "" processors "${processors}")
+      if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(${processors})$")
+        continue()
+      endif()
+      file(STRINGS ${source} flags REGEX "^// Flags: ")
+      string(REGEX REPLACE "^// Flags: (none)?" "" flags "${flags}")
+      separate_arguments(flags)
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${common};${flags}")
+    endif()
+    target_sources(${target} PRIVATE ${source})
   endforeach()
 endfunction()

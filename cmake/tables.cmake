@@ -58,11 +58,7 @@ endfunction()
 # Adds catalog_table.cpp: `void register_all(Catalog& catalog)`, which calls the function
 # `void register_<stem>(Catalog& catalog)` of every cpp/nn/<kind>/<stem>.cpp that defines it.
 function(chainrule_catalog_table target)
-  set(files "")
-  foreach(kind layers losses metrics optimizers initializers regularizers schedules)
-    file(GLOB of_kind CONFIGURE_DEPENDS cpp/nn/${kind}/*.cpp)
-    list(APPEND files ${of_kind})
-  endforeach()
+  file(GLOB files CONFIGURE_DEPENDS cpp/nn/*/*.cpp)
   chainrule_definers(stems "void register_" "\\(Catalog& " ${files})
   set(declarations "")
   set(calls "")

@@ -26,7 +26,7 @@ template <class T>
          (g.ldb == 1 || g.trans_b || g.trans_a);
 }
 
-/// It as that.
+/// The description of `g`, for which is_column() holds, as a row times a matrix.
 template <class T>
 [[gnu::always_inline]] inline Gemm<T> as_row(const Gemm<T>& g) {
   Gemm<T> row = g;
@@ -40,7 +40,7 @@ template <class T>
   return row;
 }
 
-/// Its memory, for an epilogue that is turned, too.
+/// The memory of such a product; its epilogue must be turned, too.
 template <class T>
 [[gnu::always_inline]] inline GemmData<T> as_row(const GemmData<T>& data) {
   return {.a = data.b,
@@ -50,17 +50,21 @@ template <class T>
           .b_offsets = data.a_offsets};
 }
 
-/// All of a product as one tile, its operands where they are; g.reduce is 1.
+/// All of a product, or of a sum of products, as one tile, its operands where they are.
 template <class T>
 [[gnu::always_inline]] inline isa::GemmTile<T> whole_tile(const Gemm<T>& g,
                                                           const GemmData<T>& data) {
+  const bool one = g.reduce == 1;
   return {.m = g.m,
           .n = g.n,
           .k = g.k,
-          .a = data.a + (data.a_offsets ? data.a_offsets[0] : 0),
+          .reduce = g.reduce,
+          .a_offsets = one ? nullptr : data.a_offsets,
+          .b_offsets = one ? nullptr : data.b_offsets,
+          .a = data.a + (one && data.a_offsets ? data.a_offsets[0] : 0),
           .a_row = g.trans_a ? 1 : g.lda,
           .a_col = g.trans_a ? g.lda : 1,
-          .b = data.b + (data.b_offsets ? data.b_offsets[0] : 0),
+          .b = data.b + (one && data.b_offsets ? data.b_offsets[0] : 0),
           .ldb = g.ldb,
           .c = data.c,
           .ldc = g.ldc,
@@ -68,10 +72,21 @@ template <class T>
           .beta = g.beta};
 }
 
+/// Whether a product, all of its sum included, is too little work for two threads.
+template <class T>
+bool is_small(const Gemm<T>& g) {
+  return g.m * g.n * g.k * g.reduce < 2 * kParallelWork;
+}
+
 /// Whether one call of the tile computes it with its operands where they are, but for a transposed
 /// B.
 template <class T>
 bool is_one_tile(const Gemm<T>& g, Packing packing) {
+  if (g.reduce > 1) {
+    // Sums of small products, which nothing is shared out of: always one tile, so that its depth
+    // may be any.
+    return !packing.a && !packing.b && is_small(g) && fits_l1(g);
+  }
   const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
   return in_place && !packing.a && g.reduce == 1 && g.k <= kSmallDepth &&
          !is_beyond_caches<T>(g.m, g.n);
@@ -97,7 +112,7 @@ GemmWay way_of(const Gemm<T>& g, const isa::FloatKernels<T>& kernels, Packing pa
       return GemmWay::narrow_turn;
   }
   if (!is_one_tile(g, packing)) return GemmWay::blocks;
-  return g.m * g.n * g.k < 2 * kParallelWork ? GemmWay::tile : GemmWay::tile_alone;
+  return is_small(g) ? GemmWay::tile : GemmWay::tile_alone;
 }
 
 /// Elements of scratch of the functions below.
@@ -151,7 +166,12 @@ void run_tile(const Gemm<T>& g,
     tile.ldb = g.n;
   }
   kernels.gemm_tile(tile);
-  if (g.has_b_sums) kernels.column_sums(tile.k, g.n, tile.b, tile.ldb, true, data.b_sums);
+  if (g.has_b_sums) {
+    for (Int i = 0; i < g.reduce; ++i) {
+      const T* b = tile.b + (tile.b_offsets ? tile.b_offsets[i] : 0);
+      kernels.column_sums(tile.k, g.n, b, tile.ldb, i == 0, data.b_sums);
+    }
+  }
   if (g.has_epilogue) data.epilogue(0, 0, g.m, g.n);
 }
 

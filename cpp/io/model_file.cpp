@@ -44,7 +44,8 @@ Json compile_config(const Model& model) {
                        {"loss", std::move(loss)},
                        {"metrics", std::move(metrics)},
                        {"loss_weights", std::move(weights)},
-                       {"raise_nonfinite", options.raise_nonfinite}});
+                       {"raise_nonfinite", options.raise_nonfinite},
+                       {"step", options.step ? options.step->serialize() : Json()}});
 }
 
 template <class T>
@@ -78,20 +79,23 @@ CompileOptions compile_options(const Json& config, const ObjectFactory& make) {
   for (const Json& weight : config.at("loss_weights").as_array())
     options.loss_weights.push_back(weight.as_double());
   options.raise_nonfinite = config.at("raise_nonfinite").as_bool();
+  const Json* step = config.find("step");  // files of before it do not have it
+  if (step != nullptr && !step->is_null())
+    options.step = make_object<TrainingStep>(Kind::training_steps, *step, make);
   return options;
 }
 
 // --- writing -------------------------------------------------------------------------------------
 
-TensorFile file_of(const std::vector<Place>& places,
+TensorFile file_of(const std::vector<NamedTensor>& tensors,
                    std::size_t weights,
                    const char* format,
                    std::vector<std::pair<std::string, std::string>> more = {}) {
   TensorFile file;
   Json::Array names;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    file.tensors.emplace_back(places[i].name, places[i].tensor);
-    if (i < weights) names.emplace_back(places[i].name);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    file.tensors.emplace_back(tensors[i].name, tensors[i].tensor);
+    if (i < weights) names.emplace_back(tensors[i].name);
   }
   file.metadata = {
       {"format", format}, {"version", kVersion}, {"weights", Json(std::move(names)).dump()}};
@@ -99,16 +103,16 @@ TensorFile file_of(const std::vector<Place>& places,
   return file;
 }
 
-/// Copies of all places, of one moment: a fit in another thread waits for them, not for the file.
-template <class PlacesOf>
-std::vector<Place> copies(const Model& model, const PlacesOf& places_of) {
+/// Copies of tensors, all of one moment: a fit in another thread waits for them, not for the file.
+template <class TensorsOf>
+std::vector<NamedTensor> copies(const Model& model, const TensorsOf& tensors_of) {
   if (model.compiled() && !model.outputs().empty()) model.trainer()->parameters();
   std::vector<VariablePtr> variables = model.weights();
   variables.push_back(model.random_state());
   const BetweenSteps pause(variables);
-  std::vector<Place> places = places_of(model);
-  for (Place& place : places) place.tensor = place.tensor.clone();
-  return places;
+  std::vector<NamedTensor> tensors = tensors_of(model);
+  for (NamedTensor& one : tensors) one.tensor = one.tensor.clone();
+  return tensors;
 }
 
 /// Everything that save() writes.
@@ -117,9 +121,9 @@ TensorFile file_of(const Model& model) {
   const Json compiled = compile_config(model);
   require_finite(structure, "save");
   require_finite(compiled, "save");
-  const std::vector<Place> places = copies(model, all_places);
-  return file_of(places,
-                 weight_places(model).size(),
+  const std::vector<NamedTensor> tensors = copies(model, all_tensors);
+  return file_of(tensors,
+                 weight_tensors(model).size(),
                  kModel,
                  {{"model", structure.dump()}, {"compile", compiled.dump()}});
 }
@@ -162,7 +166,7 @@ std::shared_ptr<Model> model_of(const TensorFile& file,
   const Json compile_spec = Json::parse(metadata_of(file, "compile", from));
   const bool compiled = compile && !compile_spec.is_null();
   if (compiled) model->compile(compile_options(compile_spec, make));
-  restore(all_places(*model), file, compiled);
+  restore(all_tensors(*model), file, compiled);
   return model;
 }
 
@@ -197,13 +201,13 @@ namespace {
 
 TensorFile weight_file_of(const Model& model) {
   model.require_shape("save_weights");
-  const std::vector<Place> places = copies(model, weight_places);
-  return file_of(places, places.size(), kWeights);
+  const std::vector<NamedTensor> tensors = copies(model, weight_tensors);
+  return file_of(tensors, tensors.size(), kWeights);
 }
 
 void load_weights_of(Model& model, const TensorFile& file) {
   const BetweenSteps pause(model.weights());
-  restore_weights(weight_places(model), file);
+  restore_weights(weight_tensors(model), file);
 }
 
 }  // namespace

@@ -30,14 +30,14 @@ class Names {
         add(*inner, prefix + inner->name + "/");
         continue;
       }
-      std::size_t place = 0;
+      std::size_t one = 0;
       for (const VariablePtr& variable : layer->weights()) {
-        ++place;
+        ++one;
         if (!seen_.insert(variable.get()).second) continue;
         // Layers inside a layer written in Python have other automatic names the next time.
         std::string path = variable->name;
         if (!path.starts_with(layer->name + "/"))
-          path = layer->name + "/" + std::to_string(place) + "/" + path.substr(path.rfind('/') + 1);
+          path = layer->name + "/" + std::to_string(one) + "/" + path.substr(path.rfind('/') + 1);
         weights.push_back({unique(prefix + path), variable});
       }
     }
@@ -68,41 +68,42 @@ std::string escaped(const std::string& path) {
   return path.starts_with(kOptimizer) || path.starts_with('%') ? "%" + path : path;
 }
 
-Place place_of(const std::string& prefix, const std::string& path, const Tensor& tensor) {
+NamedTensor named_tensor(const std::string& prefix, const std::string& path, const Tensor& tensor) {
   return {prefix + escaped(path), prefix + path, tensor};
 }
 
-std::vector<Place> places_of(const Names& names) {
-  std::vector<Place> places;
+std::vector<NamedTensor> named_tensors(const Names& names) {
+  std::vector<NamedTensor> all;
   for (const auto& [path, variable] : names.weights)
-    places.push_back(place_of("", path, variable->value));
-  return places;
+    all.push_back(named_tensor("", path, variable->value));
+  return all;
 }
 
-Place plain_place(const std::string& name, const Tensor& tensor) { return {name, name, tensor}; }
+NamedTensor plain_tensor(const std::string& name, const Tensor& tensor) {
+  return {name, name, tensor};
+}
 
 // --- reading -------------------------------------------------------------------------------------
 
 using Stored = std::unordered_map<std::string_view, const Tensor*>;
 
-const Tensor* find(const Stored& stored, const Place& place) {
-  auto found = stored.find(place.name);
-  if (found == stored.end()) found = stored.find(place.older_name);
+const Tensor* find(const Stored& stored, const NamedTensor& one) {
+  auto found = stored.find(one.name);
+  if (found == stored.end()) found = stored.find(one.older_name);
   return found == stored.end() ? nullptr : found->second;
 }
 
-void require_type(const Place& place, const Tensor& tensor, const std::string& name) {
-  if (tensor.type() == place.tensor.type()) return;
-  invalid(
-      "load",
-      "tensor " + in_quotes(place.name) + " must be " + place.tensor.type().str(),
-      {{"in the file", tensor.type().str() + (name == place.name ? "" : " " + in_quotes(name))}});
+void require_type(const NamedTensor& one, const Tensor& tensor, const std::string& name) {
+  if (tensor.type() == one.tensor.type()) return;
+  invalid("load",
+          "tensor " + in_quotes(one.name) + " must be " + one.tensor.type().str(),
+          {{"in the file", tensor.type().str() + (name == one.name ? "" : " " + in_quotes(name))}});
 }
 
-void copy(const std::vector<Place>& places, const std::vector<const Tensor*>& tensors) {
-  for (std::size_t i = 0; i < places.size(); ++i) {
+void copy(const std::vector<NamedTensor>& wanted, const std::vector<const Tensor*>& tensors) {
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (tensors[i]->bytes() > 0)
-      std::memcpy(places[i].tensor.raw(), tensors[i]->raw(), tensors[i]->bytes());
+      std::memcpy(wanted[i].tensor.raw(), tensors[i]->raw(), tensors[i]->bytes());
   }
 }
 
@@ -126,20 +127,22 @@ std::vector<std::string> weight_names(const TensorFile& file, const Stored& stor
 
 }  // namespace
 
-std::vector<Place> weight_places(const Model& model) { return places_of(names_of(model)); }
+std::vector<NamedTensor> weight_tensors(const Model& model) {
+  return named_tensors(names_of(model));
+}
 
-std::vector<Place> all_places(const Model& model) {
+std::vector<NamedTensor> all_tensors(const Model& model) {
   const bool has_shape = !model.outputs().empty();
   if (model.compiled() && has_shape) model.trainer()->parameters();  // may move the weights
   const Names names = names_of(model);
-  std::vector<Place> places = places_of(names);
-  places.push_back(plain_place(kRandomState, model.random_state()->value));
-  if (!model.compiled()) return places;
+  std::vector<NamedTensor> all = named_tensors(names);
+  all.push_back(plain_tensor(kRandomState, model.random_state()->value));
+  if (!model.compiled()) return all;
 
   const Optimizer& optimizer = *model.compile_options().optimizer;
-  places.push_back(plain_place("optimizer/iterations", optimizer.iterations()->value));
-  places.push_back(plain_place("optimizer/learning_rate", optimizer.rate()->value));
-  if (!has_shape) return places;  // nor weights
+  all.push_back(plain_tensor("optimizer/iterations", optimizer.iterations()->value));
+  all.push_back(plain_tensor("optimizer/learning_rate", optimizer.rate()->value));
+  if (!has_shape) return all;  // nor weights
 
   const FlatParameters& parameters = model.trainer()->parameters();
   std::unordered_map<const Variable*, std::string> paths;
@@ -150,12 +153,12 @@ std::vector<Place> all_places(const Model& model) {
       const Variable& weight = *parameters.variables[i];
       const auto offset =
           static_cast<std::size_t>(parameters.offsets[i]) * size_of(weight.value.dtype());
-      places.push_back(place_of(kOptimizer + slot->name + "/",
-                                paths.at(&weight),
-                                slot->value.window(weight.value.type(), offset)));
+      all.push_back(named_tensor(kOptimizer + slot->name + "/",
+                                 paths.at(&weight),
+                                 slot->value.window(weight.value.type(), offset)));
     }
   }
-  return places;
+  return all;
 }
 
 const std::string* find_metadata(const TensorFile& file, std::string_view key) {
@@ -165,16 +168,16 @@ const std::string* find_metadata(const TensorFile& file, std::string_view key) {
   return nullptr;
 }
 
-void restore(const std::vector<Place>& places, const TensorFile& file, bool with_optimizer) {
+void restore(const std::vector<NamedTensor>& wanted, const TensorFile& file, bool with_optimizer) {
   Stored stored;
   for (const auto& [name, tensor] : file.tensors) stored.emplace(name, &tensor);
   std::vector<const Tensor*> tensors;
   std::unordered_set<const Tensor*> used;
-  for (const Place& place : places) {
-    const Tensor* tensor = find(stored, place);
+  for (const NamedTensor& one : wanted) {
+    const Tensor* tensor = find(stored, one);
     if (tensor == nullptr)
-      invalid("load", "the file lacks a tensor of the model", {{"tensor", in_quotes(place.name)}});
-    require_type(place, *tensor, place.name);
+      invalid("load", "the file lacks a tensor of the model", {{"tensor", in_quotes(one.name)}});
+    require_type(one, *tensor, one.name);
     tensors.push_back(tensor);
     used.insert(tensor);
   }
@@ -182,28 +185,28 @@ void restore(const std::vector<Place>& places, const TensorFile& file, bool with
     if (used.contains(&tensor) || (!with_optimizer && name.starts_with(kOptimizer))) continue;
     invalid("load", "the model has no such tensor", {{"tensor", in_quotes(name)}});
   }
-  copy(places, tensors);
+  copy(wanted, tensors);
 }
 
-void restore_weights(const std::vector<Place>& places, const TensorFile& file) {
+void restore_weights(const std::vector<NamedTensor>& wanted, const TensorFile& file) {
   Stored stored;
   for (const auto& [name, tensor] : file.tensors) stored.emplace(name, &tensor);
   const std::vector<std::string> names = weight_names(file, stored);
-  if (names.size() != places.size()) {
+  if (names.size() != wanted.size()) {
     invalid("load_weights",
             "the file must hold as many weights as the model",
             {{"in the file", std::to_string(names.size())},
-             {"in the model", std::to_string(places.size())}});
+             {"in the model", std::to_string(wanted.size())}});
   }
-  const auto named = [&](const Place& place) { return find(stored, place) != nullptr; };
-  const bool by_name = std::all_of(places.begin(), places.end(), named);
+  const auto named = [&](const NamedTensor& one) { return find(stored, one) != nullptr; };
+  const bool by_name = std::all_of(wanted.begin(), wanted.end(), named);
   std::vector<const Tensor*> tensors;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const Tensor* tensor = by_name ? find(stored, places[i]) : stored.at(names[i]);
-    require_type(places[i], *tensor, by_name ? places[i].name : names[i]);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const Tensor* tensor = by_name ? find(stored, wanted[i]) : stored.at(names[i]);
+    require_type(wanted[i], *tensor, by_name ? wanted[i].name : names[i]);
     tensors.push_back(tensor);
   }
-  copy(places, tensors);
+  copy(wanted, tensors);
 }
 
 }  // namespace chainrule

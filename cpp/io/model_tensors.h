@@ -17,24 +17,24 @@
 namespace chainrule {
 
 /// A tensor of the file, and the memory of the model that it is.
-struct Place {
+struct NamedTensor {
   std::string name;
   std::string older_name;  ///< before weights of a layer "optimizer" got their "%"
   Tensor tensor;
 };
 
 /// The weights of a model in Keras's order, each once.
-std::vector<Place> weight_places(const Model& model);
+std::vector<NamedTensor> weight_tensors(const Model& model);
 /// Weights, random state and optimizer. Makes the optimizer's slots if they are not there. Of a
 /// model that has no shape yet: what does not depend on it.
-std::vector<Place> all_places(const Model& model);
+std::vector<NamedTensor> all_tensors(const Model& model);
 
 /// Copies the file's tensors into the model's, which must be the same set; optimizer state may be
 /// left out. Throws InvalidArgument, and changes nothing, for a set that differs.
-void restore(const std::vector<Place>& places, const TensorFile& file, bool with_optimizer);
+void restore(const std::vector<NamedTensor>& wanted, const TensorFile& file, bool with_optimizer);
 /// Copies the weights of a file of weights or of a whole model: by name where all names are the
 /// same, else one after the other. Throws InvalidArgument, and changes nothing, for other shapes.
-void restore_weights(const std::vector<Place>& places, const TensorFile& file);
+void restore_weights(const std::vector<NamedTensor>& wanted, const TensorFile& file);
 
 /// The value of a key of the metadata, or null.
 const std::string* find_metadata(const TensorFile& file, std::string_view key);

@@ -8,21 +8,12 @@
 
 namespace chainrule::isa {
 
-namespace reference {
-void fill(KernelTable& table);
-}
-#if defined(__x86_64__)
-namespace avx2 {
-void fill(KernelTable& table);
-}
-namespace avx512 {
-void fill(KernelTable& table);
-}
-#elif defined(__aarch64__)
-namespace neon {
-void fill(KernelTable& table);
-}
-#endif
+#define SET(name, runs_here)     \
+  namespace name {               \
+  void fill(KernelTable& table); \
+  }
+#include "isa/sets.def"
+#undef SET
 
 namespace {
 
@@ -34,21 +25,9 @@ struct Candidate {
 
 // Best first.
 constexpr Candidate kCandidates[] = {
-#if defined(__x86_64__)
-    {"avx512",
-     [] {
-       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-              __builtin_cpu_supports("fma");
-     },
-     avx512::fill},
-    {"avx2",
-     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
-     avx2::fill},
-#elif defined(__aarch64__)
-    {"neon", [] { return true; }, neon::fill},
-#endif
-    {"reference", [] { return true; }, reference::fill},
+#define SET(name, runs_here) {#name, [] { return static_cast<bool>(runs_here); }, name::fill},
+#include "isa/sets.def"
+#undef SET
 };
 
 /// Tables of the instruction sets that this CPU runs, filled once.

@@ -245,7 +245,7 @@ void gemm_row(const GemmTile<T>& t) {
   // Not by t.n, which is a part of the columns where threads share them.
   const bool in_cache = t.k * t.ldb * static_cast<std::int64_t>(sizeof(T)) <= kInCache;
   if (t.k == 1 || !in_cache) return row_in_memory(t);
-  constexpr std::int64_t kWide = CHAINRULE_VECTOR_BYTES == 64 ? 8 : 4;  // vectors in registers
+  constexpr std::int64_t kWide = CHAINRULE_REGISTERS >= 32 ? 8 : 4;  // vectors that stay in them
   std::int64_t j = 0;
   for (; j + kWide * kWidth<T> <= t.n; j += kWide * kWidth<T>) row_strip<T, kWide>(t, j, 0);
   if (j + 4 * kWidth<T> <= t.n) {

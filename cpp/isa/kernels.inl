@@ -3,7 +3,12 @@
 //
 //   CHAINRULE_ISA           its name and namespace
 //   CHAINRULE_VECTOR_BYTES  width of a vector register; 0: plain scalars
+//   CHAINRULE_REGISTERS     how many of them there are
+//   CHAINRULE_FREE_MASKS    1: a part of a vector is read and written as fast as a whole one
 //   CHAINRULE_TILE_ROWS     rows of the GEMM tile, two vectors wide
+//
+// Its comments "Processors: <pattern>" and "Flags: <flags>" tell the build where and how to compile
+// it (cmake/isa.cmake), its line of isa/sets.def on which of these processors it runs.
 //
 // Everything is local to the file and nothing is taken from the C++ standard library: an inline
 // function of it, compiled here for AVX-512, could be the copy that the linker keeps for the whole
@@ -23,10 +28,14 @@
 #define CHAINRULE_TABLE_TEXT_OF(name) #name
 #define CHAINRULE_TABLE_TEXT(name) CHAINRULE_TABLE_TEXT_OF(name)
 
+#define INLINE \
+  [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
+
 namespace chainrule::isa::CHAINRULE_ISA {
 namespace {
 
 // clang-format off: in the order in which they use each other
+#include "isa/vector.inl"
 #include "isa/math.inl"
 #include "isa/circular.inl"
 #include "isa/power.inl"

@@ -13,9 +13,6 @@
 // processor keeps some 200 of them waiting. So polynomials are split into even and odd powers
 // where the chain is long.
 
-#define INLINE \
-  [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
-
 // --- bits ----------------------------------------------------------------------------------------
 
 INLINE float from_bits(std::int32_t bits) { return __builtin_bit_cast(float, bits); }

@@ -1,5 +1,5 @@
 // One table of kernels per instruction set. Kernels above it (cpp/blas, cpp/kernels) are loops
-// around these functions, so a new instruction set is one more file here and nothing else.
+// around these functions, so a new instruction set is one more file here and a line of sets.def.
 //
 // isa/kernels.inl is the one source of all of them. Each isa/<name>.cpp includes it with its own
 // flags and namespace.

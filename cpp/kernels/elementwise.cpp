@@ -195,19 +195,19 @@ void ElementwiseProgram::place_registers() {
 }
 
 /// What a block needs before its functions run, so that it looks at nothing else.
-void ElementwiseProgram::list_places() {
+void ElementwiseProgram::list_direct_blocks() {
   for (std::size_t r = 0; r < registers_.size(); ++r) {
     const Register& reg = registers_[r];
     const auto size = static_cast<Int>(size_of(reg.dtype));
     const int number = static_cast<int>(r);
     if (reg.buffer == kDirect) {
-      places_.push_back({number, reg.direct, row_ * size, size, false});
+      direct_blocks_.push_back({number, reg.direct, row_ * size, size, false});
     } else if (reg.instruction < 0 && reg.buffer == kInput) {
-      places_.push_back({number,
-                         const_cast<std::byte*>(reg.data),  // nothing writes to an operand
-                         outer_rank_ == 1 ? reg.strides[0] * size : 0,
-                         size,  // where it does not move, there is one element
-                         outer_rank_ > 1});
+      direct_blocks_.push_back({number,
+                                const_cast<std::byte*>(reg.data),  // nothing writes to an operand
+                                outer_rank_ == 1 ? reg.strides[0] * size : 0,
+                                size,  // where it does not move, there is one element
+                                outer_rank_ > 1});
     } else if (reg.instruction < 0) {
       repeated_.push_back(number);
     }
@@ -221,7 +221,7 @@ void ElementwiseProgram::prepare() {
   });
   collapse_axes();
   place_registers();
-  list_places();
+  list_direct_blocks();
   std::size_t widest = 1;
   for (const Register& reg : registers_) widest = std::max(widest, size_of(reg.dtype));
   const auto buffers = static_cast<std::size_t>(std::max(1, buffers_));

@@ -82,7 +82,7 @@ class ElementwiseProgram {
   };
 
   /// Where the block of a register begins that is read or written where it is.
-  struct Place {
+  struct DirectBlock {
     int reg;
     std::byte* data;
     std::int64_t row_bytes, column_bytes;  ///< from row to row, from column to column
@@ -92,7 +92,7 @@ class ElementwiseProgram {
   int add_register(const Register& reg);
   void collapse_axes();
   void place_registers();
-  void list_places();
+  void list_direct_blocks();
   [[nodiscard]] bool can_be_direct(const Output& output) const;
 
   Shape shape_;
@@ -107,7 +107,7 @@ class ElementwiseProgram {
   bool whole_rows_ = false;
   std::int64_t block_ = 0;  ///< elements of a block: a part of a row, or whole rows
   std::int64_t cost_ = 0;   ///< of one element, in cheap instructions
-  std::vector<Place> places_;
+  std::vector<DirectBlock> direct_blocks_;
   std::vector<int> repeated_;  ///< operands that are expanded into a buffer
   int buffers_ = 0;
   std::size_t buffer_bytes_ = 0;  ///< of one block of the widest type

@@ -65,7 +65,7 @@ class ElementwiseRun {
       for (Int row = i;;) {
         run_functions(row * width + column, n);
         if (++row == i + rows) break;
-        for (const auto& place : program_.places_)
+        for (const auto& place : program_.direct_blocks_)
           at_[place.reg] += one_axis ? width * place.column_bytes : place.row_bytes;
         for (const int reg : program_.repeated_)
           expand(reg, one_axis ? 0 : row, one_axis ? row * width + column : column, n);
@@ -102,7 +102,7 @@ class ElementwiseRun {
   }
 
   void place(Int row, Int column, Int n) {
-    for (const auto& place : program_.places_) {
+    for (const auto& place : program_.direct_blocks_) {
       const Int offset =
           place.by_axes
               ? row_offset(program_.registers_[static_cast<std::size_t>(place.reg)], row) *

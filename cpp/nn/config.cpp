@@ -168,8 +168,7 @@ std::string Configurable::repr() const {
     const std::shared_ptr<Configurable> made = info.make();  // a loss and a metric share names
     if (typeid(*made) == typeid(*this)) defaults = list_fields(*made);
   };
-  for (const Kind kind :
-       {Kind::layers, Kind::losses, Kind::metrics, Kind::optimizers, Kind::initializers}) {
+  for (const Kind kind : kinds()) {
     for (const ClassInfo& info : catalog().classes(kind)) look_at(info);
     if (const ClassInfo* info = find_own_class(kind, class_name())) look_at(*info);
   }
@@ -194,9 +193,17 @@ void configure(Configurable& object, const Json& config) {
 // --- catalog -------------------------------------------------------------------------------------
 
 std::string_view name_of(Kind kind) {
-  constexpr std::string_view names[] = {
-      "layers", "losses", "metrics", "optimizers", "initializers"};
-  return names[static_cast<int>(kind)];
+#define CHAINRULE_KIND(name, Base) #name,
+  constexpr std::string_view names[] = {CHAINRULE_KINDS(CHAINRULE_KIND)};
+#undef CHAINRULE_KIND
+  return names[static_cast<std::size_t>(kind)];
+}
+
+std::span<const Kind> kinds() {
+#define CHAINRULE_KIND(name, Base) Kind::name,
+  static constexpr Kind all[] = {CHAINRULE_KINDS(CHAINRULE_KIND)};
+#undef CHAINRULE_KIND
+  return all;
 }
 
 void Catalog::add(Kind kind, ClassInfo info) { classes_[kind].push_back(std::move(info)); }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include "base/dispatch.h"
 #include "chainrule/ops.h"
@@ -27,6 +28,27 @@ VariablePtr scalar_variable(const char* name, DType dtype) {
 Value clip_norm(Value x, double limit) {
   const Value norm = sqrt(sum(square(cast(x, DType::float64))));
   return x * cast(limit / maximum(norm, limit), x.dtype());
+}
+
+/// The pieces of what pack() made, in the shapes of `like`.
+std::vector<Value> unpack(Value packed,
+                          const std::vector<Value>& like,
+                          const std::vector<std::int64_t>& offsets) {
+  std::vector<Value> parts;
+  for (std::size_t i = 0; i < like.size(); ++i) {
+    const Shape& shape = like[i].shape();
+    parts.push_back(reshape(slice(packed, {offsets[i]}, {shape.size()}), shape));
+  }
+  return parts;
+}
+
+void require_reduced(Value reduced, Value packed, std::string_view where) {
+  if (reduced.defined() && &reduced.graph() == &packed.graph() && reduced.type() == packed.type())
+    return;
+  invalid(where,
+          "what the gradient is reduced to must be a value of its graph and type",
+          {{"gradient", packed.type().str()},
+           {"reduced", reduced.defined() ? reduced.type().str() : "none"}});
 }
 
 }  // namespace
@@ -157,7 +179,8 @@ void Optimizer::make_slots(std::int64_t size, DType type) {
 Value Optimizer::apply(Graph& graph,
                        const VariablePtr& parameters,
                        const std::vector<Value>& gradients,
-                       const std::vector<std::int64_t>& offsets) {
+                       const std::vector<std::int64_t>& offsets,
+                       const std::function<Value(Value)>& reduce) {
   if (parameters == nullptr) invalid(class_name(), "parameters are needed");
   validate();  // fields may have been set since it was made
   const TensorType& type = parameters->value.type();
@@ -171,11 +194,18 @@ Value Optimizer::apply(Graph& graph,
   make_slots(type.shape.size(), type.dtype);
   learning_rate.set_dtype(type.dtype);
 
-  std::vector<Value> clipped = gradients;
-  if (clipnorm) {
-    for (Value& gradient : clipped) gradient = clip_norm(gradient, *clipnorm);
+  Value packed = pack(gradients, offsets, type.shape.size());
+  std::vector<Value> parts = gradients;
+  if (reduce) {
+    const Value reduced = reduce(packed);
+    require_reduced(reduced, packed, class_name());
+    if (reduced != packed) parts = unpack(reduced, gradients, offsets);
+    packed = reduced;
   }
-  const Value packed = pack(clipped, offsets, type.shape.size());
+  if (clipnorm) {
+    for (Value& part : parts) part = clip_norm(part, *clipnorm);
+    packed = pack(parts, offsets, type.shape.size());
+  }
   Value gradient = packed;
   if (global_clipnorm) gradient = clip_norm(gradient, *global_clipnorm);
   if (clipvalue) gradient = clip(gradient, -*clipvalue, *clipvalue);

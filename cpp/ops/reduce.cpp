@@ -15,30 +15,30 @@ namespace chainrule {
 namespace {
 
 /// Adjacent axes [first, last).
-struct Run {
+struct AxisRange {
   std::int64_t first, last;
 };
 
-Run run_of(const Node& node) {
+AxisRange axes_of(const Node& node) {
   return {node.attrs.get<std::int64_t>("first"), node.attrs.get<std::int64_t>("last")};
 }
 
 AxisBlock block_of(const Node& node) {
-  const auto [first, last] = run_of(node);
+  const auto [first, last] = axes_of(node);
   return axis_block(node.in(0).shape, first, last);
 }
 
 std::vector<TensorType> reduced_type(const Node& node) {
   const Shape& shape = node.in(0).shape;
-  const Run run = run_of(node);
-  return {{shape.slice(0, static_cast<int>(run.first)) + shape.slice(static_cast<int>(run.last)),
+  const AxisRange axes = axes_of(node);
+  return {{shape.slice(0, static_cast<int>(axes.first)) + shape.slice(static_cast<int>(axes.last)),
            node.in(0).dtype}};
 }
 
 /// y, which has the shape of the node's output, with the reduced axes back as axes of length 1.
 Value kept(const Node& node, Value y) {
   Shape shape = node.in(0).shape;
-  for (std::int64_t i = run_of(node).first; i < run_of(node).last; ++i) {
+  for (std::int64_t i = axes_of(node).first; i < axes_of(node).last; ++i) {
     shape = shape.with(static_cast<int>(i), 1);
   }
   return reshape(y, shape);
@@ -127,8 +127,8 @@ Step lower_logsumexp(const LowerContext& call) {
   });
 }
 
-/// Run attributes for a node that reduces [first, last) of x.
-Value add_run(const OpDef& op, Value x, Run run);
+/// AxisRange attributes for a node that reduces [first, last) of x.
+Value add_over(const OpDef& op, Value x, AxisRange axes);
 
 /// y = x at the m places where it is largest (smallest): dx = dy / m there, else 0.
 std::vector<Value> vjp_extreme(const VjpContext& c);
@@ -145,7 +145,7 @@ const OpDef sum_op{
     .is_column_sum =
         [](const Node& node) {
           return node.in(0).shape.rank() == 2 && node.out().shape.rank() == 1 &&
-                 run_of(node).first == 0 && is_floating(node.in(0).dtype);
+                 axes_of(node).first == 0 && is_floating(node.in(0).dtype);
         },
 };
 
@@ -202,13 +202,13 @@ const OpDef logsumexp_op{
     .lower = lower_logsumexp,
 };
 
-Value add_run(const OpDef& op, Value x, Run run) {
-  return x.graph().add1(op, {x}, {{"first", run.first}, {"last", run.last}});
+Value add_over(const OpDef& op, Value x, AxisRange axes) {
+  return x.graph().add1(op, {x}, {{"first", axes.first}, {"last", axes.last}});
 }
 
 std::vector<Value> vjp_extreme(const VjpContext& c) {
   const Value hit = equal(c.in(0), kept(c.node, c.out()));
-  const Value hits = add_run(sum_op, cast(hit, c.dy().dtype()), run_of(c.node));
+  const Value hits = add_over(sum_op, cast(hit, c.dy().dtype()), axes_of(c.node));
   return {where(hit, kept(c.node, c.dy() / hits), 0.0)};
 }
 
@@ -230,8 +230,8 @@ std::vector<std::int64_t> normalized(const Axes& axes, int rank, const char* whe
 }
 
 /// Ascending axes as runs of adjacent ones.
-std::vector<Run> runs_of(const std::vector<std::int64_t>& axes) {
-  std::vector<Run> runs;
+std::vector<AxisRange> runs_of(const std::vector<std::int64_t>& axes) {
+  std::vector<AxisRange> runs;
   for (const std::int64_t axis : axes) {
     if (!runs.empty() && runs.back().last == axis) {
       ++runs.back().last;
@@ -251,9 +251,9 @@ Value with_kept_axes(Value y, Shape shape, const std::vector<std::int64_t>& axes
 /// For reductions f with f(x_ij over i, j) = f(f(x_ij over i) over j): run by run.
 Value reduce_by_runs(const OpDef& op, Value x, const Axes& axes, bool keepdims) {
   const std::vector<std::int64_t> all = normalized(axes, x.shape().rank(), op.name);
-  const std::vector<Run> runs = runs_of(all);
+  const std::vector<AxisRange> runs = runs_of(all);
   Value y = x;
-  for (auto run = runs.rbegin(); run != runs.rend(); ++run) y = add_run(op, y, *run);
+  for (auto run = runs.rbegin(); run != runs.rend(); ++run) y = add_over(op, y, *run);
   return with_kept_axes(y, x.shape(), all, keepdims);
 }
 
@@ -262,16 +262,16 @@ Value reduce_by_runs(const OpDef& op, Value x, const Axes& axes, bool keepdims) 
 Value reduce_at_once(const OpDef& op, Value x, const Axes& axes, bool keepdims) {
   const int rank = x.shape().rank();
   const std::vector<std::int64_t> all = normalized(axes, rank, op.name);
-  const std::vector<Run> runs = runs_of(all);
+  const std::vector<AxisRange> runs = runs_of(all);
   if (runs.empty()) return x;
-  if (runs.size() == 1) return with_kept_axes(add_run(op, x, runs[0]), x.shape(), all, keepdims);
+  if (runs.size() == 1) return with_kept_axes(add_over(op, x, runs[0]), x.shape(), all, keepdims);
   Axes order;
   for (std::int64_t i = 0; i < rank; ++i) {
     if (!std::binary_search(all.begin(), all.end(), i)) order.push_back(i);
   }
   const auto first = static_cast<std::int64_t>(order.size());
   order.insert(order.end(), all.begin(), all.end());
-  return with_kept_axes(add_run(op, transpose(x, order), {first, rank}), x.shape(), all, keepdims);
+  return with_kept_axes(add_over(op, transpose(x, order), {first, rank}), x.shape(), all, keepdims);
 }
 
 Value as_floating(Value x) { return is_floating(x.dtype()) ? x : cast(x, floatx()); }
@@ -297,7 +297,7 @@ Value min(Value x, const Axes& axes, bool keepdims) {
 Moments moments(Value x, const Axes& axes, bool keepdims) {
   x = as_floating(x);
   const std::vector<std::int64_t> all = normalized(axes, x.shape().rank(), "moments");
-  const std::vector<Run> runs = runs_of(all);
+  const std::vector<AxisRange> runs = runs_of(all);
   if (runs.size() != 1) {
     const Value average = mean(x, axes, true);
     const Value spread = mean(square(x - average), axes, keepdims);

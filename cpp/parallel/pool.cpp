@@ -72,12 +72,12 @@ class Pool {
     epoch_.store((epoch_.load(std::memory_order_relaxed) & ~kThreadsMask) + kNextEpoch +
                  static_cast<std::uint64_t>(threads));
     for (int i = 1; i < threads; ++i) {
-      Bed& bed = beds_[i];
-      if (!bed.taken.load()) continue;
+      Sleeper& sleeper = sleepers_[i];
+      if (!sleeper.asleep.load()) continue;
       {
         std::lock_guard lock(mutex_);
       }  // a worker between its check and its sleep is past both now
-      bed.wake.notify_one();
+      sleeper.wake.notify_one();
     }
   }
 
@@ -117,11 +117,11 @@ class Pool {
       if (is_called()) return epoch;
       pause();
     }
-    Bed& bed = beds_[number];
+    Sleeper& sleeper = sleepers_[number];
     std::unique_lock lock(mutex_);
-    bed.taken.store(true);
-    bed.wake.wait(lock, is_called);
-    bed.taken.store(false);
+    sleeper.asleep.store(true);
+    sleeper.wake.wait(lock, is_called);
+    sleeper.asleep.store(false);
     return epoch;
   }
 
@@ -147,12 +147,12 @@ class Pool {
   std::atomic<bool> stopping_{false};
   alignas(64) std::atomic<std::uint32_t> gate_{0};
   alignas(64) std::atomic<std::uint64_t> epoch_{0};
-  /// Where a worker sleeps.
-  struct Bed {
-    std::atomic<bool> taken{false};
+  /// What wakes a worker that has gone to sleep.
+  struct Sleeper {
+    std::atomic<bool> asleep{false};
     std::condition_variable wake;
   };
-  std::array<Bed, kMaxThreads> beds_;  // by worker; 0, the caller, never sleeps
+  std::array<Sleeper, kMaxThreads> sleepers_;  // by worker; 0, the caller, never sleeps
   std::mutex mutex_;
 };
 

@@ -52,7 +52,7 @@ Guards::Guards(const Graph& graph,
 }
 
 Guards::Range Guards::range_of(const Graph& graph, const Plan& plan, int node, int output) const {
-  const Place& place =
+  const Location& place =
       plan.outputs[static_cast<std::size_t>(node)][static_cast<std::size_t>(output)];
   const TensorType& type = graph.node(node).outputs[static_cast<std::size_t>(output)];
   return {place.external != nullptr ? place.external : regions_[0].begin + place.offset,

@@ -324,8 +324,8 @@ class Planner {
         for (; storages_[k].parent >= 0; k = static_cast<Key>(storages_[k].parent))
           shift += storages_[k].parent_offset;
         const Storage& s = storages_[root(key)];
-        plan_.outputs[i].push_back(s.external != nullptr ? Place{s.external + shift, 0}
-                                                         : Place{nullptr, s.offset + shift});
+        plan_.outputs[i].push_back(s.external != nullptr ? Location{s.external + shift, 0}
+                                                         : Location{nullptr, s.offset + shift});
       }
     }
     return std::move(plan_);

@@ -10,8 +10,8 @@
 
 namespace chainrule {
 
-/// A place in memory: `offset` bytes into the arena, or into memory that lives outside of it.
-struct Place {
+/// Where a value lies: `offset` bytes into the arena, or into memory that lives outside of it.
+struct Location {
   std::byte* external = nullptr;  ///< variable or constant; null: arena
   std::size_t offset = 0;
 };
@@ -21,11 +21,11 @@ struct Place {
 /// in place; an assigned value is computed straight into its variable when everyone else has read
 /// the old content.
 struct Plan {
-  std::vector<int> order;                   ///< nodes that have an instruction, in running order
-  int first_update = 0;                     ///< order[first_update..] may write variables
-  std::vector<std::vector<Place>> outputs;  ///< by node, by output
-  std::vector<PreparedCall> prepared;       ///< by node; empty: its op has no scratch
-  std::vector<std::size_t> scratch;         ///< by node: arena offset
+  std::vector<int> order;                      ///< nodes that have an instruction, in running order
+  int first_update = 0;                        ///< order[first_update..] may write variables
+  std::vector<std::vector<Location>> outputs;  ///< by node, by output
+  std::vector<PreparedCall> prepared;          ///< by node; empty: its op has no scratch
+  std::vector<std::size_t> scratch;            ///< by node: arena offset
   std::vector<std::vector<std::pair<int, int>>> dying;  ///< by position: node, output last used
   std::size_t arena_bytes = 0;
 };

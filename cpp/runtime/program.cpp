@@ -141,8 +141,8 @@ Program::Program(const Graph& graph,
   }
 
   const auto pointer = [&](const Value& value) {
-    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
-                                     [static_cast<std::size_t>(value.output())];
+    const Location& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
+                                        [static_cast<std::size_t>(value.output())];
     return place.external != nullptr ? place.external : state.arena->data() + place.offset;
   };
   std::set<const Variable*> seen;
@@ -188,8 +188,8 @@ Program::Program(const Graph& graph,
   state.is_long = state.is_long || nested.bytes() >= kLongBytes;
 
   const auto window = [&](const Value& value) {
-    const Place& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
-                                     [static_cast<std::size_t>(value.output())];
+    const Location& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
+                                        [static_cast<std::size_t>(value.output())];
     if (place.external == nullptr) return Tensor(value.type(), state.arena, place.offset);
     for (const std::vector<Tensor>* owners : {&state.variable_memory, &state.constants}) {
       for (const Tensor& owner : *owners) {

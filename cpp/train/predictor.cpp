@@ -58,11 +58,15 @@ std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const 
   const std::vector<Value> outputs = model_.call(context, inputs);
   // A snapshot's layers assign the snapshot's own state.
   if (substitutes_ == nullptr) model_.check_assignments(graph, false);
-  for (const Value& output : outputs) {
-    if (output.shape().rank() == 0 || output.shape()[0] != batch) {
+  const std::vector<std::string> names = model_.output_names();
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    const Shape& shape = outputs[k].shape();
+    if (shape.rank() == 0 || shape[0] != batch) {
       invalid("predict",
               "outputs must keep the batch axis of the inputs",
-              {{"output", output.shape().str()}});
+              {{"output", "'" + names[k] + "'"},
+               {"shape", shape.str()},
+               {"batch", std::to_string(batch)}});
     }
   }
   return programs_.add(key, Program(graph, inputs, outputs));

@@ -22,8 +22,8 @@ inline void append_sample_shape(ProgramKey& key, const ArrayView& array) {
   key.push_back(-1);
 }
 
-/// Entries by key; beyond kCapacity the one that was asked for longest ago goes. `Entry` has
-/// is_current(): whether the variables still lie where it was compiled for; if not, it is dropped.
+/// An LRU cache: of more than kCapacity entries, the one asked for longest ago is dropped. So is an
+/// entry whose is_current() is false: its variables no longer lie where it was compiled for.
 /// Entries are shared, since an observer's runs may drop one that is in use.
 template <class Entry>
 class ProgramCache {

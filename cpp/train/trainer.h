@@ -14,6 +14,7 @@
 #include "chainrule/inspection.h"
 #include "chainrule/model.h"
 #include "chainrule/program.h"
+#include "chainrule/training_step.h"
 #include "train/program_cache.h"
 #include "train/step_threads.h"
 #include "train/turns.h"
@@ -108,7 +109,7 @@ class Trainer {
   /// loading.
   const FlatParameters& parameters();
   /// The step for batches of `batch` such samples. Data have been checked: by fit() or another run.
-  StepGraph step_graph(Mode mode, const Data& data, std::int64_t batch);
+  StepGraph step_graph(Mode mode, const Data& data, std::int64_t size);
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
   void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()
@@ -117,6 +118,7 @@ class Trainer {
   [[nodiscard]] std::vector<std::pair<std::string, Better>> log_names() const;
 
  private:
+  class StandardStep;  ///< cpp/train/step_graph.cpp
   /// For a run inside another one of the model, which an observer has started: keeps what the outer
   /// one has added up.
   class Outer {
@@ -145,13 +147,9 @@ class Trainer {
   /// Metrics whose meaning depends on shapes, and the order of logs.
   void resolve_metrics(const Data& data);
   std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t batch);
+  /// The inputs of a step for `size` such samples.
+  void add_inputs(StepGraph& made, TrainingStep::Batch& batch, const Data& data, std::int64_t size);
   StepProgram make_step(Mode mode, const Data& data, std::int64_t batch);
-  /// Loss and metric nodes; returns the total loss.
-  Value add_losses(Graph& graph,
-                   const std::vector<Value>& y,
-                   const std::vector<Value>& predictions,
-                   const std::vector<Value>& weights,
-                   CallContext& context);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
   /// The type in which sample weights are read: the widest of the outputs.

@@ -30,7 +30,7 @@ class TurnRegistry {
       return false;
     }
   };
-  using Place = std::list<Entry>::iterator;
+  using Registered = std::list<Entry>::iterator;
 
   static TurnRegistry& get() {
     static auto* const registry = new TurnRegistry;  // never destroyed: threads may outlive main()
@@ -38,7 +38,7 @@ class TurnRegistry {
   }
 
   /// Waits until no other thread is BetweenSteps with one of these variables.
-  Place enter(std::span<const VariablePtr> variables, std::shared_ptr<Turn> turn) {
+  Registered enter(std::span<const VariablePtr> variables, std::shared_ptr<Turn> turn) {
     Entry entry{{}, std::move(turn)};
     for (const VariablePtr& variable : variables) {
       if (!variable) invalid("variables", "none may be null");
@@ -54,7 +54,7 @@ class TurnRegistry {
     return entries_.insert(entries_.end(), std::move(entry));
   }
 
-  void leave(Place place) {
+  void leave(Registered place) {
     {
       const std::lock_guard guard(mutex_);
       entries_.erase(place);
@@ -114,16 +114,17 @@ void Turn::unlock() {
 
 // --- StepRun -------------------------------------------------------------------------------------
 
-struct StepRun::Place {
-  TurnRegistry::Place value;
+struct StepRun::Registered {
+  TurnRegistry::Registered value;
 };
 
 StepRun::StepRun(const std::vector<VariablePtr>& variables)
-    : place_(std::make_unique<Place>(Place{TurnRegistry::get().enter(variables, turn_)})) {}
+    : registered_(
+          std::make_unique<Registered>(Registered{TurnRegistry::get().enter(variables, turn_)})) {}
 
 StepRun::~StepRun() {
   rest();
-  TurnRegistry::get().leave(place_->value);
+  TurnRegistry::get().leave(registered_->value);
 }
 
 void StepRun::rest() {
@@ -149,7 +150,7 @@ struct BetweenSteps::State {
     TurnRegistry::get().leave(place);
   }
 
-  TurnRegistry::Place place;
+  TurnRegistry::Registered place;
   std::vector<std::shared_ptr<Turn>> turns;  // held
 };
 

@@ -55,11 +55,11 @@ class StepRun {
   void rest();
 
  private:
-  struct Place;
+  struct Registered;
   void take_turn();
 
   std::shared_ptr<Turn> turn_ = std::make_shared<Turn>();
-  std::unique_ptr<Place> place_;  // in the list of all runs
+  std::unique_ptr<Registered> registered_;  // in the list of all runs
   bool held_ = false;
 };
 

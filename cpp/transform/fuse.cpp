@@ -49,16 +49,16 @@ class Fusion {
     return all;
   }
 
-  /// A chain, and what goes with it.
-  struct Chain {
+  /// A group as one chain, and what goes with it.
+  struct FusedGroup {
     std::shared_ptr<ElementwiseChain> chain = std::make_shared<ElementwiseChain>();
     std::vector<Value> inputs;  ///< in the new graph; without the product
     std::vector<int> outgoing;  ///< nodes of the old graph, one for each output
   };
 
   /// `members` as a chain. Its register 0 is the result of node `product`; -1: there is none.
-  [[nodiscard]] Chain chain_of(const std::vector<int>& members, int product) const {
-    Chain made;
+  [[nodiscard]] FusedGroup chain_of(const std::vector<int>& members, int product) const {
+    FusedGroup made;
     ElementwiseChain& chain = *made.chain;
     chain.shape = graph_.node(members.front()).out().shape;
     if (product >= 0) chain.input_dtypes.push_back(graph_.node(product).out().dtype);
@@ -100,7 +100,7 @@ class Fusion {
   }
 
   void add_chain(const std::vector<int>& members) {
-    const Chain made = chain_of(members, -1);
+    const FusedGroup made = chain_of(members, -1);
     set_moved(
         made.outgoing,
         target_.add(
@@ -117,7 +117,7 @@ class Fusion {
         sums = i;
       }
     }
-    Chain made{nullptr, {}, {product}};
+    FusedGroup made{nullptr, {}, {product}};
     if (!chained.empty()) made = chain_of(chained, product);
     const Node& node = graph_.node(product);
     std::vector<Value> inputs = {moved(node.inputs[0]), moved(node.inputs[1])};

@@ -65,7 +65,7 @@ class SymbolicRun {
   Value value(int node, int output) const { return {const_cast<Graph*>(&graph_), node, output}; }
 
   std::byte* address(const Value& v) const {
-    const Place& place = plan_.outputs[static_cast<std::size_t>(v.node_index())]
+    const Location& place = plan_.outputs[static_cast<std::size_t>(v.node_index())]
                                       [static_cast<std::size_t>(v.output())];
     return place.external != nullptr ? place.external : arena_ + place.offset;
   }

@@ -30,5 +30,6 @@
 #include "chainrule/snapshot.h"
 #include "chainrule/tensor.h"
 #include "chainrule/threads.h"
+#include "chainrule/training_step.h"
 
 #endif

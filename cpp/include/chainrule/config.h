@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -182,9 +183,22 @@ struct FieldType<std::optional<T>> {
 
 // --- the catalog --------------------------------------------------------------------------------
 
-/// What kinds of things there are. Names are Keras's modules.
-enum class Kind : std::uint8_t { layers, losses, metrics, optimizers, initializers };
+/// What kinds of things there are: KIND(name, base class). Names are Keras's modules. This is the
+/// one list of them.
+#define CHAINRULE_KINDS(KIND)     \
+  KIND(layers, Layer)             \
+  KIND(losses, Loss)              \
+  KIND(metrics, Metric)           \
+  KIND(optimizers, Optimizer)     \
+  KIND(initializers, Initializer) \
+  KIND(training_steps, TrainingStep)
+
+#define CHAINRULE_KIND(name, Base) name,
+enum class Kind : std::uint8_t { CHAINRULE_KINDS(CHAINRULE_KIND) };
+#undef CHAINRULE_KIND
+
 std::string_view name_of(Kind kind);  ///< "layers"
+std::span<const Kind> kinds();        ///< all of them
 
 /// One class that can be made by name.
 struct ClassInfo {
@@ -217,29 +231,27 @@ std::shared_ptr<Configurable> deserialize(Kind kind, const Json& spec);
 
 // --- classes of a program's own -----------------------------------------------------------------
 
-class Layer;
-class Loss;
-class Metric;
-class Optimizer;
-class Initializer;
+#define CHAINRULE_KIND(name, Base) class Base;
+CHAINRULE_KINDS(CHAINRULE_KIND)
+#undef CHAINRULE_KIND
+
+namespace internal {
+template <class T>
+consteval Kind kind_by_base() {
+#define CHAINRULE_KIND(name, Base)                                 \
+  if constexpr (std::is_base_of_v<Base, T>) { /* complete types */ \
+    return Kind::name;                                             \
+  } else
+  CHAINRULE_KINDS(CHAINRULE_KIND) {
+    static_assert(sizeof(T) == 0, "T must derive from a base class of CHAINRULE_KINDS");
+  }
+#undef CHAINRULE_KIND
+}
+}  // namespace internal
 
 /// The kind of a class, by its base.
 template <class T>
-constexpr Kind kind_of = [] {
-  if constexpr (std::is_base_of_v<Layer, T>)
-    return Kind::layers;
-  else if constexpr (std::is_base_of_v<Loss, T>)
-    return Kind::losses;
-  else if constexpr (std::is_base_of_v<Metric, T>)
-    return Kind::metrics;
-  else if constexpr (std::is_base_of_v<Optimizer, T>)
-    return Kind::optimizers;
-  else {
-    static_assert(std::is_base_of_v<Initializer, T>,
-                  "T must derive from Layer, Loss, Metric, Optimizer or Initializer");
-    return Kind::initializers;
-  }
-}();
+constexpr Kind kind_of = internal::kind_by_base<T>();
 
 /// Makes a class of the program's own known by its class_name(): to load_model, clone_model and
 /// everything that takes a name or a configuration. T() must work; its fields are set afterwards.

@@ -33,6 +33,7 @@
 #include "chainrule/losses.h"
 #include "chainrule/metrics.h"
 #include "chainrule/optimizers.h"
+#include "chainrule/training_step.h"
 
 namespace chainrule {
 
@@ -126,6 +127,8 @@ struct CompileOptions {
   /// A loss or gradient that is NaN or infinite throws before anything is updated; false: training
   /// goes on as in Keras.
   bool raise_nonfinite = true;
+  /// Pieces of the step that the program replaces; none: all are fit()'s.
+  Option<TrainingStep> step = {};
 };
 
 /// Where a fit, evaluation or prediction is.

@@ -2,6 +2,7 @@
 // defaults and numerics are Keras 3's.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,12 +58,15 @@ class Optimizer : public Configurable {
   /// trainable weights; all of the update is in their type) by
   /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
   /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
-  /// the same parameters, unless bind() has said whose they are. Returns the packed gradients,
-  /// which are to be finite before anything is updated: clipped by clipnorm, not by the others.
+  /// the same parameters, unless bind() has said whose they are. `reduce`, if given, replaces the
+  /// packed gradient, of the type of the parameters, before it is clipped. Returns the packed
+  /// gradients, which are to be finite before anything is updated: clipped by clipnorm, not by the
+  /// others.
   Value apply(Graph& graph,
               const VariablePtr& parameters,
               const std::vector<Value>& gradients,
-              const std::vector<std::int64_t>& offsets);
+              const std::vector<std::int64_t>& offsets,
+              const std::function<Value(Value)>& reduce = {});
 
   /// The number of updates made, int64 scalar; the learning rate, scalar of the type of the
   /// parameters: readable and writable between steps.
