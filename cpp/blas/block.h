@@ -81,7 +81,18 @@ void for_slices(const Gemm<T>& g, Int most, const F& f) {
 /// strip to the same set of a cache.
 inline Int packed_line(Int length) { return round_up(length, 16) + 16; }
 
-/// One block of C, (rows x cols) at (i0, j0), plus one slice of its sum.
+/// A part of C: rows x cols, from row i and column j on.
+struct Rectangle {
+  Int i, rows, j, cols;
+};
+
+/// Where packed operands lie.
+template <class T>
+struct PackedMemory {
+  T *a, *b;
+};
+
+/// One block of C plus one slice of its sum.
 template <class T>
 class Block {
  public:
@@ -90,26 +101,22 @@ class Block {
         const isa::FloatKernels<T>& kernels,
         Packing packing,
         const Slice& slice,
-        Int i0,
-        Int rows,
-        Int j0,
-        Int cols,
-        T* packed_a,
-        T* packed_b)
+        const Rectangle& block,
+        PackedMemory<T> packed)
       : g_(g),
         data_(data),
         kernels_(kernels),
         packing_(packing),
         slice_(slice),
-        i0_(i0),
-        rows_(rows),
-        j0_(j0),
-        cols_(cols),
-        packed_a_(packed_a),
-        packed_b_(packed_b),
-        strip_(even_part(rows, kernels.mr)),
-        strips_(ceil_div(rows, strip_)),
-        panels_(ceil_div(cols, kernels.nr)) {}
+        i0_(block.i),
+        rows_(block.rows),
+        j0_(block.j),
+        cols_(block.cols),
+        packed_a_(packed.a),
+        packed_b_(packed.b),
+        strip_(even_part(block.rows, kernels.mr)),
+        strips_(ceil_div(block.rows, strip_)),
+        panels_(ceil_div(block.cols, kernels.nr)) {}
 
   /// Adds it up. B is packed for the first block of rows, and kept for the others.
   void run(const Exec& exec) {

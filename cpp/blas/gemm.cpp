@@ -117,17 +117,8 @@ void GemmPlan<T>::run_blocks(const Exec& exec, const GemmData<T>& data, T* scrat
   for (Int j = 0; j < g.n; j += most_cols) {
     for_slices(g, most_.depth, [&](const Slice& slice) {
       for (Int i = 0; i < g.m; i += most_rows) {
-        Block<T>(g,
-                 data,
-                 *kernels_,
-                 packing_,
-                 slice,
-                 i,
-                 std::min(most_rows, g.m - i),
-                 j,
-                 std::min(most_cols, g.n - j),
-                 scratch,
-                 scratch + packed_a_)
+        const Rectangle block{i, std::min(most_rows, g.m - i), j, std::min(most_cols, g.n - j)};
+        Block<T>(g, data, *kernels_, packing_, slice, block, {scratch, scratch + packed_a_})
             .run(exec);
       }
     });
