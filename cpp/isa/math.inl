@@ -365,7 +365,8 @@ INLINE double erf(double x) { return ::erf(x); }
 
 template <class T>
 INLINE T sign_of(T x) {
-  return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x);  // keeps NaN, and the sign of zero
+  // x * 0 keeps NaN and the sign of zero; denormals, which compare as zero in a run, become zero.
+  return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x * T(0));
 }
 
 template <class T>

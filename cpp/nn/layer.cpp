@@ -98,13 +98,13 @@ void Layer::ensure_built(const std::vector<Shape>& input_shapes, const Json& arg
   ensure_named();  // a layer of the user's own is not made from a configuration
   if (built_) return;
   const TraceDepth depth(*this);
-  const std::size_t made_before = weights_.size();  // by a constructor
+  const std::vector<VariablePtr> made_before = weights_;  // by a constructor
   build_arguments_ = arguments.is_null() ? nullptr : &arguments;
   try {
     build(input_shapes);
   } catch (...) {
     build_arguments_ = nullptr;
-    weights_.resize(made_before);  // a later build starts anew
+    weights_ = made_before;  // a later build starts anew
     throw;
   }
   build_arguments_ = nullptr;
@@ -144,7 +144,9 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
     variable->value = chosen->values(shape, type, random);
   }
   variable->trainable = is_trainable;
-  weights_.push_back(variable);
+  const auto first_fixed = std::find_if(
+      weights_.begin(), weights_.end(), [](const VariablePtr& made) { return !made->trainable; });
+  weights_.insert(is_trainable ? first_fixed : weights_.end(), variable);
   return variable;
 }
 
@@ -186,7 +188,10 @@ std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& 
     const std::string message = error.message();
     if (message.find("layer='") != std::string::npos) throw;  // an inner layer
     const bool has_list = message.find("Received: ") != std::string::npos;
-    throw InvalidArgument(message + (has_list ? ", layer='" : ". Received: layer='") + name + "'");
+    const char* const link = has_list                 ? ", layer='"
+                             : message.ends_with('.') ? " Received: layer='"
+                                                      : ". Received: layer='";
+    throw InvalidArgument(message + link + name + "'");
   }
 }
 
@@ -324,6 +329,8 @@ std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Valu
   }
   return {call(context, inputs[0])};
 }
+
+std::uint64_t LayerCall::next_serial() { return chainrule::next_serial(); }
 
 LayerCall::~LayerCall() {
   Symbols pending = std::move(inputs);

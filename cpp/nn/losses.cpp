@@ -52,7 +52,13 @@ class FunctionLoss final : public Loss {
 
   Value values(Value y_true, Value y_pred) override {
     const Value target = with_rank(y_true, y_pred.shape().rank());
-    return function_(target.shape() == y_pred.shape() ? target : y_true, y_pred);
+    const Value made = function_(target.shape() == y_pred.shape() ? target : y_true, y_pred);
+    if (!is_floating(made.dtype())) {
+      invalid(name,
+              "a loss must be floating: integers and truth values have no gradient",
+              {{"values", made.type().str()}});
+    }
+    return made;
   }
 
   [[nodiscard]] const std::function<Value(Value, Value)>& function() const { return function_; }

@@ -151,6 +151,7 @@ std::vector<Value> cond(Value condition, const Branch& then, const Branch& other
     std::shared_ptr<BranchGraph> branch = std::make_shared<BranchGraph>();
     std::vector<Value> captured;
   };
+  if (!then || !otherwise) invalid("cond", "a function for each branch is needed");
   const auto build = [&](const Branch& function) {
     Made made;
     Graph::Nested nested(condition.graph());

@@ -157,7 +157,7 @@ std::int64_t length_of(const std::vector<Value>& xs, const ScanOptions& options)
   }
   if (length < 0) {
     invalid("scan",
-            "the number of steps is needed where there are no xs",
+            "the number of steps is needed where there are no xs, and must not be negative",
             {{"length", std::to_string(options.length)}});
   }
   return length;
@@ -228,6 +228,7 @@ ScanResult scan(const ScanBody& body,
                 const std::vector<Value>& init,
                 const std::vector<Value>& xs,
                 const ScanOptions& options) {
+  if (!body) invalid("scan", "a function for the body is needed");
   if (init.empty() && xs.empty()) invalid("scan", "a carried value or xs are needed");
   const std::int64_t length = length_of(xs, options);
   Graph& graph = (init.empty() ? xs : init)[0].graph();

@@ -204,7 +204,7 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
   if (!(options.validation_split >= 0 && options.validation_split < 1)) {
     invalid("fit",
             "validation_split must be in [0, 1)",
-            {{"validation_split", Json(options.validation_split).dump()}});
+            {{"validation_split", std::to_string(options.validation_split)}});
   }
   const Data data = check(given, "fit");
   std::int64_t count = count_samples(data, "fit");

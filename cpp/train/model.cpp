@@ -154,6 +154,10 @@ void Model::connect(Symbols inputs, Symbols outputs) {
   outputs_ = std::move(outputs);
   layers_ = order_layers(walk);
   calls_ = walk.calls;
+  // As they were made, so that a layer with state that is used twice assigns in that order.
+  std::sort(calls_.begin(), calls_.end(), [](const auto& a, const auto& b) {
+    return a->serial < b->serial;
+  });
   built_ = true;
   forget_programs();
 }

@@ -24,6 +24,11 @@ struct Snapshot::State {
   Substitutes substitutes;
 };
 
+Snapshot::State& Snapshot::state() const {
+  if (state_ == nullptr) invalid("Snapshot", "the snapshot has been moved from");
+  return *state_;
+}
+
 Snapshot::Snapshot(const Model& model) {
   model.require_shape("snapshot");
   state_ = std::make_unique<State>(model);
@@ -36,21 +41,22 @@ Snapshot& Snapshot::operator=(Snapshot&&) noexcept = default;
 Snapshot::~Snapshot() = default;
 
 void Snapshot::update() {
-  const Model::Run alone(state_->reader);  // no prediction reads the copies now
-  const BetweenSteps pause(state_->originals);
-  for (std::size_t i = 0; i < state_->copies.size(); ++i) {
-    const Tensor& from = state_->originals[i]->value;
-    if (from.bytes() > 0) std::memcpy(state_->copies[i]->value.raw(), from.raw(), from.bytes());
+  State& s = state();
+  const Model::Run alone(s.reader);  // no prediction reads the copies now
+  const BetweenSteps pause(s.originals);
+  for (std::size_t i = 0; i < s.copies.size(); ++i) {
+    const Tensor& from = s.originals[i]->value;
+    if (from.bytes() > 0) std::memcpy(s.copies[i]->value.raw(), from.raw(), from.bytes());
   }
 }
 
 std::vector<Tensor> Snapshot::predict(const std::vector<ArrayView>& x,
                                       std::int64_t batch_size,
                                       int threads) {
-  return state_->reader.predict(x, batch_size, nullptr, threads);
+  return state().reader.predict(x, batch_size, nullptr, threads);
 }
 
-std::vector<Tensor> Snapshot::get_weights() const { return read_variables(state_->copies); }
+std::vector<Tensor> Snapshot::get_weights() const { return read_variables(state().copies); }
 
 Snapshot Model::snapshot() const { return Snapshot(*this); }
 

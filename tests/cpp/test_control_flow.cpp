@@ -313,6 +313,8 @@ TEST("cond: branches of other types and conditions of other types are refused") 
   CHECK_THROWS(cond(sum(x) > 0.0, same, shorter), "the same shapes and dtypes");
   const Branch none = [](Graph&) { return std::vector<Value>{}; };
   CHECK_THROWS(cond(sum(x) > 0.0, same, none), "the same shapes and dtypes");
+  CHECK_THROWS(cond(sum(x) > 0.0, same, {}), "[cond] a function for each branch is needed");
+  CHECK_THROWS(scan({}, {x}, {}, {.length = 2}), "[scan] a function for the body is needed");
 }
 
 }  // namespace chainrule::test

@@ -273,7 +273,7 @@ void register_class() {
 }
 
 /// An object that is given as an option: by pointer, by name, or as a plain object of a class of
-/// the library's or one's own, which is moved. Reads as the pointer.
+/// the library's or one's own, which is moved or copied. Reads as the pointer.
 ///
 ///     {.optimizer = optimizers::Adam()}    {.optimizer = "adam"}    {.optimizer = SignDescent()}
 template <class Base>
@@ -285,9 +285,10 @@ struct Option : std::shared_ptr<Base> {
   Option(const char* name)  // NOLINT(google-explicit-constructor)
       : Option(std::static_pointer_cast<Base>(deserialize(kind_of<Base>, Json(name)))) {}
   template <class T>
-    requires std::derived_from<T, Base>
+    requires std::derived_from<std::remove_cvref_t<T>, Base>
   Option(T&& object)  // NOLINT(google-explicit-constructor)
-      : Option(std::shared_ptr<Base>(std::make_shared<T>(std::forward<T>(object)))) {}
+      : Option(std::shared_ptr<Base>(
+            std::make_shared<std::remove_cvref_t<T>>(std::forward<T>(object)))) {}
 };
 
 }  // namespace chainrule

@@ -109,6 +109,7 @@ struct LayerCall {
   /// otherwise: {"args": [...], "kwargs": {...}}, with {"input": i} for an input.
   Json arguments;
   std::vector<TensorType> outputs;
+  const std::uint64_t serial;  ///< rises with each call that is made
 
   LayerCall(std::shared_ptr<Layer> called,
             Symbols given,
@@ -117,11 +118,15 @@ struct LayerCall {
       : layer(std::move(called)),
         inputs(std::move(given)),
         arguments(std::move(other_arguments)),
-        outputs(std::move(types)) {}
+        outputs(std::move(types)),
+        serial(next_serial()) {}
   LayerCall(const LayerCall&) = delete;
   LayerCall& operator=(const LayerCall&) = delete;
   /// Takes down the calls that nobody else needs one by one: a chain may be longer than the stack.
   ~LayerCall();
+
+ private:
+  static std::uint64_t next_serial();
 };
 /// What a call returned.
 Symbols outputs_of(const std::shared_ptr<const LayerCall>& layer_call);
@@ -215,7 +220,7 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   friend Symbol input_symbol(const std::shared_ptr<Layer>& layer);
   void note_call(const std::shared_ptr<const LayerCall>& made);
 
-  std::vector<VariablePtr> weights_;
+  std::vector<VariablePtr> weights_;  ///< Keras's order: trainable ones first
   std::vector<Shape> built_for_;
   std::vector<std::weak_ptr<const LayerCall>> calls_;  ///< applications, also past ones
   std::size_t calls_limit_ = 8;                        ///< past ones are dropped at this number

@@ -19,7 +19,7 @@ namespace chainrule {
 /// Layers of a model with copies of its weights. Predictions take no lock of the model and let it
 /// train; the model waits for update(), which copies. What else changes the model afterwards does
 /// not change its snapshots, which may outlive it. Threads may share a snapshot, whose predictions
-/// take turns; with one each they do not wait.
+/// take turns; with one each they do not wait. One that has been moved from throws InvalidArgument.
 class Snapshot {
  public:
   Snapshot(Snapshot&&) noexcept;
@@ -41,6 +41,8 @@ class Snapshot {
   explicit Snapshot(const Model& model);
 
   struct State;
+  /// Throws InvalidArgument after a move.
+  [[nodiscard]] State& state() const;
   std::unique_ptr<State> state_;
 };
 
