@@ -166,7 +166,7 @@ py::object assign(const VariablePtr& weight, py::handle value) {
 py::object update(const VariablePtr& weight, py::handle value, const char* function) {
   const auto traced = [&](py::handle operand) {
     const py::object own = py::cast(weight);
-    return assign_traced(weight, operate(function, {own, operand}, {}, Numbers::adapt));
+    return assign_traced(weight, operate(function, {own, operand}));
   };
   if (tracing()) {
     note_assignment(weight);

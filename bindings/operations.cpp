@@ -8,6 +8,7 @@
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
 #include "bindings/trace.h"
+#include "nn/functions.h"
 
 namespace chainrule::python {
 namespace {
@@ -21,8 +22,8 @@ bool is_number(py::handle object) {
 
 /// The results as Python takes them: a list only where the function returns one.
 template <class Results>
-py::object results_of(const std::string& function, const Results& results) {
-  return function == "split" ? py::object(py::cast(results)) : py::cast(results.at(0));
+py::object results_of(const Function& function, const Results& results) {
+  return function.gives_list ? py::object(py::cast(results)) : py::cast(results.at(0));
 }
 
 /// A constant as a configuration holds it.
@@ -42,11 +43,17 @@ Json array_spec(py::handle array, const std::string& function) {
                        {"dtype", name_of(tensor.dtype())}});
 }
 
+/// The lengths of an operand, -1 where unknown.
+Shape lengths_of(py::handle operand, const std::string& function) {
+  if (is_symbol(operand)) return operand.cast<const Symbol&>().type.shape;
+  return is_number(operand) ? Shape() : to_tensor(operand, function).shape();
+}
+
 /// The function as a layer of a functional model.
-py::object apply_to_symbols(const std::string& function,
+py::object apply_to_symbols(const Function& function,
                             const std::vector<py::handle>& operands,
-                            const Json& options,
-                            Numbers numbers) {
+                            const Json& given) {
+  const std::string& name = function.name;
   Json::Array specs;
   Symbols inputs;
   for (const py::handle operand : operands) {
@@ -54,36 +61,37 @@ py::object apply_to_symbols(const std::string& function,
       inputs.push_back(operand.cast<const Symbol&>());
       specs.emplace_back();
     } else if (py::isinstance<SymbolicValue>(operand) || is_weight(operand)) {
-      invalid(function,
+      invalid(name,
               "outputs of layers in a functional model, and what exists in the call() of a layer, "
               "cannot be combined: pass the former to the layer as inputs",
               {{"operand", py::repr(operand).cast<std::string>()}});
     } else if (operand.is_none() || py::isinstance<py::str>(operand)) {
-      invalid(function,
+      invalid(name,
               "an output of a layer, a number or an array is needed",
               {{"operand", py::repr(operand).cast<std::string>()}});
-    } else if (is_number(operand) && numbers == Numbers::adapt) {
+    } else if (is_number(operand) && function.numbers_adapt) {
       specs.emplace_back(operand.cast<double>());
     } else {
-      specs.push_back(array_spec(operand, function));
+      specs.push_back(array_spec(operand, name));
     }
   }
-  if (function == "convert") return py::cast(inputs[0]);
-  if (function == "activation") {
-    const LayerPtr layer = layers::ActivationLayer(Activation(options.at("name").as_string()));
-    return py::cast(layer(inputs));
+  Json options = function.options(given);
+  if (name == "convert" && options.at("dtype").is_null()) return py::cast(inputs[0]);
+  if (function.complete) {
+    std::vector<Shape> shapes;
+    for (const py::handle operand : operands) shapes.push_back(lengths_of(operand, name));
+    function.complete(shapes, options);
   }
   Json::Object arguments;
   if (inputs.size() < operands.size()) arguments.emplace_back("operands", std::move(specs));
-  if (!options.is_null()) arguments.emplace_back("options", options);
-  return results_of(function, layers::Operation(function, arguments)->apply(inputs));
+  if (!options.as_object().empty()) arguments.emplace_back("options", std::move(options));
+  return results_of(function, layers::Operation(name, arguments)->apply(inputs));
 }
 
 /// Weights outside of a graph compute as the arrays that they hold.
 py::object compute_at_once(const std::string& function,
                            const std::vector<py::handle>& operands,
-                           const Json& options,
-                           Numbers numbers) {
+                           const Json& options) {
   py::list arrays;
   for (const py::handle operand : operands) {
     if (!is_number(operand)) arrays.append(operand);
@@ -93,7 +101,7 @@ py::object compute_at_once(const std::string& function,
     std::size_t next = 0;
     for (const py::handle operand : operands)
       given.push_back(is_number(operand) ? operand : values[next++].ptr());
-    return operate(function, given, options, numbers);
+    return operate(function, given, options);
   });
   return run_at_once(traced, arrays);
 }
@@ -127,24 +135,25 @@ Json slice_spec(py::handle item) {
 
 }  // namespace
 
-py::object operate(const std::string& function,
+py::object operate(const std::string& name,
                    const std::vector<py::handle>& operands,
-                   const Json& options,
-                   Numbers numbers) {
+                   const Json& options) {
+  const Function& function = find_function(name);
   if (std::any_of(operands.begin(), operands.end(), is_symbol))
-    return apply_to_symbols(function, operands, options, numbers);
+    return apply_to_symbols(function, operands, options);
   if (!tracing() && std::any_of(operands.begin(), operands.end(), is_weight))
-    return compute_at_once(function, operands, options, numbers);
+    return compute_at_once(name, operands, options);
+  Graph& graph = *present_trace(name).graph;
   std::vector<Operand> given;
   bool has_value = false;
   for (const py::handle operand : operands) {
-    given.push_back(numbers == Numbers::adapt ? to_operand(operand) : Operand(to_value(operand)));
+    given.push_back(function.numbers_adapt ? to_operand(operand) : Operand(to_value(operand)));
     has_value = has_value || !given.back().is_number();
   }
   if (!has_value && !given.empty()) {  // numbers alone are as Python's floats
-    given[0] = present_trace(function).graph->scalar(given[0].number(), floatx());
+    given[0] = graph.scalar(given[0].number(), floatx());
   }
-  return results_of(function, symbolic(compute(function, given, options)));
+  return results_of(function, symbolic(function(graph, given, options)));
 }
 
 py::object get_item(py::handle x, py::handle key) {

@@ -14,16 +14,12 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// How plain numbers are taken: with the dtype of the other operands, or as arrays of their own.
-enum class Numbers : std::uint8_t { adapt, arrays };
-
 /// A function of symbolic values, weights, numbers and arrays: in the graph that is being built. Of
 /// symbols: an Operation layer applied to them. Of weights elsewhere: computed at once. The result
 /// is a list where the function has several (split).
 py::object operate(const std::string& function,
                    const std::vector<py::handle>& operands,
-                   const Json& options = {},
-                   Numbers numbers = Numbers::arrays);
+                   const Json& options = {});
 
 /// x[key] as NumPy's basic indexing: integers, slices, None and Ellipsis.
 py::object get_item(py::handle x, py::handle key);
@@ -35,16 +31,16 @@ py::object run_at_once(const py::function& function, const py::list& arrays);
 template <class Class>
 void bind_operators(Class& cls) {
   using Handle = py::handle;
-#define OPERATOR(name, function)                                                        \
-  cls.def(                                                                              \
-      "__" name "__",                                                                   \
-      [](Handle a, Handle b) { return operate(function, {a, b}, {}, Numbers::adapt); }, \
+#define OPERATOR(name, function)                                    \
+  cls.def(                                                          \
+      "__" name "__",                                               \
+      [](Handle a, Handle b) { return operate(function, {a, b}); }, \
       py::is_operator())
-#define REFLECTED(name, function)                                                       \
-  OPERATOR(name, function);                                                             \
-  cls.def(                                                                              \
-      "__r" name "__",                                                                  \
-      [](Handle a, Handle b) { return operate(function, {b, a}, {}, Numbers::adapt); }, \
+#define REFLECTED(name, function)                                   \
+  OPERATOR(name, function);                                         \
+  cls.def(                                                          \
+      "__r" name "__",                                              \
+      [](Handle a, Handle b) { return operate(function, {b, a}); }, \
       py::is_operator())
   REFLECTED("add", "add");
   REFLECTED("sub", "subtract");

@@ -149,9 +149,9 @@ BREAKAGES = (
     ),
     Breakage(
         "negative indices of take count from nowhere",
-        "python/chainrule/ops.py",
-        "        return np.where(indices < 0, indices + length, indices)",
-        "        return indices",
+        "cpp/ops/gather.cpp",
+        "  return where(indices < 0.0, indices + static_cast<double>(length), indices);",
+        "  return length < 0 ? indices - 1.0 : indices;",
         ("py", "test_symbols.py"),
     ),
     Breakage(

@@ -191,18 +191,25 @@ def entries(module: ModuleType) -> list[tuple[str, Any]]:
     )
 
 
+def is_plain(function: Any) -> bool:
+    """Whether a function has nothing but tensors as arguments."""
+    annotations = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
+    return all(a in ("Tensor", "Sequence[Tensor]") for a in annotations)
+
+
 def ops_page(module: ModuleType) -> list[str]:
-    """Functions with a line of meaning each: a table."""
-    lines = ["| function | meaning |", "|---|---|"]
+    """Functions of tensors alone with a line of meaning each: a table. Then the others."""
+    lines = ["## Functions of tensors alone", "", "| function | meaning |", "|---|---|"]
+    rest: list[str] = []
     for name, function in entries(module):
-        meaning = " ".join(inspect.cleandoc(function.__doc__ or "").split())
-        parameters = [
-            str(p.replace(annotation=inspect.Parameter.empty))
-            for p in inspect.signature(function).parameters.values()
-        ]
-        call = f"{name}({', '.join(parameters)})".replace("|", "\\|")
+        if not is_plain(function):
+            rest += function_page(name, function)
+            continue
+        meaning = " ".join(re.split(r"\n\n", inspect.cleandoc(function.__doc__ or ""))[0].split())
+        parameters = inspect.signature(function).parameters
+        call = f"{name}({', '.join(parameters)})"
         lines.append(f"| `{call}` | {meaning.replace('|', chr(92) + '|')} |")
-    return [*lines, ""]
+    return [*lines, "", *rest]
 
 
 def page(namespace: str) -> str:

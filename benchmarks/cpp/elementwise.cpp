@@ -2,6 +2,7 @@
 //
 //     bench_elementwise [seconds per line, 0.2] [function]
 //                                    function,elements,threads,microseconds (median); `copy` always
+//     bench_elementwise --cost                    function,cost,measured: in additions
 //     bench_elementwise --ulp                     isa,function,dtype,max_ulp over dense arguments
 #include "kernels/elementwise.h"
 
@@ -12,6 +13,7 @@
 
 #include "../../tests/cpp/ulp.h"
 #include "chainrule/tensor.h"
+#include "isa/functions.h"
 #include "isa/table.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
@@ -31,31 +33,22 @@ Tensor numbers(Int n) {
   return t;
 }
 
-struct Function {
-  const char* name;
-  int code;
-  int operands;
-};
-
-constexpr Function kFunctions[] = {
-    {"add", isa::add_code, 2},
-    {"mul", isa::multiply_code, 2},
-    {"relu", isa::relu_code, 1},
-    {"sqrt", isa::sqrt_code, 1},
-    {"exp", isa::exp_code, 1},
-    {"expm1", isa::expm1_code, 1},
-    {"log", isa::log_code, 1},
-    {"log1p", isa::log1p_code, 1},
-    {"tanh", isa::tanh_code, 1},
-    {"sigmoid", isa::sigmoid_code, 1},
-    {"softplus", isa::softplus_code, 1},
-    {"erf", isa::erf_code, 1},
-    {"sin", isa::sin_code, 1},
-    {"cos", isa::cos_code, 1},
-    {"tan", isa::tan_code, 1},
-    {"arctan", isa::arctan_code, 1},
-    {"power", isa::power_code, 2},
-};
+/// The time of an element of each function in cache, on one thread, in additions: what the lines of
+/// elementwise.def say, and what was measured.
+void print_costs(double budget) {
+  constexpr Int n = 2048;
+  const Tensor a = numbers(n), b = numbers(n), c = numbers(n);
+  const auto time_of = [&](int code) {
+    const isa::ElementwiseFn fn = isa::table().elementwise[code][0];
+    return measure::seconds([&] { fn(n, a.raw(), b.raw(), b.raw(), c.raw()); }, budget);
+  };
+  const double addition = time_of(isa::add_code);
+  std::printf("# instruction set: %s\nfunction,cost,measured\n", isa::table().name);
+  for (int code = 0; code < isa::kElementwiseCount; ++code) {
+    const isa::Function& each = isa::kFunctions[code];
+    std::printf("%s,%d,%.1f\n", each.name, each.cost, time_of(code) / addition);
+  }
+}
 
 }  // namespace
 
@@ -63,11 +56,15 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "--ulp") == 0) {
     std::printf("isa,function,dtype,max_ulp\n");
     test::measure_ulps([](const isa::KernelTable& table,
-                          const char* name,
+                          const auto& line,
                           const char* dtype,
                           const test::Worst& worst) {
-      std::printf("%s,%s,%s,%.3f\n", table.name, name, dtype, worst.ulp);
+      std::printf("%s,%s,%s,%.3f\n", table.name, line.name, dtype, worst.ulp);
     });
+    return 0;
+  }
+  if (argc > 1 && std::strcmp(argv[1], "--cost") == 0) {
+    print_costs(0.02);
     return 0;
   }
   const double budget = argc > 1 ? std::atof(argv[1]) : 0.2;
@@ -94,12 +91,14 @@ int main(int argc, char** argv) {
           std::memcpy(out + begin, x + begin, static_cast<std::size_t>(end - begin) * 4);
         });
       });
-      for (const Function& each : kFunctions) {
+      for (int code = 0; code < isa::kElementwiseCount; ++code) {
+        const isa::Function& each = isa::kFunctions[code];
+        if (each.operands == 3) continue;  // choices: as fast as copies
         kernels::ElementwiseProgram program(Shape{n});
         const int first = program.operand(x, DType::float32, Shape{n});
         const int second =
             each.operands == 2 ? program.operand(b.raw(), DType::float32, Shape{n}) : -1;
-        program.output(program.apply(each.code, DType::float32, first, second), out);
+        program.output(program.apply(code, DType::float32, first, second), out);
         program.prepare();
         line(each.name, [&] { run_elementwise(exec, program); });
       }

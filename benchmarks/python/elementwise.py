@@ -23,7 +23,7 @@ from results import add_bench_options, machine, table, write
 CACHED = (4096, 65536)
 BEYOND = 16777216
 GOAL = 0.8
-TRAFFIC = {"add": 3, "mul": 3, "power": 3, "sum": 1, "max": 1, "argmax": 1}  # arrays; others: 2
+TRAFFIC = {"add": 3, "multiply": 3, "power": 3, "sum": 1, "max": 1, "argmax": 1}  # arrays; others: 2
 Key = tuple[str, int, int]
 
 
@@ -48,7 +48,7 @@ def functions(n: int) -> dict[str, Callable[[], object]]:
     zeros = np.zeros_like(a)  # faster for NumPy than a scalar
     return {
         "add": lambda: np.add(a, b, out=out),
-        "mul": lambda: np.multiply(a, b, out=out),
+        "multiply": lambda: np.multiply(a, b, out=out),
         "relu": lambda: np.maximum(a, zeros, out=out),
         "sqrt": lambda: np.sqrt(a, out=out),
         "exp": lambda: np.exp(a, out=out),

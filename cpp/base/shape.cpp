@@ -150,12 +150,14 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view where) {
   return Shape(std::span<const std::int64_t>(dims).first(static_cast<std::size_t>(rank)));
 }
 
-int normalize_axis(std::int64_t axis, int rank, std::string_view where) {
+int normalize_axis(std::int64_t axis, int rank, std::string_view where, std::string_view name) {
   if (axis < -rank || axis >= rank) {
     const std::string rule = rank == 0 ? "a scalar has no axes"
-                                       : "the axis must be in [" + std::to_string(-rank) + ", " +
+                                       : std::string(name == "axis" ? "the axis" : name) +
+                                             " must be in [" + std::to_string(-rank) + ", " +
                                              std::to_string(rank) + ")";
-    invalid(where, rule, {{"axis", std::to_string(axis)}, {"rank", std::to_string(rank)}});
+    invalid(
+        where, rule, {{std::string(name), std::to_string(axis)}, {"rank", std::to_string(rank)}});
   }
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }

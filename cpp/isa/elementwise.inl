@@ -17,29 +17,32 @@ struct kBool {
 };
 
 // One type per line, whose call() is the function on scalars.
-#define UNARY(name, dtypes, result, value, ...) \
-  struct name##_line {                          \
-    static constexpr unsigned kTypes = dtypes;  \
-    template <class T>                          \
-    using Result = typename result<T>::type;    \
-    template <class T>                          \
-    INLINE static Result<T> call(T x) {         \
-      return static_cast<Result<T>>(value);     \
-    }                                           \
+#define UNARY(name, dtypes, result, cost, ulp, value, ...) \
+  struct name##_line {                                     \
+    static constexpr unsigned kTypes = dtypes;             \
+    static constexpr int kCost = cost;                     \
+    template <class T>                                     \
+    using Result = typename result<T>::type;               \
+    template <class T>                                     \
+    INLINE static Result<T> call(T x) {                    \
+      return static_cast<Result<T>>(value);                \
+    }                                                      \
   };
-#define BINARY(name, dtypes, result, value, ...) \
-  struct name##_line {                           \
-    static constexpr unsigned kTypes = dtypes;   \
-    template <class T>                           \
-    using Result = typename result<T>::type;     \
-    template <class T>                           \
-    INLINE static Result<T> call(T a, T b) {     \
-      return static_cast<Result<T>>(value);      \
-    }                                            \
+#define BINARY(name, dtypes, result, cost, ulp, value, ...) \
+  struct name##_line {                                      \
+    static constexpr unsigned kTypes = dtypes;              \
+    static constexpr int kCost = cost;                      \
+    template <class T>                                      \
+    using Result = typename result<T>::type;                \
+    template <class T>                                      \
+    INLINE static Result<T> call(T a, T b) {                \
+      return static_cast<Result<T>>(value);                 \
+    }                                                       \
   };
-#define TERNARY(name, dtypes, result, value, ...)            \
+#define TERNARY(name, dtypes, result, cost, ulp, value, ...) \
   struct name##_line {                                       \
     static constexpr unsigned kTypes = dtypes;               \
+    static constexpr int kCost = cost;                       \
     template <class T>                                       \
     using Result = typename result<T>::type;                 \
     template <class T>                                       \
@@ -75,11 +78,12 @@ struct Far<tan_line> {
   static float call(float x) { return ::tanf(x); }
 };
 
-/// Whether a function is costly enough that the elements which do not fill a vector are computed in
-/// one, too.
+/// Whether a function of floats is costly enough that the elements which do not fill a vector are
+/// computed in one, too.
 template <class F, class T>
 constexpr bool whole_vectors() {
-  if constexpr (F::kTypes == kFloating && sizeof(typename F::template Result<T>) == sizeof(T)) {
+  if constexpr (F::kCost > 1 && T(0.5) != T(0) &&
+                sizeof(typename F::template Result<T>) == sizeof(T)) {
     return kWidth<T> > 1;
   } else {
     return false;

@@ -3,15 +3,14 @@
 namespace chainrule::isa {
 namespace {
 
-enum Cost : std::uint8_t { kFloating = 8, kNumeric = 1, kAny = 1 };
 enum Result : bool { kSame = false, kBool = true };
 
 }  // namespace
 
 const Function kFunctions[kElementwiseCount] = {
-#define UNARY(name, dtypes, result, ...) {#name, dtypes, result},
-#define BINARY(name, dtypes, result, ...) {#name, dtypes, result},
-#define TERNARY(name, dtypes, result, ...) {#name, dtypes, result},
+#define UNARY(name, dtypes, result, cost, ...) {#name, 1, cost, result},
+#define BINARY(name, dtypes, result, cost, ...) {#name, 2, cost, result},
+#define TERNARY(name, dtypes, result, cost, ...) {#name, 3, cost, result},
 #include "chainrule/elementwise.def"
 #undef UNARY
 #undef BINARY

@@ -9,8 +9,8 @@ namespace chainrule::isa {
 
 struct Function {
   const char* name;
-  int cost;  ///< of one element, in additions, roughly: functions of floating types alone are
-             ///< costly
+  int operands;
+  int cost;  ///< of one element, in additions, roughly
   bool gives_bool;
 };
 

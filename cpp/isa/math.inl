@@ -369,16 +369,6 @@ INLINE T sign_of(T x) {
   return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x * T(0));
 }
 
-template <class T>
-INLINE T max_of(T a, T b) {
-  return (a > b) | (a != a) ? a : b;
-}
-
-template <class T>
-INLINE T min_of(T a, T b) {
-  return (a < b) | (a != a) ? a : b;
-}
-
 /// sigmoid(a) - b: of the two, what is near 0 is not a difference of numbers near 1.
 template <class T>
 INLINE T residual_of(T a, T b) {

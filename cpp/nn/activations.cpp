@@ -8,6 +8,7 @@
 
 #include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
+#include "nn/functions.h"
 
 namespace chainrule {
 
@@ -133,45 +134,31 @@ Value threshold(Value x, double threshold, double default_value) {
 
 }  // namespace activations
 
+std::vector<Function> activations_functions();
+
 namespace {
 
-using Function = std::function<Value(Value)>;
+using Unary = std::function<Value(Value)>;
+
+/// The described ones that need nothing but their operand, as layers and losses call them.
+std::map<std::string, Unary, std::less<>> described_activations() {
+  std::map<std::string, Unary, std::less<>> all;
+  for (const Function& each : activations_functions()) {
+    const auto needs_more = [](const Parameter& p) { return !p.is_operand && p.info.required; };
+    if (each.python.empty() ||
+        std::any_of(each.parameters.begin(), each.parameters.end(), needs_more)) {
+      continue;
+    }
+    const Unary plain = [each](Value x) { return each(x.graph(), {x}, Json()).at(0); };
+    all.emplace(each.python, plain);
+    for (const std::string& alias : each.aliases) all.emplace(alias, plain);
+  }
+  return all;
+}
 
 struct Registry {
   GlobalLock mutex;
-  std::map<std::string, Function, std::less<>> functions{
-      {"celu", [](Value x) { return activations::celu(x); }},
-      {"elu", [](Value x) { return activations::elu(x); }},
-      {"exponential", [](Value x) { return exp(x); }},
-      {"gelu", [](Value x) { return activations::gelu(x); }},
-      {"glu", [](Value x) { return activations::glu(x); }},
-      {"hard_shrink", [](Value x) { return activations::hard_shrink(x); }},
-      {"hard_sigmoid", activations::hard_sigmoid},
-      {"hard_silu", activations::hard_silu},
-      {"hard_swish", activations::hard_silu},
-      {"hard_tanh", activations::hard_tanh},
-      {"leaky_relu", [](Value x) { return activations::leaky_relu(x); }},
-      {"linear", [](Value x) { return x; }},
-      {"log_sigmoid", activations::log_sigmoid},
-      {"log_softmax", [](Value x) { return log_softmax(x); }},
-      {"mish", activations::mish},
-      {"relu", [](Value x) { return relu(x); }},
-      {"relu6", activations::relu6},
-      {"selu", activations::selu},
-      {"sigmoid", sigmoid},
-      {"silu", activations::silu},
-      {"soft_shrink", [](Value x) { return activations::soft_shrink(x); }},
-      {"softmax", [](Value x) { return softmax(x); }},
-      {"softplus", softplus},
-      {"softsign", activations::softsign},
-      {"sparse_plus", activations::sparse_plus},
-      {"sparse_sigmoid", activations::sparse_sigmoid},
-      {"sparsemax", [](Value x) { return sparsemax(x); }},
-      {"squareplus", [](Value x) { return activations::squareplus(x); }},
-      {"swish", activations::silu},
-      {"tanh", tanh},
-      {"tanh_shrink", activations::tanh_shrink},
-  };
+  std::map<std::string, Unary, std::less<>> functions = described_activations();
 };
 
 /// Never destroyed: functions of another language may outlive their interpreter.
@@ -180,7 +167,7 @@ Registry& registry() {
   return *instance;
 }
 
-Function find_activation(const std::string& name) {
+Unary find_activation(const std::string& name) {
   {
     const std::lock_guard lock(registry().mutex);
     const auto it = registry().functions.find(name);
@@ -192,6 +179,101 @@ Function find_activation(const std::string& name) {
 }
 
 }  // namespace
+
+std::vector<Function> activations_functions() {
+  const Parameter x = operand("x", "A floating tensor.");
+  const auto activation = [&](const std::string& name, const char* doc, auto run, auto... options) {
+    return function("activations." + name, doc, run, x, options...).called(name);
+  };
+  return {
+      activation("celu",
+                 "max(x, 0) + min(alpha (exp(x / alpha) - 1), 0).",
+                 activations::celu,
+                 option("alpha", 1.0, "The scale; not 0.").stored_as("parameter")),
+      activation("elu",
+                 "x for x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016).",
+                 activations::elu,
+                 option("alpha", 1.0, "The limit for small x is -alpha.").stored_as("parameter")),
+      activation("exponential", "e to the power x.", chainrule::exp),
+      activation(
+          "gelu",
+          "x times the standard normal distribution function of x (Hendrycks & Gimpel 2016).",
+          activations::gelu,
+          option("approximate", false, "Whether the distribution function is computed by tanh.")),
+      activation("glu",
+                 "a sigmoid(b) for the halves a, b of x along an axis (Dauphin et al. 2017).",
+                 activations::glu,
+                 option("axis", -1, "The axis, of even length.")),
+      activation("hard_shrink",
+                 "x where |x| > threshold, else 0.",
+                 activations::hard_shrink,
+                 option("threshold", 0.5, "The threshold.").stored_as("parameter")),
+      activation("hard_sigmoid", "relu6(x + 3) / 6.", activations::hard_sigmoid),
+      activation("hard_silu", "x hard_sigmoid(x).", activations::hard_silu).also({"hard_swish"}),
+      activation("hard_tanh", "x, but not below -1 nor above 1.", activations::hard_tanh),
+      activation("leaky_relu",
+                 "x for x > 0, else negative_slope x.",
+                 activations::leaky_relu,
+                 option("negative_slope", 0.2, "The slope below 0.").stored_as("parameter")),
+      activation(
+          "linear", "x.", +[](Value y) { return y; }),
+      activation("log_sigmoid", "log(sigmoid(x)), without overflow.", activations::log_sigmoid),
+      activation("log_softmax",
+                 "log(softmax(x)) along an axis.",
+                 chainrule::log_softmax,
+                 option("axis", -1, "The axis along which is summed.")),
+      activation("mish", "x tanh(softplus(x)) (Misra 2019).", activations::mish),
+      activation("relu",
+                 "max(x, 0); with a slope below `threshold` and a largest value.",
+                 activations::relu,
+                 option("negative_slope", 0.0, "The slope below the threshold."),
+                 option("max_value", Json(), "The largest value; None: no limit."),
+                 option("threshold", 0.0, "What is not above it counts as negative.")),
+      activation("relu6", "max(x, 0), but not above 6.", activations::relu6),
+      activation("selu",
+                 "elu with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).",
+                 activations::selu),
+      activation("sigmoid", "1 / (1 + exp(-x)), without overflow.", chainrule::sigmoid),
+      activation("silu", "x sigmoid(x).", activations::silu).also({"swish"}),
+      activation("soft_shrink",
+                 "x moved towards 0 by `threshold`.",
+                 activations::soft_shrink,
+                 option("threshold", 0.5, "How far; not negative.").stored_as("parameter")),
+      activation("softmax",
+                 "exp(x) / sum(exp(x)) along an axis.",
+                 chainrule::softmax,
+                 option("axis", -1, "The axis along which is summed.")),
+      activation("softplus", "log(1 + exp(x)), without overflow.", chainrule::softplus),
+      activation("softsign", "x / (|x| + 1).", activations::softsign),
+      activation(
+          "sparse_plus", "0 up to -1, (x + 1)^2 / 4 up to 1, then x.", activations::sparse_plus),
+      activation("sparse_sigmoid",
+                 "(x + 1) / 2, but not below 0 nor above 1.",
+                 activations::sparse_sigmoid),
+      activation("sparsemax",
+                 "The nearest point of the probability simplex along the last axis (Martins & "
+                 "Astudillo 2016).",
+                 chainrule::sparsemax),
+      activation(
+          "squareplus",
+          "(x + sqrt(x^2 + b)) / 2.",
+          activations::squareplus,
+          option("b", 4.0, "How smooth the corner at 0 is; not negative.").stored_as("parameter")),
+      activation("tanh", "Hyperbolic tangent.", chainrule::tanh),
+      activation("tanh_shrink", "x - tanh(x).", activations::tanh_shrink),
+      activation("threshold",
+                 "x where x > threshold, else default_value.",
+                 activations::threshold,
+                 option("threshold", required, "The threshold."),
+                 option("default_value", required, "What is below it becomes this.")),
+      function(
+          "activation",
+          "An activation by name, one of the program's own among them.",
+          +[](Value y, const std::string& name) { return Activation(name)(y); },
+          x,
+          option("name", required, "Its name."))
+          .without_python()};
+}
 
 Activation::Activation(const char* given) : name(Json(given).as_string()) {}
 

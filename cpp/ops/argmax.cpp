@@ -3,6 +3,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "kernels/reduce.h"
+#include "ops/function.h"
 #include "ops/lowering.h"
 
 namespace chainrule {
@@ -57,6 +58,37 @@ Value argmin(Value x, std::int64_t axis, bool keepdims) {
 std::span<const OpDef* const> argmax_ops() {
   static constexpr const OpDef* ops[] = {&argmax_op, &argmin_op};
   return ops;
+}
+
+namespace {
+
+/// Along an axis, or of the flat array.
+template <Value (*kPlace)(Value, std::int64_t, bool)>
+Value place_or_flat(Value x, std::optional<std::int64_t> axis, bool keepdims) {
+  return axis ? kPlace(x, *axis, keepdims) : kPlace(ravel(x), 0, keepdims);
+}
+
+}  // namespace
+
+std::vector<Function> argmax_functions() {
+  const Parameter x = operand("x", "A tensor.");
+  const Parameter axis = option("axis", Json(), "The axis; None: the flat array.").if_absent(-1);
+  const Parameter keepdims =
+      option("keepdims", false, "Whether the axis stays, with the length 1.");
+  return {function("argmax",
+                   "The int64 index of the first largest element along an axis.",
+                   place_or_flat<argmax>,
+                   x,
+                   axis,
+                   keepdims)
+              .with_example(">>> ops.argmax([[1.0, 5.0, 2.0], [4.0, 0.0, 3.0]], axis=-1)\n"
+                            "array([1, 0])"),
+          function("argmin",
+                   "The int64 index of the first smallest element along an axis.",
+                   place_or_flat<argmin>,
+                   x,
+                   axis,
+                   keepdims)};
 }
 
 }  // namespace chainrule

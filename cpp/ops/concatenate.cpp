@@ -3,6 +3,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "kernels/copy.h"
+#include "ops/function.h"
 #include "ops/lengths.h"
 
 namespace chainrule {
@@ -129,6 +130,42 @@ std::vector<Value> split(Value x, std::int64_t parts, std::int64_t axis) {
 std::span<const OpDef* const> concatenate_ops() {
   static constexpr const OpDef* ops[] = {&concatenate_op};
   return ops;
+}
+
+namespace {
+
+/// Equal parts along an axis, whose number may be given as any plain data.
+std::vector<Value> split_equally(Value x, const Json& sections, std::int64_t axis) {
+  if (sections.kind() == Json::Kind::array) {
+    invalid("split",
+            "the number of equal parts is needed; for unequal ones use slices",
+            {{"indices_or_sections", shown(sections)}});
+  }
+  return split(x, fitted("split", "indices_or_sections", "int", sections).as_int(), axis);
+}
+
+}  // namespace
+
+std::vector<Function> concatenate_functions() {
+  return {
+      function("concatenate",
+               "Joined along an axis.",
+               concatenate,
+               operand("xs", "Tensors of one type, whose shapes are equal but for the axis."),
+               option("axis", 0, "The axis.").if_absent(-1))
+          .with_example(">>> ops.concatenate([[1.0, 2.0], [3.0]])\n"
+                        "array([1., 2., 3.], dtype=float32)"),
+      function("stack",
+               "Joined along a new axis.",
+               stack,
+               operand("x", "Tensors of one shape and type."),
+               option("axis", 0, "Where the new axis is in the result.")),
+      function("split",
+               "A list of equal parts along an axis.",
+               split_equally,
+               operand("x", "A tensor."),
+               option("indices_or_sections", required, "The number of parts.").stored_as("parts"),
+               option("axis", 0, "The axis, whose length they divide.").if_absent(-1))};
 }
 
 }  // namespace chainrule

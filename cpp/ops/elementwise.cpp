@@ -7,6 +7,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "isa/table.h"
+#include "ops/function.h"
 #include "ops/fused.h"
 
 namespace chainrule {
@@ -108,50 +109,50 @@ Value gradient_or_none(const Rule& rule, bool needed) {
 }
 
 // dy has the shape of y; the sum over broadcast axes is gradients()' business.
-#define UNARY(name, dtypes, result, value, gradient, ...)       \
-  std::vector<Value> name##_vjp(const VjpContext& context) {    \
-    [[maybe_unused]] const Value x = context.in(0);             \
-    [[maybe_unused]] const Value y = context.out();             \
-    [[maybe_unused]] const Value dy = context.dy();             \
-    const auto rule = [&] { return gradient; };                 \
-    return {gradient_or_none(rule, context.needed[0] != 0)};    \
-  }                                                             \
-  constexpr bool name##_is_differentiable =                     \
-      !std::is_same_v<decltype([](Value x, Value y, Value dy) { \
-                        (void)x, (void)y, (void)dy;             \
-                        return gradient;                        \
-                      }(Value(), Value(), Value())),            \
+#define UNARY(name, dtypes, result, cost, ulp, value, gradient, ...) \
+  std::vector<Value> name##_vjp(const VjpContext& context) {         \
+    [[maybe_unused]] const Value x = context.in(0);                  \
+    [[maybe_unused]] const Value y = context.out();                  \
+    [[maybe_unused]] const Value dy = context.dy();                  \
+    const auto rule = [&] { return gradient; };                      \
+    return {gradient_or_none(rule, context.needed[0] != 0)};         \
+  }                                                                  \
+  constexpr bool name##_is_differentiable =                          \
+      !std::is_same_v<decltype([](Value x, Value y, Value dy) {      \
+                        (void)x, (void)y, (void)dy;                  \
+                        return gradient;                             \
+                      }(Value(), Value(), Value())),                 \
                       NoGradient>;
-#define BINARY(name, dtypes, result, value, gradient_a, gradient_b, ...) \
-  std::vector<Value> name##_vjp(const VjpContext& context) {             \
-    [[maybe_unused]] const Value a = context.in(0);                      \
-    [[maybe_unused]] const Value b = context.in(1);                      \
-    [[maybe_unused]] const Value y = context.out();                      \
-    [[maybe_unused]] const Value dy = context.dy();                      \
-    const auto rule_a = [&] { return gradient_a; };                      \
-    const auto rule_b = [&] { return gradient_b; };                      \
-    return {gradient_or_none(rule_a, context.needed[0] != 0),            \
-            gradient_or_none(rule_b, context.needed[1] != 0)};           \
-  }                                                                      \
-  constexpr bool name##_is_differentiable =                              \
-      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) { \
-                        (void)a, (void)b, (void)y, (void)dy;             \
-                        return gradient_a;                               \
-                      }(Value(), Value(), Value(), Value())),            \
-                      NoGradient> ||                                     \
-      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) { \
-                        (void)a, (void)b, (void)y, (void)dy;             \
-                        return gradient_b;                               \
-                      }(Value(), Value(), Value(), Value())),            \
+#define BINARY(name, dtypes, result, cost, ulp, value, gradient_a, gradient_b, ...) \
+  std::vector<Value> name##_vjp(const VjpContext& context) {                        \
+    [[maybe_unused]] const Value a = context.in(0);                                 \
+    [[maybe_unused]] const Value b = context.in(1);                                 \
+    [[maybe_unused]] const Value y = context.out();                                 \
+    [[maybe_unused]] const Value dy = context.dy();                                 \
+    const auto rule_a = [&] { return gradient_a; };                                 \
+    const auto rule_b = [&] { return gradient_b; };                                 \
+    return {gradient_or_none(rule_a, context.needed[0] != 0),                       \
+            gradient_or_none(rule_b, context.needed[1] != 0)};                      \
+  }                                                                                 \
+  constexpr bool name##_is_differentiable =                                         \
+      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) {            \
+                        (void)a, (void)b, (void)y, (void)dy;                        \
+                        return gradient_a;                                          \
+                      }(Value(), Value(), Value(), Value())),                       \
+                      NoGradient> ||                                                \
+      !std::is_same_v<decltype([](Value a, Value b, Value y, Value dy) {            \
+                        (void)a, (void)b, (void)y, (void)dy;                        \
+                        return gradient_b;                                          \
+                      }(Value(), Value(), Value(), Value())),                       \
                       NoGradient>;
-#define TERNARY(name, dtypes, result, value, gradient_b, gradient_c, ...)          \
-  std::vector<Value> name##_vjp(const VjpContext& context) {                       \
-    const Value c = context.in(0);                                                 \
-    const Value dy = context.dy();                                                 \
-    return {Value(),                                                               \
-            gradient_or_none([&] { return gradient_b; }, context.needed[1] != 0),  \
-            gradient_or_none([&] { return gradient_c; }, context.needed[2] != 0)}; \
-  }                                                                                \
+#define TERNARY(name, dtypes, result, cost, ulp, value, gradient_b, gradient_c, ...) \
+  std::vector<Value> name##_vjp(const VjpContext& context) {                         \
+    const Value c = context.in(0);                                                   \
+    const Value dy = context.dy();                                                   \
+    return {Value(),                                                                 \
+            gradient_or_none([&] { return gradient_b; }, context.needed[1] != 0),    \
+            gradient_or_none([&] { return gradient_c; }, context.needed[2] != 0)};   \
+  }                                                                                  \
   constexpr bool name##_is_differentiable = true;
 #include "chainrule/elementwise.def"
 #undef UNARY
@@ -269,6 +270,8 @@ Value broadcast_to(Value x, const Shape& shape) {
 
 Value clip(Value x, Operand low, Operand high) { return minimum(maximum(x, low), high); }
 
+Value convert(Value x, std::optional<DType> dtype) { return dtype ? cast(x, *dtype) : x; }
+
 Value stop_gradient(Value x) { return x.graph().add1(stop_gradient_op, {x}); }
 
 std::span<const OpDef* const> elementwise_ops();
@@ -285,6 +288,66 @@ std::span<const OpDef* const> elementwise_ops() {
 #undef TERNARY
 #undef LIST
   return ops;
+}
+
+std::vector<Function> elementwise_functions() {
+  const Parameter x = operand("x", "A tensor.");
+  const Parameter x1 = operand("x1", "A tensor or a number.");
+  const Parameter x2 = operand("x2", "A tensor or a number.");
+  const auto sentence = [](std::string meaning) {
+    if (meaning.back() != '.') meaning += '.';
+    return meaning + " Element-wise";
+  };
+  std::vector<Function> all = {
+#define UNARY(name, dtypes, result, cost, ulp, value, gradient, low, high, meaning) \
+  function(#name, sentence(meaning) + ".", chainrule::name, x),
+#define BINARY(name, dtypes, result, cost, ulp, value, gradient_a, gradient_b, low, high, meaning) \
+  function(#name, sentence(meaning) + "; operands broadcast.", chainrule::name, x1, x2),
+#define TERNARY(                                                                        \
+    name, dtypes, result, cost, ulp, value, gradient_b, gradient_c, low, high, meaning) \
+  function(#name,                                                                       \
+           sentence(meaning) + "; operands broadcast.",                                 \
+           chainrule::name,                                                             \
+           operand("condition", "A tensor; what is not 0 is true."),                    \
+           x1,                                                                          \
+           x2),
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+      function("clip",
+               "min(max(x, x_min), x_max). Element-wise; operands broadcast.",
+               clip,
+               x,
+               operand("x_min", "A tensor or a number."),
+               operand("x_max", "A tensor or a number.")),
+      function(
+          "cast",
+          "The elements as another type.",
+          cast,
+          x,
+          option("dtype", required, "'float32', 'float64', 'int32', 'int64', 'uint8' or 'bool'."))
+          .with_example(">>> ops.cast([0.5, 2.5], 'int32')\narray([0, 2], dtype=int32)"),
+      function("broadcast_to",
+               "x repeated to fill a shape, as NumPy broadcasts.",
+               broadcast_to,
+               x,
+               option("shape", required, "The lengths of the result.")),
+      function("stop_gradient",
+               "The same values, through which no gradient flows.",
+               stop_gradient,
+               operand("variable", "A tensor.")),
+      function("convert",
+               "A symbolic value for an array, weight or number.",
+               convert,
+               x,
+               option("dtype", Json(), "The element type; None: as it is."))
+          .called("convert_to_tensor")};
+  for (Function& each : all) {
+    if (each.name == "abs") each = each.also({"absolute"});
+    if (each.name == "divide") each = each.also({"true_divide"});
+  }
+  return all;
 }
 
 }  // namespace chainrule

@@ -2,8 +2,11 @@
 
 #include "kernels/gather.h"
 
+#include <algorithm>
+
 #include "chainrule/ops.h"
 #include "graph/op.h"
+#include "ops/function.h"
 #include "ops/lowering.h"
 
 namespace chainrule {
@@ -116,12 +119,42 @@ const OpDef scatter_add_op{
 
 const OpDef one_hot_op{.name = "one_hot", .infer = infer_one_hot, .lower = lower_one_hot};
 
+/// Indices of which negative ones count from the end.
+Value from_the_front(Value indices, std::int64_t length) {
+  if (indices.dtype() != DType::int32 && indices.dtype() != DType::int64) return indices;
+  if (indices.node().op == &constant_op) {
+    const Tensor known = indices.node().attrs.get<Tensor>("value").cast(DType::int64);
+    const auto all = known.data<std::int64_t>();
+    if (std::all_of(all.begin(), all.end(), [](std::int64_t i) { return i >= 0; })) return indices;
+  }
+  return where(indices < 0.0, indices + static_cast<double>(length), indices);
+}
+
 }  // namespace
 
 Value gather(Value x, Value indices) { return x.graph().add1(gather_op, {x, indices}); }
 
 Value scatter_add(Value updates, Value indices, std::int64_t rows) {
   return updates.graph().add1(scatter_add_op, {updates, indices}, {{"rows", rows}});
+}
+
+Value take(Value x, Value indices, std::optional<std::int64_t> axis) {
+  if (!axis) x = ravel(x);
+  const int rank = x.shape().rank();
+  const int first = axis ? normalize_axis(*axis, rank, "take") : 0;
+  indices = from_the_front(indices, x.shape()[first]);
+  if (first == 0) return gather(x, indices);
+  Axes to_front = {first};
+  for (int i = 0; i < rank; ++i) {
+    if (i != first) to_front.push_back(i);
+  }
+  const Value rows = gather(transpose(x, to_front), indices);  // indices.shape + the other axes
+  const int taken = indices.shape().rank();
+  Axes back;
+  for (int i = 0; i < first; ++i) back.push_back(taken + i);
+  for (int i = 0; i < taken; ++i) back.push_back(i);
+  for (int i = taken + first; i < rows.shape().rank(); ++i) back.push_back(i);
+  return transpose(rows, back);
 }
 
 Value one_hot(Value labels, std::int64_t classes, DType dtype) {
@@ -131,6 +164,40 @@ Value one_hot(Value labels, std::int64_t classes, DType dtype) {
 std::span<const OpDef* const> gather_ops() {
   static constexpr const OpDef* ops[] = {&gather_op, &scatter_add_op, &one_hot_op};
   return ops;
+}
+
+std::vector<Function> gather_functions() {
+  const auto one_hot_last = +[](Value x, std::int64_t num_classes, std::int64_t axis, DType dtype) {
+    if (axis != -1) {
+      invalid("one_hot", "the new axis is the last one", {{"axis", std::to_string(axis)}});
+    }
+    return one_hot(x, num_classes, dtype);
+  };
+  return {function("gather",
+                   "Rows of x by integer indices.",
+                   gather,
+                   operand("x", "Of shape (n, ...)."),
+                   operand("indices", "Integers in [0, n)."))
+              .without_python(),  // there it is take()
+          function("take",
+                   "Elements by index along an axis. Negative indices count from the end; those "
+                   "beyond it give NaN, or 0 where numbers are integers.",
+                   take,
+                   operand("x", "A tensor."),
+                   operand("indices", "Integers, of any shape."),
+                   option("axis", Json(), "The axis; None: the flat array."))
+              .with_example(">>> ops.take([1.0, 2.0, 3.0], [0, -1])\n"
+                            "array([1., 3.], dtype=float32)"),
+          function("one_hot",
+                   "Labels (...) as (..., num_classes) with a 1 at the label.",
+                   one_hot_last,
+                   operand("x", "Integers; one outside of [0, num_classes) gives zeros."),
+                   option("num_classes", required, "Their number.", positive).stored_as("classes"),
+                   option("axis", -1, "The new axis: only -1, the last one."),
+                   option("dtype", Json(), "The element type; None: config.floatx()."))
+              .with_example(">>> ops.one_hot([1, 0], 2)\n"
+                            "array([[0., 1.],\n"
+                            "       [1., 0.]], dtype=float32)")};
 }
 
 }  // namespace chainrule

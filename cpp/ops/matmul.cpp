@@ -5,6 +5,7 @@
 #include "blas/gemm.h"
 #include "chainrule/ops.h"
 #include "graph/op.h"
+#include "ops/function.h"
 #include "ops/lowering.h"
 #include "ops/transpose.h"
 
@@ -217,6 +218,17 @@ Value matmul(Value a, Value b, bool transpose_a, bool transpose_b) {
 std::span<const OpDef* const> matmul_ops() {
   static constexpr const OpDef* ops[] = {&matmul_op};
   return ops;
+}
+
+std::vector<Function> matmul_functions() {
+  return {function(
+              "matmul",
+              "The matrix product over the last two axes; leading axes broadcast.",
+              +[](Value x1, Value x2) { return matmul(x1, x2); },
+              operand("x1", "Of shape (..., m, k), or (k,)."),
+              operand("x2", "Of shape (..., k, n), or (k,)."))
+              .with_example(">>> ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])\n"
+                            "array([[11.]], dtype=float32)")};
 }
 
 }  // namespace chainrule

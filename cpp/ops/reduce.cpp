@@ -9,6 +9,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "kernels/softmax.h"
+#include "ops/function.h"
 #include "ops/lowering.h"
 
 namespace chainrule {
@@ -313,6 +314,8 @@ Value variance(Value x, const Axes& axes, bool keepdims) {
   return moments(x, axes, keepdims).variance;
 }
 
+Value stddev(Value x, const Axes& axes, bool keepdims) { return sqrt(variance(x, axes, keepdims)); }
+
 Value logsumexp(Value x, const Axes& axes, bool keepdims) {
   return reduce_by_runs(logsumexp_op, x, axes, keepdims);
 }
@@ -321,6 +324,29 @@ std::span<const OpDef* const> reduce_ops() {
   static constexpr const OpDef* ops[] = {
       &sum_op, &mean_op, &moments_op, &max_op, &min_op, &logsumexp_op};
   return ops;
+}
+
+std::vector<Function> reduce_functions() {
+  const auto reduction =
+      [](const char* name, const char* doc, Value (*run)(Value, const Axes&, bool)) {
+        return function(name,
+                        doc,
+                        run,
+                        operand("x", "A tensor."),
+                        option("axis", Json(), "One axis or several; None: all.").stored_as("axes"),
+                        option("keepdims", false, "Whether they stay, with the length 1."));
+      };
+  return {
+      reduction("sum", "The sum over axes.", sum)
+          .with_example(">>> ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)\n"
+                        "array([4., 6.], dtype=float32)"),
+      reduction("mean", "The mean over axes. Integers give config.floatx().", mean),
+      reduction("max", "The largest element over axes; NaN if there is one.", max).also({"amax"}),
+      reduction("min", "The smallest element over axes; NaN if there is one.", min).also({"amin"}),
+      reduction("variance", "The variance, mean((x - mean(x))^2), over axes.", variance)
+          .called("var"),
+      reduction("stddev", "The standard deviation, sqrt(var(x)), over axes.", stddev).called("std"),
+      reduction("logsumexp", "log(sum(exp(x))) over axes, without overflow.", logsumexp)};
 }
 
 }  // namespace chainrule

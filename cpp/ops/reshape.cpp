@@ -2,6 +2,7 @@
 
 #include "chainrule/ops.h"
 #include "graph/op.h"
+#include "ops/function.h"
 #include "ops/lengths.h"
 
 namespace chainrule {
@@ -75,9 +76,62 @@ Value squeeze(Value x, std::int64_t axis) {
   return reshape(x, x.shape().removed(at));
 }
 
+Value ravel(Value x) { return reshape(x, std::vector<std::int64_t>{-1}); }
+
 std::span<const OpDef* const> reshape_ops() {
   static constexpr const OpDef* ops[] = {&reshape_op};
   return ops;
+}
+
+namespace {
+
+/// Without some axes, of length 1.
+Value without_axes(Value x, const Axes& axes) {
+  Shape shape = x.shape();
+  std::vector<int> ordered;
+  for (const std::int64_t axis : axes)
+    ordered.push_back(normalize_axis(axis, shape.rank(), "squeeze"));
+  std::sort(ordered.rbegin(), ordered.rend());
+  for (const int axis : ordered) x = squeeze(x, axis);
+  return x;
+}
+
+/// No axes are all those that have the length 1 whatever the number of samples is.
+void find_axes(const std::vector<Shape>& operands, Json& options) {
+  if (!options.at("axis").as_array().empty()) return;
+  Json::Array axes;
+  for (int i = 0; i < operands[0].rank(); ++i) {
+    if (operands[0][i] == 1) axes.emplace_back(i);
+  }
+  options.set("axis", std::move(axes));
+}
+
+}  // namespace
+
+std::vector<Function> reshape_functions() {
+  const Parameter x = operand("x", "A tensor.");
+  return {function(
+              "reshape",
+              "The same elements in another shape.",
+              +[](Value x, const std::vector<std::int64_t>& shape) { return reshape(x, shape); },
+              x,
+              option("newshape", required, "Its lengths; one may be -1, for what is left.")
+                  .stored_as("shape"))
+              .with_example(">>> ops.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))\n"
+                            "array([[1., 2.],\n"
+                            "       [3., 4.]], dtype=float32)"),
+          function("ravel", "All elements along one axis.", ravel, x),
+          function("expand_dims",
+                   "A new axis of length 1.",
+                   expand_dims,
+                   x,
+                   option("axis", required, "Where it is in the result.")),
+          function("squeeze",
+                   "Without axes of length 1.",
+                   without_axes,
+                   x,
+                   option("axis", Json(), "One axis or several; None: all of length 1."))
+              .completed_by(find_axes)};
 }
 
 }  // namespace chainrule

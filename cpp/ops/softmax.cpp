@@ -4,6 +4,7 @@
 
 #include "chainrule/ops.h"
 #include "graph/op.h"
+#include "ops/function.h"
 #include "ops/lowering.h"
 
 namespace chainrule {
@@ -67,6 +68,14 @@ Value log_softmax(Value x, std::int64_t axis) { return along(log_softmax_op, x, 
 std::span<const OpDef* const> softmax_ops() {
   static constexpr const OpDef* ops[] = {&softmax_op, &log_softmax_op};
   return ops;
+}
+
+std::vector<Function> softmax_functions() {
+  const Parameter x = operand("x", "A floating tensor.");
+  const Parameter axis = option("axis", -1, "The axis along which is summed.");
+  return {function("softmax", "exp(x) / sum(exp(x)) along an axis.", softmax, x, axis)
+              .with_example(">>> ops.softmax([0.0, 0.0])\narray([0.5, 0.5], dtype=float32)"),
+          function("log_softmax", "log(softmax(x)) along an axis.", log_softmax, x, axis)};
 }
 
 }  // namespace chainrule

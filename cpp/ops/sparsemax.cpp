@@ -4,6 +4,7 @@
 
 #include "chainrule/ops.h"
 #include "graph/op.h"
+#include "ops/function.h"
 #include "ops/lowering.h"
 
 namespace chainrule {
@@ -48,6 +49,14 @@ Value sparsemax(Value x) { return x.graph().add1(sparsemax_op, {x}); }
 std::span<const OpDef* const> sparsemax_ops() {
   static constexpr const OpDef* ops[] = {&sparsemax_op};
   return ops;
+}
+
+std::vector<Function> sparsemax_functions() {
+  return {function("sparsemax",
+                   "The nearest point of the probability simplex along the last axis.",
+                   sparsemax,
+                   operand("x", "A floating tensor."))
+              .without_python()};  // there it is an activation
 }
 
 }  // namespace chainrule

@@ -9,6 +9,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 #include "kernels/copy.h"
+#include "ops/function.h"
 #include "ops/lengths.h"
 
 namespace chainrule {
@@ -96,6 +97,15 @@ Value transpose(Value x, const Axes& axes) {
   return x.graph().add1(transpose_op, {x}, {{"axes", order}});
 }
 
+Value swapaxes(Value x, std::int64_t axis1, std::int64_t axis2) {
+  const int rank = x.shape().rank();
+  Axes order(static_cast<std::size_t>(rank));
+  std::iota(order.begin(), order.end(), 0);
+  std::swap(order[static_cast<std::size_t>(normalize_axis(axis1, rank, "swapaxes", "axis1"))],
+            order[static_cast<std::size_t>(normalize_axis(axis2, rank, "swapaxes", "axis2"))]);
+  return transpose(x, order);
+}
+
 Value untransposed(Value value) {
   const int rank = value.shape().rank();
   if (value.node().op != &transpose_op || rank < 2) return {};
@@ -108,6 +118,24 @@ Value untransposed(Value value) {
 std::span<const OpDef* const> transpose_ops() {
   static constexpr const OpDef* ops[] = {&transpose_op};
   return ops;
+}
+
+std::vector<Function> transpose_functions() {
+  const Parameter x = operand("x", "A tensor.");
+  return {function("transpose",
+                   "Axes in another order.",
+                   transpose,
+                   x,
+                   option("axes", Json(), "Which axis of x each one is; None: reversed."))
+              .with_example(">>> ops.transpose([[1.0, 2.0], [3.0, 4.0]])\n"
+                            "array([[1., 3.],\n"
+                            "       [2., 4.]], dtype=float32)"),
+          function("swapaxes",
+                   "Two axes exchanged.",
+                   swapaxes,
+                   x,
+                   option("axis1", required, "The first."),
+                   option("axis2", required, "The second."))};
 }
 
 }  // namespace chainrule

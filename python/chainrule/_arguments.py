@@ -234,7 +234,12 @@ def checked(function: F) -> F:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"[{where}] {error}") from None
+            unknown = [name for name in kwargs if name not in signature.parameters]
+            several = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+            hint = ""
+            if unknown and not several:
+                hint = _core.did_you_mean(unknown[0], list(signature.parameters))
+            raise TypeError(f"[{where}] {error}{hint}") from None
         for name, rule in rules.items():
             if name in bound.arguments:
                 bound.arguments[name] = rule(bound.arguments[name], where, name)

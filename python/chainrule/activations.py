@@ -2,131 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
-from chainrule import _catalog, _core, ops
-from chainrule._arguments import Tensor, checked, shown
-from chainrule.ops import eager
+from chainrule import _catalog, _core, _functions, ops
+from chainrule._arguments import shown
 
-_a = _core.activations
 _unnamed: list[tuple[Any, str]] = []  # functions without a name, and the one that they got
 _names: dict[Any, str] = {}  # function -> the name by which layers know it
-_functions: dict[str, Any] = {}
+_by_name: dict[str, Any] = {}
 
-
-def _activation(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Enters an activation under its name."""
-    wrapped = checked(eager(function))
-    _names[wrapped] = function.__name__
-    _functions[function.__name__] = wrapped
-    return wrapped
-
-
-@_activation
-def celu(x: Tensor, alpha: float = 1.0) -> Any:
-    """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
-    return _a.celu(x, alpha)
-
-
-@_activation
-def elu(x: Tensor, alpha: float = 1.0) -> Any:
-    """x for x > 0, else alpha (exp(x) - 1)."""
-    return _a.elu(x, alpha)
-
-
-@_activation
-def gelu(x: Tensor, approximate: bool = False) -> Any:
-    """x times the standard normal distribution function of x; `approximate` uses tanh."""
-    return _a.gelu(x, approximate)
-
-
-@_activation
-def glu(x: Tensor, axis: int = -1) -> Any:
-    """a sigmoid(b) for the halves a, b of x along an axis."""
-    return _a.glu(x, axis)
-
-
-@_activation
-def hard_shrink(x: Tensor, threshold: float = 0.5) -> Any:
-    """x where |x| > threshold, else 0."""
-    return _a.hard_shrink(x, threshold)
-
-
-@_activation
-def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Any:
-    """x for x > 0, else negative_slope x."""
-    return _a.leaky_relu(x, negative_slope)
-
-
-@_activation
-def log_softmax(x: Tensor, axis: int = -1) -> Any:
-    """log(softmax(x)) along an axis."""
-    return _core.ops.log_softmax(x, axis)
-
-
-@_activation
-def relu(
-    x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Any:
-    """max(x, 0); with a slope below `threshold` and a largest value."""
-    return _a.relu(x, negative_slope, max_value, threshold)
-
-
-@_activation
-def soft_shrink(x: Tensor, threshold: float = 0.5) -> Any:
-    """x moved towards 0 by `threshold`."""
-    return _a.soft_shrink(x, threshold)
-
-
-@_activation
-def softmax(x: Tensor, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis."""
-    return _core.ops.softmax(x, axis)
-
-
-@_activation
-def squareplus(x: Tensor, b: float = 4.0) -> Any:
-    """(x + sqrt(x^2 + b)) / 2."""
-    return _a.squareplus(x, b)
-
-
-@checked
-def threshold(x: Tensor, threshold: float, default_value: float) -> Any:
-    """x where x > threshold, else default_value."""
-    return _threshold(x, threshold, default_value)
-
-
-_threshold = eager(lambda x, limit, value: _a.threshold(x, limit, value))
-
-
-def _plain(name: str) -> Callable[..., Any]:
-    def function(x: Tensor) -> Any:
-        return _core.activation(name, x)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The activation '{name}'."
-    return _activation(function)
-
-
-for _name in _core.activation_names():
-    if _name not in _functions and _name != "threshold":
-        globals()[_name] = _plain(_name)
+_made = _functions.make_all(
+    [f for f in _functions.described() if f.name.startswith("activations.")], __name__
+)
+globals().update(_made)
+for _name in _core.activation_names():  # those that need nothing but x
+    _names[_made[_name]] = _name
+    _by_name[_name] = _made[_name]
 
 
 def get(identifier: Any) -> Any:
     """A function from a name; None is linear; functions are returned as they are."""
     if identifier is None:
-        return _functions["linear"]
+        return _by_name["linear"]
     if callable(identifier):
         return identifier
-    if isinstance(identifier, str) and identifier in _functions:
-        return _functions[identifier]
+    if isinstance(identifier, str) and identifier in _by_name:
+        return _by_name[identifier]
     if not isinstance(identifier, str):
         raise TypeError(
             f"[activations] an activation is a name or a function. Received: {shown(identifier)}"
         )
-    hint = _core.did_you_mean(identifier, sorted(_functions)) or "."
+    hint = _core.did_you_mean(identifier, sorted(_by_name)) or "."
     raise ValueError(
         f"[activations] there is no {shown(identifier)} here{hint} Received: "
         f"name={shown(identifier)}"
@@ -149,8 +56,8 @@ def serialize(activation: Any) -> str:
         return _names[activation]
     name = getattr(activation, "__name__", "<lambda>")
     if str(getattr(activation, "__module__", None) or "").partition(".")[0] in ("numpy", "math"):
-        near = name if name in _functions else f"chainrule.ops.{name}"
-        known = name in _functions or hasattr(ops, name)
+        near = name if name in _by_name else f"chainrule.ops.{name}"
+        known = name in _by_name or hasattr(ops, name)
         raise ValueError(
             f"[activations] functions of NumPy and math cannot be traced: use "
             f"{near if known else 'those of chainrule.ops'}. Received: {shown(activation)}"
@@ -169,13 +76,13 @@ def serialize(activation: Any) -> str:
     seen = _catalog.copying.get()
     if seen is not None:
         seen.append((name, activation))
-    if seen is None or name not in _functions:
+    if seen is None or name not in _by_name:
         _enter(name, activation)
     return name
 
 
 def _is_ours(name: str) -> bool:
-    return name in _functions and name not in _custom
+    return name in _by_name and name not in _custom
 
 
 def _enter(name: str, function: Any) -> None:
@@ -183,7 +90,7 @@ def _enter(name: str, function: Any) -> None:
     made before keep theirs."""
     if not _is_ours(name):
         _core.register_activation(name, function)
-        _functions[name] = _custom[name] = function
+        _by_name[name] = _custom[name] = function
 
 
 def deserialize(config: str, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -197,4 +104,4 @@ _custom = _catalog.own_activations
 _catalog.enterers["activations"] = _enter
 _catalog.converters["str | Callable | None"] = serialize
 _catalog.getters["str | Callable | None"] = get
-__all__ = ["deserialize", "get", "serialize", "threshold", *sorted(_functions)]
+__all__ = sorted({"deserialize", "get", "serialize", *_made})

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "chainrule/ops.h"
+#include "exact.h"
 #include "op_cases.h"
 
 namespace chainrule::test {
@@ -13,15 +14,6 @@ enum class DTypes : std::uint8_t { kFloating, kNumeric, kAny };
 enum class Result : std::uint8_t { kSame, kBool };
 struct NoGradient {};
 constexpr NoGradient kNoGradient;
-
-// The scalar functions that elementwise.def names beside those of <cmath>.
-double sign_of(double x) { return std::isnan(x) ? x : (x > 0) - (x < 0); }
-double logistic(double x) { return 1 / (1 + std::exp(-x)); }
-double softplus_of(double x) { return std::log1p(std::exp(x)); }
-double residual_of(double a, double b) { return logistic(a) - b; }
-double max_of(double a, double b) { return a > b ? a : b; }
-double min_of(double a, double b) { return a < b ? a : b; }
-bool is_finite(double x) { return std::isfinite(x); }
 
 /// NumPy's broadcasting, element by element.
 double broadcast_element(const Array& x, const Index& index) {
@@ -57,7 +49,7 @@ Reference by_element(const std::function<double(const std::vector<double>&)>& f)
 }
 
 /// What a line of the .def says, with its functions in double.
-struct Line {
+struct LineCases {
   std::string name;
   DTypes dtypes;
   bool whole;  ///< draw whole numbers: comparisons must meet equal operands
@@ -94,7 +86,7 @@ std::string text(const std::vector<Shape>& shapes) {
   return joined;
 }
 
-void add_line(std::vector<OpCase>& cases, const Line& line, std::size_t operands) {
+void add_line(std::vector<OpCase>& cases, const LineCases& line, std::size_t operands) {
   for (const DType dtype : dtypes_of(line.dtypes)) {
     for (const std::vector<Shape>& shapes : shapes_of(operands)) {
       OpCase test{
@@ -127,48 +119,48 @@ void add_lines(std::vector<OpCase>& cases) {
   using T = double;
   // A rule without gradient is the word kNoGradient.
   const auto none = [](std::string_view rule) { return rule == "kNoGradient"; };
-#define UNARY(name, dtypes, result, value, gradient, low, high, ...)           \
-  add_line(cases,                                                              \
-           {#name,                                                             \
-            dtypes,                                                            \
-            (result) == kBool,                                                 \
-            !none(#gradient),                                                  \
-            low,                                                               \
-            high,                                                              \
-            [](const std::vector<Value>& v) { return chainrule::name(v[0]); }, \
-            by_element([](const std::vector<double>& v) {                      \
-              const T x = v[0];                                                \
-              return static_cast<double>(value);                               \
-            })},                                                               \
+#define UNARY(name, dtypes, result, cost, ulp, value, gradient, low, high, ...) \
+  add_line(cases,                                                               \
+           {#name,                                                              \
+            dtypes,                                                             \
+            (result) == kBool,                                                  \
+            !none(#gradient),                                                   \
+            low,                                                                \
+            high,                                                               \
+            [](const std::vector<Value>& v) { return chainrule::name(v[0]); },  \
+            by_element([](const std::vector<double>& v) {                       \
+              const T x = v[0];                                                 \
+              return static_cast<double>(value);                                \
+            })},                                                                \
            1);
-#define BINARY(name, dtypes, result, value, gradient_a, gradient_b, low, high, ...)  \
-  add_line(cases,                                                                    \
-           {#name,                                                                   \
-            dtypes,                                                                  \
-            (result) == kBool,                                                       \
-            !(none(#gradient_a) && none(#gradient_b)),                               \
-            low,                                                                     \
-            high,                                                                    \
-            [](const std::vector<Value>& v) { return chainrule::name(v[0], v[1]); }, \
-            by_element([](const std::vector<double>& v) {                            \
-              const T a = v[0], b = v[1];                                            \
-              return static_cast<double>(value);                                     \
-            })},                                                                     \
+#define BINARY(name, dtypes, result, cost, ulp, value, gradient_a, gradient_b, low, high, ...) \
+  add_line(cases,                                                                              \
+           {#name,                                                                             \
+            dtypes,                                                                            \
+            (result) == kBool,                                                                 \
+            !(none(#gradient_a) && none(#gradient_b)),                                         \
+            low,                                                                               \
+            high,                                                                              \
+            [](const std::vector<Value>& v) { return chainrule::name(v[0], v[1]); },           \
+            by_element([](const std::vector<double>& v) {                                      \
+              const T a = v[0], b = v[1];                                                      \
+              return static_cast<double>(value);                                               \
+            })},                                                                               \
            2);
-#define TERNARY(name, dtypes, result, value, gradient_b, gradient_c, low, high, ...)       \
-  add_line(cases,                                                                          \
-           {#name,                                                                         \
-            dtypes,                                                                        \
-            (result) == kBool,                                                             \
-            !none(#gradient_b),                                                            \
-            low,                                                                           \
-            high,                                                                          \
-            [](const std::vector<Value>& v) { return chainrule::name(v[0], v[1], v[2]); }, \
-            by_element([](const std::vector<double>& v) {                                  \
-              const bool c = v[0] != 0;                                                    \
-              const T a = v[1], b = v[2];                                                  \
-              return static_cast<double>(value);                                           \
-            })},                                                                           \
+#define TERNARY(name, dtypes, result, cost, ulp, value, gradient_b, gradient_c, low, high, ...) \
+  add_line(cases,                                                                               \
+           {#name,                                                                              \
+            dtypes,                                                                             \
+            (result) == kBool,                                                                  \
+            !none(#gradient_b),                                                                 \
+            low,                                                                                \
+            high,                                                                               \
+            [](const std::vector<Value>& v) { return chainrule::name(v[0], v[1], v[2]); },      \
+            by_element([](const std::vector<double>& v) {                                       \
+              const bool c = v[0] != 0;                                                         \
+              const T a = v[1], b = v[2];                                                       \
+              return static_cast<double>(value);                                                \
+            })},                                                                                \
            3);
 #include "chainrule/elementwise.def"
 #undef UNARY

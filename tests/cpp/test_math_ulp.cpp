@@ -1,4 +1,4 @@
-// Functions are within 2 ULP of the exact result for all arguments, in every table.
+// Functions are as near to the exact result as their lines of elementwise.def say, in every table.
 #include <cstdio>
 #include <string>
 
@@ -7,22 +7,23 @@
 
 namespace chainrule {
 
-TEST("math: functions are within 2 ULP everywhere") {
+TEST("math: functions are within the ULP of their lines everywhere") {
   int measured = 0;
   test::measure_ulps([&](const isa::KernelTable& table,
-                         const char* name,
+                         const auto& line,
                          const char* dtype,
                          const test::Worst& worst) {
-    std::printf("  %s %s %s: %.3f ULP\n", table.name, name, dtype, worst.ulp);
-    if (!(worst.ulp <= 2)) {
-      test::report({__FILE__, __LINE__, name},
+    std::printf("  %s %s %s: %.3f ULP\n", table.name, line.name, dtype, worst.ulp);
+    constexpr double kReference = 1e-3;  // what the numbers compared with may be off
+    if (!(worst.ulp <= line.ulp + kReference)) {
+      test::report({__FILE__, __LINE__, line.name},
                    std::string(table.name) + " " + dtype + " has an error of " +
                        std::to_string(worst.ulp) + " ULP at (" + test::describe(worst.at) + ", " +
                        test::describe(worst.other) + ")");
     }
     ++measured;
   });
-  CHECK(measured >= 36);  // 18 functions of two types in the reference
+  CHECK(measured >= 70);  // 35 functions of two types in the reference
 }
 
 }  // namespace chainrule

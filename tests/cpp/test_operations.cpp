@@ -61,9 +61,17 @@ TEST("compute() names what it does not know or cannot use") {
   CHECK(compute("add", {2.0, x}).at(0).shape() == x.shape());
   CHECK_THROWS(compute("ad", {x, x}), "[Operation] there is no function 'ad'. Did you mean 'add'");
   CHECK_THROWS(compute("add", {x}), "[add] there must be 2 operands");
-  CHECK_THROWS(compute("add", {1.0, 2.0}), "[add] there must be 2 operands, one of them no plain");
+  CHECK_THROWS(compute("add", {1.0, 2.0}), "[add] at least one operand is needed that is no plain");
+  CHECK_THROWS(compute("full", {}), "[full] at least one operand is needed that is no plain");
   CHECK_THROWS(compute("concatenate", {}), "at least one operand");
-  CHECK_THROWS(compute("reshape", {x}), "shape");
+  CHECK_THROWS(compute("reshape", {x}), "[reshape] the option 'shape' is required");
+  CHECK_THROWS(compute("softmax", {x}, Json::object({{"axes", 0}})),
+               "[softmax] there is no option 'axes'. Did you mean 'axis'");
+  CHECK_THROWS(compute("sum", {x}, Json::object({{"keepdims", 2}})),
+               "[sum] keepdims must be True or False. Received: keepdims=2");
+  CHECK_THROWS(compute("one_hot", {x}, Json::object({{"classes", 0}})), "must be positive");
+  CHECK_THROWS(compute("cast", {x}, Json::object({{"dtype", 1}})), "the name of an element type");
+  CHECK_THROWS(compute("split", {x}, Json::object({{"parts", Json::Array{1}}})), "equal parts");
   const auto item = [&](Json::Array items) {
     return compute("get_item", {x}, Json::object({{"items", std::move(items)}})).at(0).shape();
   };
@@ -94,6 +102,17 @@ TEST("integers are divided as NumPy divides them") {
     CHECK_EQ(program.output(0).data<std::int32_t>()[i], q[i]);
     CHECK_EQ(program.output(1).data<std::int32_t>()[i], r[i]);
   }
+}
+
+TEST("options that a configuration lacks mean what they meant") {
+  Graph graph;
+  const Value x = graph.input({{2, 1, 3}, DType::float32}, "x");
+  CHECK_EQ(compute("concatenate", {x, x}).at(0).shape(), (Shape{2, 1, 6}));
+  CHECK_EQ(compute("argmax", {x}).at(0).shape(), (Shape{2, 1}));
+  CHECK_EQ(compute("squeeze", {x}).at(0).shape(), (Shape{2, 3}));
+  CHECK_EQ(compute("squeeze", {x}, Json::object({{"axis", 1}})).at(0).shape(), (Shape{2, 3}));
+  CHECK_EQ(compute("sum", {x}).at(0).shape(), Shape{});
+  CHECK_EQ(compute("transpose", {x}).at(0).shape(), (Shape{3, 1, 2}));
 }
 
 TEST("clones have layers and weights of their own") {

@@ -1,6 +1,6 @@
-// The error of the functions of every table over dense arguments, against the C library in higher
-// precision: float against double, double against long double. For the tests and for
-// `bench_elementwise --ulp`.
+// The error of the functions of every table over dense arguments, against what their lines of
+// chainrule/elementwise.def say in higher precision: float against double, double against long
+// double. For the tests and for `bench_elementwise --ulp`.
 #pragma once
 
 #include <algorithm>
@@ -11,55 +11,11 @@
 #include <type_traits>
 #include <vector>
 
+#include "exact.h"
 #include "isa/table.h"
 #include "tolerance.h"
 
 namespace chainrule::test {
-
-/// A function: its code and its meaning in higher precision (H: double for float, else long
-/// double).
-template <class H>
-struct UnaryFunction {
-  const char* name;
-  int code;
-  H (*exact)(H);
-};
-
-template <class H>
-H exact_sigmoid(H x) {
-  const H e = std::exp(-std::abs(x));
-  return (x < 0 ? e : H(1)) / (1 + e);
-}
-
-template <class H>
-H exact_softplus(H x) {
-  return std::max(x, H(0)) + std::log1p(std::exp(-std::abs(x)));
-}
-
-#define CHAINRULE_EXACT(name, function) {#name, isa::name##_code, [](H x) { return function(x); }}
-template <class H>
-std::vector<UnaryFunction<H>> unary_functions() {
-  return {
-      CHAINRULE_EXACT(exp, std::exp),
-      CHAINRULE_EXACT(expm1, std::expm1),
-      CHAINRULE_EXACT(log, std::log),
-      CHAINRULE_EXACT(log1p, std::log1p),
-      CHAINRULE_EXACT(sin, std::sin),
-      CHAINRULE_EXACT(cos, std::cos),
-      CHAINRULE_EXACT(tan, std::tan),
-      CHAINRULE_EXACT(arctan, std::atan),
-      CHAINRULE_EXACT(sinh, std::sinh),
-      CHAINRULE_EXACT(cosh, std::cosh),
-      CHAINRULE_EXACT(tanh, std::tanh),
-      CHAINRULE_EXACT(sigmoid, exact_sigmoid),
-      CHAINRULE_EXACT(softplus, exact_softplus),
-      CHAINRULE_EXACT(erf, std::erf),
-      CHAINRULE_EXACT(sqrt, std::sqrt),
-      CHAINRULE_EXACT(rsqrt, H(1) / std::sqrt),
-      CHAINRULE_EXACT(reciprocal, H(1) /),
-  };
-}
-#undef CHAINRULE_EXACT
 
 /// |got - exact| in units in the last place of T at `exact`; 0 where both are NaN or the same
 /// infinity, infinite where only one is, and where the signs of zeros differ.
@@ -137,25 +93,35 @@ void for_arguments(const F& use) {
 }
 
 template <class T, class H>
-Worst worst_of(isa::ElementwiseFn fn, const UnaryFunction<H>& function) {
+Worst worst_of_unary(isa::ElementwiseFn fn, const Line<H>& line) {
   Worst worst;
   std::vector<T> y;
   for_arguments<T>([&](const std::vector<T>& x) {
     y.resize(x.size());
     fn(static_cast<std::int64_t>(x.size()), x.data(), nullptr, nullptr, y.data());
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const double error = ulps<T, H>(y[i], function.exact(static_cast<H>(x[i])));
+      const double error = ulps<T, H>(y[i], line.exact(static_cast<H>(x[i]), 0));
       if (is_worse(error, worst.ulp)) worst = {error, static_cast<double>(x[i]), 0};
     }
   });
   return worst;
 }
 
-/// power(a, b) for a from 0 to 16, b from -40 to 40, and all pairs of special numbers.
-template <class T, class H>
-Worst worst_of_power(isa::ElementwiseFn fn) {
+/// Pairs of arguments of a function, from its domain. Of power, which takes more: a from 0 to 16, b
+/// from -40 to 40, and all pairs of special numbers.
+template <class T>
+void add_pairs(std::vector<T>& a, std::vector<T>& b, double low, double high, bool is_power) {
   using Limits = std::numeric_limits<T>;
-  std::vector<T> a, b;
+  std::uint64_t state = 1;
+  const auto unit = [&state] {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<double>(state >> 11) * 0x1p-53;
+  };
+  for (int i = 0; i < 100000; ++i) {
+    a.push_back(static_cast<T>(low + (high - low) * unit()));
+    b.push_back(static_cast<T>(low + (high - low) * unit()));
+  }
+  if (!is_power) return;
   const T special[] = {T(0),
                        T(0.5),
                        T(1),
@@ -175,17 +141,21 @@ Worst worst_of_power(isa::ElementwiseFn fn) {
       b.push_back(second);
     }
   }
-  std::uint64_t state = 1;
   for (int i = 0; i < (sizeof(T) == 4 ? 400000 : 100000); ++i) {
-    state = state * 6364136223846793005U + 1442695040888963407U;
-    a.push_back(static_cast<T>(static_cast<double>(state >> 32) * 0x1p-28));
-    b.push_back(static_cast<T>(static_cast<double>(state & 0xffffffff) * 0x1p-31 * 40 - 40));
+    a.push_back(static_cast<T>(unit() * 16));
+    b.push_back(static_cast<T>(unit() * 80 - 40));
   }
+}
+
+template <class T, class H>
+Worst worst_of_binary(isa::ElementwiseFn fn, const Line<H>& line) {
+  std::vector<T> a, b;
+  add_pairs(a, b, line.low, line.high, line.code == isa::power_code);
   std::vector<T> y(a.size());
   fn(static_cast<std::int64_t>(a.size()), a.data(), b.data(), nullptr, y.data());
   Worst worst;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const double error = ulps<T, H>(y[i], std::pow(static_cast<H>(a[i]), static_cast<H>(b[i])));
+    const double error = ulps<T, H>(y[i], line.exact(static_cast<H>(a[i]), static_cast<H>(b[i])));
     if (is_worse(error, worst.ulp)) {
       worst = {error, static_cast<double>(a[i]), static_cast<double>(b[i])};
     }
@@ -193,25 +163,23 @@ Worst worst_of_power(isa::ElementwiseFn fn) {
   return worst;
 }
 
-/// Calls use(table, function, dtype, worst) for each of them.
+/// Calls use(table, line, dtype, worst) for each of them.
 template <class Use>
 void measure_ulps(const Use& use) {
-  for (const isa::KernelTable* table : isa::available_tables()) {
-    for (const auto& each : unary_functions<double>()) {
-      use(*table, each.name, "float32", worst_of<float>(table->elementwise[each.code][0], each));
+  const auto measure = [&]<class T, class H>(T, H, DType dtype) {
+    for (const isa::KernelTable* table : isa::available_tables()) {
+      for (const Line<H>& line : lines<H>()) {
+        if (!line.same) continue;
+        const isa::ElementwiseFn fn = table->elementwise[line.code][static_cast<int>(dtype)];
+        use(*table,
+            line,
+            name_of(dtype).data(),
+            line.operands == 1 ? worst_of_unary<T>(fn, line) : worst_of_binary<T>(fn, line));
+      }
     }
-    use(*table,
-        "power",
-        "float32",
-        worst_of_power<float, double>(table->elementwise[isa::power_code][0]));
-    for (const auto& each : unary_functions<long double>()) {
-      use(*table, each.name, "float64", worst_of<double>(table->elementwise[each.code][1], each));
-    }
-    use(*table,
-        "power",
-        "float64",
-        worst_of_power<double, long double>(table->elementwise[isa::power_code][1]));
-  }
+  };
+  measure(float{}, double{}, DType::float32);
+  measure(double{}, static_cast<long double>(0), DType::float64);
 }
 
 }  // namespace chainrule::test

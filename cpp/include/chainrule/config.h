@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "chainrule/error.h"
+#include "chainrule/fields.h"
 #include "chainrule/json.h"
-#include "chainrule/shape.h"
 
 namespace chainrule {
 
@@ -55,33 +55,6 @@ class Configurable {
   /// `Dense(units=10, activation='relu')`: the fields that differ from their defaults.
   [[nodiscard]] std::string repr() const;
 };
-
-/// A condition on one field: what it says goes into the error.
-struct Rule {
-  const char* text = nullptr;  ///< "must be positive"
-  bool (*holds)(const Json& value) = nullptr;
-};
-extern const Rule positive, not_negative, unit_interval /* [0, 1) */,
-    closed_unit_interval /* [0, 1] */;
-
-/// What is known of a field.
-struct FieldInfo {
-  std::string name;
-  /// Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
-  std::string type;
-  std::string doc;
-  bool required = false;  ///< has no default
-  Json default_value;
-};
-
-/// Marks a field without default.
-struct Required {};
-constexpr Required required;
-
-/// How a C++ type is named in Python, read from and written to JSON. Specialised beside types that
-/// are not plain data (initializers, activations...).
-template <class T, class = void>
-struct FieldType;
 
 /// Shows fields to a reader, a writer or a lister, which all see them as JSON.
 class Fields {
@@ -113,14 +86,9 @@ class Fields {
          is_required,
          FieldType<T>::write(member)},
         [&](const Json& value) {
-          if (rule.holds != nullptr && !value.is_null() && is_number(value) && !rule.holds(value)) {
-            invalid(name, rule.text, {{std::string(name), value.dump()}});
-          }
+          rule.check(name, name, value);
           member = FieldType<T>::read(value);
         });
-  }
-  static bool is_number(const Json& value) {
-    return value.kind() == Json::Kind::integer || value.kind() == Json::Kind::number;
   }
 };
 
@@ -131,55 +99,6 @@ std::vector<FieldInfo> list_fields(Configurable& object);
 /// fields, wrong types and values that break a rule throw InvalidArgument; then some fields may
 /// have been set, so do this to a new object.
 void configure(Configurable& object, const Json& config);
-
-// --- plain field types --------------------------------------------------------------------------
-
-template <>
-struct FieldType<bool> {
-  static std::string name() { return "bool"; }
-  static Json write(bool v) { return v; }
-  static bool read(const Json& v) { return v.as_bool(); }
-};
-template <>
-struct FieldType<std::int64_t> {
-  static std::string name() { return "int"; }
-  static Json write(std::int64_t v) { return v; }
-  static std::int64_t read(const Json& v) { return v.as_int(); }
-};
-template <>
-struct FieldType<double> {
-  static std::string name() { return "float"; }
-  static Json write(double v) { return v; }
-  static double read(const Json& v) { return v.as_double(); }
-};
-template <>
-struct FieldType<std::string> {
-  static std::string name() { return "str"; }
-  static Json write(const std::string& v) { return v; }
-  static std::string read(const Json& v) { return v.as_string(); }
-};
-/// A list; a lone element is a list of one, as in Keras's `axis=-1`. null is -1, an unknown length.
-template <>
-struct FieldType<std::vector<std::int64_t>> {
-  static std::string name() { return "tuple[int, ...]"; }
-  static Json write(const std::vector<std::int64_t>& v) { return Json::Array(v.begin(), v.end()); }
-  static std::vector<std::int64_t> read(const Json& v) {
-    if (v.kind() != Json::Kind::array) return {v.as_int()};
-    std::vector<std::int64_t> result;
-    for (const Json& item : v.as_array()) result.push_back(item.is_null() ? -1 : item.as_int());
-    return result;
-  }
-};
-/// JSON null and Python None are "not given".
-template <class T>
-struct FieldType<std::optional<T>> {
-  static std::string name() { return FieldType<T>::name() + " | None"; }
-  static Json write(const std::optional<T>& v) { return v ? FieldType<T>::write(*v) : Json(); }
-  static std::optional<T> read(const Json& v) {
-    if (v.is_null()) return std::nullopt;
-    return FieldType<T>::read(v);
-  }
-};
 
 // --- the catalog --------------------------------------------------------------------------------
 

@@ -60,10 +60,16 @@ inline Value operator<(Value a, Operand b) { return less(a, b); }
 inline Value operator>=(Value a, Operand b) { return greater_equal(a, b); }
 inline Value operator<=(Value a, Operand b) { return less_equal(a, b); }
 
+/// The largest integer not above x1 / x2, and what that leaves, with the sign of x2. Integers stay
+/// integers, and give 0 for a divisor of 0.
+Value floor_divide(Operand x1, Operand x2);
+Value mod(Operand x1, Operand x2);
 /// Elements converted as C++ converts them; to boolean: x != 0. Its gradient is cast back.
 Value cast(Value x, DType dtype);
 /// min(max(x, low), high).
 Value clip(Value x, Operand low, Operand high);
+/// As a dtype, if one is given.
+Value convert(Value x, std::optional<DType> dtype = {});
 /// x as it is, through which no gradient flows.
 Value stop_gradient(Value x);
 
@@ -86,8 +92,9 @@ struct Moments {
   Value mean, variance;
 };
 Moments moments(Value x, const Axes& axes = {}, bool keepdims = false);
-/// The second of moments().
+/// The second of moments(), and its square root.
 Value variance(Value x, const Axes& axes = {}, bool keepdims = false);
+Value stddev(Value x, const Axes& axes = {}, bool keepdims = false);
 /// log(sum(exp(x))), without overflow.
 Value logsumexp(Value x, const Axes& axes = {}, bool keepdims = false);
 /// int64 index of the first largest (smallest) element along an axis.
@@ -120,10 +127,14 @@ Value matmul(Value a, Value b, bool transpose_a = false, bool transpose_b = fals
 /// Same elements, row-major order; one length may be -1. No copy.
 Value reshape(Value x, const std::vector<std::int64_t>& shape);
 Value reshape(Value x, const Shape& shape);
+/// All elements along one axis.
+Value ravel(Value x);
 Value expand_dims(Value x, std::int64_t axis);
 Value squeeze(Value x, std::int64_t axis);
 /// Axes in the order of `axes`; empty: reversed.
 Value transpose(Value x, const Axes& axes = {});
+/// Two axes exchanged.
+Value swapaxes(Value x, std::int64_t axis1, std::int64_t axis2);
 Value broadcast_to(Value x, const Shape& shape);
 Value concatenate(const std::vector<Value>& xs, std::int64_t axis = -1);
 /// New axis: stack of equal shapes.
@@ -149,6 +160,9 @@ Value pack(const std::vector<Value>& xs,
 /// Rows of x by integer indices: (n, ...) [indices] -> indices.shape + (...). An index outside [0,
 /// n) gives a row of NaN (zeros for integers): checked inputs never have one.
 Value gather(Value x, Value indices);
+/// Elements by integer indices along an axis, or of the flat array: x.shape with indices.shape in
+/// the place of the axis. Negative indices count from the end; those beyond it are as in gather.
+Value take(Value x, Value indices, std::optional<std::int64_t> axis = {});
 /// Sum of the rows of `updates` by index into `rows` zero rows: the gradient of gather.
 Value scatter_add(Value updates, Value indices, std::int64_t rows);
 /// Labels (...) -> (..., classes) with a 1 at the label; a label outside [0, classes) gives zeros.
@@ -157,6 +171,8 @@ Value one_hot(Value labels, std::int64_t classes, DType dtype = floatx());
 // --- creation -----------------------------------------------------------------------------------
 
 Value full(Graph& graph, const Shape& shape, double value, DType dtype = floatx());
+Value zeros(Graph& graph, const Shape& shape, DType dtype = floatx());
+Value ones(Graph& graph, const Shape& shape, DType dtype = floatx());
 Value zeros_like(Value x);
 Value ones_like(Value x);
 

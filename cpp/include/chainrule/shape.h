@@ -157,7 +157,10 @@ Shape operator+(const Shape& a, const Shape& b);
 Shape broadcast(const Shape& a, const Shape& b, std::string_view where);
 
 /// Turns an axis in [-rank, rank) into one in [0, rank); throws InvalidArgument otherwise.
-int normalize_axis(std::int64_t axis, int rank, std::string_view where);
+int normalize_axis(std::int64_t axis,
+                   int rank,
+                   std::string_view where,
+                   std::string_view name = "axis");
 
 /// Shape and element type: what shape inference computes for every value.
 struct TensorType {

@@ -5,14 +5,6 @@
 
 namespace chainrule {
 
-/// Plain data of any form.
-template <>
-struct FieldType<Json> {
-  static std::string name() { return "Any"; }
-  static Json write(const Json& v) { return v; }
-  static Json read(const Json& v) { return v; }
-};
-
 namespace {
 
 /// An array that is part of a configuration: {"array": its elements in row-major order, "shape",

@@ -58,7 +58,7 @@ CHAINRULE_COLD void run_blocks(View<T, K> d, E e) {
 /// d = e.
 template <class T, Kind K, class E>
 CHAINRULE_HOT void run(const View<T, K>& d, const E& e) {
-  if constexpr (is_cheap(step_list<E>)) {
+  if constexpr (is_of_operators<typename E::Scalar>(step_list<E>)) {
     const Index row_step = K.transposed ? 1 : d.stride(), col_step = K.transposed ? d.stride() : 1;
     if (fused_assign(e, d.rows(), d.cols(), d.data(), row_step, col_step)) return;
   }
@@ -110,7 +110,7 @@ CHAINRULE_HOT void multiply(const View<T, K>& d, const Product<A, B>& p, T facto
 template <class E, bool kByRows, Fold kFold>
 void fold_lines(const Folded<E, kByRows, kFold>& folded, typename E::Scalar* out, Index step) {
   const E& e = folded.inner();
-  if constexpr (is_cheap(step_list<E>)) {
+  if constexpr (is_of_operators<typename E::Scalar>(step_list<E>)) {
     if (e.size() != 0 && fused_fold_lines<kFold>(e, kByRows, out, step)) {
       const auto finish = folded.finish();
       if (finish.scale == 1 && !finish.root) return;
@@ -313,7 +313,7 @@ CHAINRULE_HOT typename E::Scalar fold_all(const E& e, const char* which) {
   }
   const auto x = chainable(e);
   using X = std::remove_const_t<decltype(x)>;
-  if constexpr (detail::is_cheap(detail::step_list<X>)) {
+  if constexpr (detail::is_of_operators<typename X::Scalar>(detail::step_list<X>)) {
     T result;
     if (detail::fused_fold<kFold>(x, result)) return result;
   }

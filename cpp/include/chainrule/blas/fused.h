@@ -1,6 +1,6 @@
-// Expressions of cheap functions as one loop, made by the user's compiler for each instruction set
-// and chosen when it runs: no intermediate result leaves the registers. Programs include
-// chainrule/blas.h.
+// Expressions of functions that are made of operators as one loop, made by the user's compiler for
+// each instruction set and chosen when it runs: no intermediate result leaves the registers.
+// Programs include chainrule/blas.h.
 #pragma once
 
 #include <algorithm>
@@ -19,17 +19,52 @@ constexpr StepList step_list = [] {
   return list;
 }();
 
-constexpr bool is_cheap(Fn fn) {
-  return fn == Fn::add || fn == Fn::subtract || fn == Fn::multiply || fn == Fn::divide ||
-         fn == Fn::maximum || fn == Fn::minimum || fn == Fn::square || fn == Fn::abs ||
-         fn == Fn::negative || fn == Fn::relu || fn == Fn::reciprocal;
+/// Whether a function is made of operators: then what its line of elementwise.def says can be
+/// computed of vectors V of numbers T, too.
+template <class T, class V>
+constexpr bool is_of_operators(Fn fn) {
+  constexpr bool kSame = true, kBool = false;
+  switch (fn) {
+#define UNARY(name, dtypes, result, cost, ulp, value, ...) \
+  case Fn::name:                                           \
+    return (result) && requires(V x) { value; };
+#define BINARY(name, dtypes, result, cost, ulp, value, ...) \
+  case Fn::name:                                            \
+    return (result) && requires(V a, V b) { value; };
+#define TERNARY(name, ...) \
+  case Fn::name:           \
+    return false;
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+  }
+  return false;
 }
-constexpr bool is_cheap(const StepList& list) {
+template <class T>
+constexpr bool is_of_operators(const StepList& list) {
+  using V [[gnu::vector_size(16)]] = T;
   if (list.operand_count > 12) return false;
   for (int i = 0; i < list.step_count; ++i) {
-    if (!is_cheap(list.steps[i].fn)) return false;
+    if (!is_of_operators<T, V>(list.steps[i].fn)) return false;
   }
   return true;
+}
+
+/// Of one element, in additions; reading and writing it counts as one.
+constexpr Index cost_of(const StepList& list) {
+  constexpr int kCosts[] = {
+#define UNARY(name, dtypes, result, cost, ...) cost,
+#define BINARY(name, dtypes, result, cost, ...) cost,
+#define TERNARY(name, dtypes, result, cost, ...) cost,
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+  };
+  Index cost = 1;
+  for (int i = 0; i < list.step_count; ++i) cost += kCosts[static_cast<int>(list.steps[i].fn)];
+  return cost;
 }
 
 /// The loop is over rows; within one, operands go on by one element or repeat a number.
@@ -136,7 +171,7 @@ CHAINRULE_HOT bool fused_assign(
   if (rows * cols <= kFewElements) {
     loop(&args, 0, n);
   } else {
-    for_ranges(n, rows * cols * (kList.step_count + 1), &args, loop);
+    for_ranges(n, rows * cols * cost_of(kList), &args, loop);
   }
   return true;
 }
@@ -179,7 +214,7 @@ CHAINRULE_COLD typename E::Scalar fold_pieces(const Args& args) {
   const Index parts = (args.row + kFewElements - 1) / kFewElements;
   Pieces<Args> pieces{args, {}, parts, parts < Pieces<Args>::kMost ? parts : Pieces<Args>::kMost};
   for_ranges(pieces.count,
-             args.row * (step_list<E>.step_count + 1),
+             args.row * cost_of(step_list<E>),
              &pieces,
              [](const void* object, Index begin, Index end) {
                auto& all = *static_cast<Pieces<Args>*>(const_cast<void*>(object));

@@ -103,29 +103,19 @@ struct Fused {
 
   template <Fn kFn>
   CHAINRULE_INLINE void apply(V& to, const V& a, const V& b) {
-    if constexpr (kFn == Fn::add) {
-      to = a + b;
-    } else if constexpr (kFn == Fn::subtract) {
-      to = a - b;
-    } else if constexpr (kFn == Fn::multiply) {
-      to = a * b;
-    } else if constexpr (kFn == Fn::divide) {
-      to = a / b;
-    } else if constexpr (kFn == Fn::maximum) {
-      to = ((a > b) | (a != a)) ? a : b;
-    } else if constexpr (kFn == Fn::minimum) {
-      to = ((a < b) | (a != a)) ? a : b;
-    } else if constexpr (kFn == Fn::square) {
-      to = a * a;
-    } else if constexpr (kFn == Fn::abs) {
-      to = a < V{} ? -a : a;
-    } else if constexpr (kFn == Fn::negative) {
-      to = -a;
-    } else if constexpr (kFn == Fn::relu) {
-      to = a < V{} ? V{} : a;
-    } else {
-      static_assert(kFn == Fn::reciprocal);
-      to = T(1) / a;
+    [[maybe_unused]] const V& x = a;
+#define UNARY(name, dtypes, result, cost, ulp, value, ...) \
+  if constexpr (kFn == Fn::name) {                         \
+    to = value;                                            \
+  } else
+#define BINARY UNARY
+#define TERNARY(...)
+#include "chainrule/elementwise.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+    {
+      static_assert(kFn == Fn::add, "a function that is not made of operators");
     }
   }
 

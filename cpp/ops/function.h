@@ -1,0 +1,204 @@
+// A function of tensors, described once, in the file of its op: name, meaning, parameters with
+// defaults, and what it computes. From it follow the function of chainrule.ops with its signature,
+// docstring and errors, the type stub and the reference page, what functional models hold where
+// symbols were computed with, and what their files say (compute() in chainrule/layers.h).
+//
+//     std::vector<Function> softmax_functions() {
+//       return {function("softmax",
+//                        "exp(x) / sum(exp(x)) along an axis.",
+//                        softmax,
+//                        operand("x", "A floating tensor."),
+//                        option("axis", -1, "The axis whose elements sum to 1."))};
+//     }
+//
+// Each file cpp/ops/<stem>.cpp that has functions defines `std::vector<Function>
+// <stem>_functions()`; the build makes the table of all (cmake/tables.cmake).
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "chainrule/error.h"
+#include "chainrule/fields.h"
+#include "chainrule/ops.h"
+
+namespace chainrule {
+
+/// A parameter of a function: a tensor, or an option, which is plain data.
+struct Parameter {
+  FieldInfo info;  ///< Python's name and default; the type follows from the C++ function
+  bool is_operand = false;
+  std::string stored;          ///< an option's name in configurations
+  std::optional<Json> absent;  ///< what a configuration without it means, if not the default
+  Rule rule;
+  /// null, if that may be given, as the value that it stands for; else the value as it is.
+  Json (*settled)(const Json& value) = nullptr;
+
+  /// With another name in configurations than in Python.
+  [[nodiscard]] Parameter stored_as(std::string name) const;
+  /// Configurations from which it is missing mean something else than Python's default.
+  [[nodiscard]] Parameter if_absent(Json value) const;
+  /// With another type, by which Python checks it, than that of the C++ parameter.
+  [[nodiscard]] Parameter of_type(std::string type) const;
+};
+
+Parameter operand(std::string name, std::string doc);
+/// `otherwise` is the default. null stands for an optional without value, for all axes, or for
+/// floatx(), by the type of the C++ parameter.
+Parameter option(std::string name, Json otherwise, std::string doc, Rule rule = {});
+Parameter option(std::string name, Required, std::string doc, Rule rule = {});
+
+/// What a function is called with: of the operands at least one is a Value, if there are any; the
+/// options are complete, by the names that configurations have.
+struct Arguments {
+  Graph& graph;
+  const std::vector<Operand>& operands;
+  const Json& options;
+
+  /// An operand as a Value; a number has the floating type of the first other, or floatx().
+  [[nodiscard]] Value value(std::size_t i) const;
+  [[nodiscard]] std::vector<Value> values() const;
+};
+
+struct Function {
+  std::string name;                  ///< by which compute() and files know it
+  std::string python;                ///< its name in Python; empty: it has none there
+  std::vector<std::string> aliases;  ///< other names in Python
+  std::string doc;                   ///< its meaning
+  std::string example;               ///< for Python's docstring: `>>> ...`, or empty
+  std::vector<Parameter> parameters;
+  bool takes_list = false;     ///< its one operand is a list of tensors
+  bool gives_list = false;     ///< in Python; else a single tensor
+  bool numbers_adapt = false;  ///< plain numbers take the dtype of the other operands
+  std::function<std::vector<Value>(const Arguments&)> run;
+  /// Sets options that depend on the lengths of the operands, -1 where unknown; may be empty.
+  std::function<void(const std::vector<Shape>& operands, Json& options)> complete;
+
+  // What else there is to say of a function, appended to its description.
+  [[nodiscard]] Function called(std::string in_python) const;
+  [[nodiscard]] Function without_python() const { return called(""); }
+  [[nodiscard]] Function also(std::vector<std::string> more) const;
+  [[nodiscard]] Function with_example(std::string text) const;
+  [[nodiscard]] Function completed_by(void (*with)(const std::vector<Shape>&, Json&)) const;
+
+  /// Options as configurations hold them, complete, of options by their names there or, with
+  /// `by_python`, by their names in Python. Throws InvalidArgument for unknown names (with the
+  /// nearest), missing options, wrong types and values that break a rule.
+  [[nodiscard]] Json options(const Json& given, bool by_python = false) const;
+  /// Appends to the graph. Throws InvalidArgument for a wrong number of operands, too.
+  [[nodiscard]] std::vector<Value> operator()(Graph& graph,
+                                              const std::vector<Operand>& operands,
+                                              const Json& options) const;
+};
+
+// --- descriptions from C++ functions -------------------------------------------------------------
+
+namespace described {
+
+template <class T>
+constexpr bool is_operand =
+    std::same_as<T, Value> || std::same_as<T, Operand> || std::same_as<T, std::vector<Value>>;
+
+/// What null means as an option of type T.
+template <class T>
+Json settled(const Json& value) {
+  if (!value.is_null()) return value;
+  if constexpr (std::same_as<T, DType>) {
+    return FieldType<T>::write(floatx());
+  } else {
+    return FieldType<T>::write(T());
+  }
+}
+
+/// Completes the description of the parameter number i, of type T.
+template <class T>
+void describe(Function& function, std::size_t i) {
+  Parameter& parameter = function.parameters[i];
+  if (parameter.is_operand != is_operand<T>) {
+    invalid(function.name, parameter.info.name + " is an operand in C++, or an option, not here");
+  }
+  if constexpr (is_operand<T>) {
+    function.takes_list = function.takes_list || std::same_as<T, std::vector<Value>>;
+    function.numbers_adapt = function.numbers_adapt || std::same_as<T, Operand>;
+    parameter.info.type = std::same_as<T, std::vector<Value>> ? "Sequence[Tensor]" : "Tensor";
+  } else {
+    parameter.settled = settled<T>;
+    std::string& type = parameter.info.type;
+    if (type.empty()) type = FieldType<T>::name();
+    const bool may_be_none = !parameter.info.required && parameter.info.default_value.is_null();
+    if (may_be_none && !type.ends_with(" | None") && type != "Any") type += " | None";
+  }
+}
+
+/// The argument for parameter number i.
+template <class T>
+T argument(const Arguments& given, const std::vector<Parameter>& parameters, std::size_t i) {
+  if constexpr (std::same_as<T, Value>) {
+    return given.value(i);
+  } else if constexpr (std::same_as<T, Operand>) {
+    return given.operands.at(i);
+  } else if constexpr (std::same_as<T, std::vector<Value>>) {
+    return given.values();
+  } else {
+    return FieldType<T>::read(given.options.at(parameters[i].stored));
+  }
+}
+
+inline std::vector<Value> results(Value value) { return {value}; }
+inline std::vector<Value> results(std::vector<Value> values) { return values; }
+
+template <class Run, class... Args, std::size_t... kIndex>
+void complete(Function& function, Run run, std::index_sequence<kIndex...> /*all*/) {
+  (describe<std::remove_cvref_t<Args>>(function, kIndex), ...);
+  function.run = [run, parameters = function.parameters](const Arguments& given) {
+    return results(
+        run(given.graph, argument<std::remove_cvref_t<Args>>(given, parameters, kIndex)...));
+  };
+}
+
+}  // namespace described
+
+/// The description of a function whose first parameter is the graph to append to.
+template <class Result, class... Args, std::same_as<Parameter>... Parameters>
+Function function(std::string name,
+                  std::string doc,
+                  Result (*run)(Graph&, Args...),
+                  Parameters... parameters) {
+  static_assert(sizeof...(Args) == sizeof...(Parameters), "each parameter is described");
+  Function result;
+  result.name = result.python = std::move(name);
+  result.doc = std::move(doc);
+  result.parameters = {std::move(parameters)...};
+  result.gives_list = std::same_as<Result, std::vector<Value>>;
+  described::complete<decltype(run), Args...>(result, run, std::index_sequence_for<Args...>());
+  return result;
+}
+
+/// The description of a function of tensors: operands first, then options, in the order of its
+/// parameters.
+template <class Result, class... Args, std::same_as<Parameter>... Parameters>
+Function function(std::string name,
+                  std::string doc,
+                  Result (*run)(Args...),
+                  Parameters... parameters) {
+  static_assert(sizeof...(Args) == sizeof...(Parameters), "each parameter is described");
+  Function result;
+  result.name = result.python = std::move(name);
+  result.doc = std::move(doc);
+  result.parameters = {std::move(parameters)...};
+  result.gives_list = std::same_as<Result, std::vector<Value>>;
+  const auto on_graph = [run](Graph& /*of the operands*/, Args... arguments) {
+    return run(std::forward<Args>(arguments)...);
+  };
+  described::complete<decltype(on_graph), Args...>(
+      result, on_graph, std::index_sequence_for<Args...>());
+  return result;
+}
+
+}  // namespace chainrule

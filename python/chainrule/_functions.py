@@ -1,0 +1,156 @@
+"""Functions of tensors as the engine describes them, each in the file of its op: from a description
+follow a Python function's signature, docstring and errors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule import _core
+from chainrule._arguments import checked
+
+_ARRAYS = (np.ndarray, np.generic, _core.Variable)
+# What the types of the engine's options are to a caller in Python.
+_TYPES = {"tuple[int, ...]": "int | Sequence[int]"}
+
+
+class Parameter(NamedTuple):
+    name: str
+    type: str
+    doc: str
+    required: bool
+    default: Any
+    is_operand: bool
+
+    @property
+    def annotation(self) -> str:
+        plain = self.type.removesuffix(" | None")
+        return _TYPES.get(plain, plain) + self.type[len(plain) :]
+
+
+class Function(NamedTuple):
+    name: str  # in the engine, and in files
+    python: str
+    aliases: list[str]
+    doc: str
+    example: str
+    parameters: list[Parameter]
+
+
+def described() -> list[Function]:
+    """The functions that Python has."""
+    return [
+        Function(name, python, aliases, doc, example, [Parameter(*p) for p in parameters])
+        for name, python, aliases, doc, example, parameters in _core.ops.describe()
+        if python
+    ]
+
+
+# --- at once, or as a part of what is being built -------------------------------------------------
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, _ARRAYS) or (
+        hasattr(value, "__array__") and not isinstance(value, type)
+    )
+
+
+def eager(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a function of symbolic values compute at once when it is called with arrays."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        if _core.tracing() or any(_holds_symbol(x) for x in args):
+            return function(*args)
+        arrays: list[Any] = []
+        places = [_lift(value, arrays) for value in args]
+
+        def traced(*values: Any) -> Any:
+            return function(*[place(values) for place in places])
+
+        return _core.run(traced, arrays, False)
+
+    return wrapper
+
+
+def _holds_symbol(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, _core.Symbol) for item in value)
+    return isinstance(value, _core.Symbol)
+
+
+def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
+    """How to find an argument again when its arrays have become symbolic values."""
+    if _is_array(value):
+        arrays.append(value)
+        index = len(arrays) - 1
+        return lambda values: values[index]
+    if isinstance(value, (list, tuple)) and any(_is_array(item) for item in value):
+        items = [_lift(item, arrays) for item in value]
+        return lambda values: [item(values) for item in items]
+    return lambda values: value
+
+
+# --- functions from descriptions ------------------------------------------------------------------
+
+
+def _docstring(function: Function) -> str:
+    lines = [function.doc, "", "Args:"]
+    for parameter in function.parameters:
+        default = "" if parameter.required else f" Default: {parameter.default!r}."
+        lines.append(f"    {parameter.name}: {parameter.doc}{default}")
+    if function.example:
+        lines += ["", "Example:", "", *function.example.splitlines()]
+    return "\n".join(lines)
+
+
+def _signature(function: Function) -> inspect.Signature:
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                parameter.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=inspect.Parameter.empty if parameter.required else parameter.default,
+                annotation=parameter.annotation,
+            )
+            for parameter in function.parameters
+        ],
+        return_annotation="Any",
+    )
+
+
+def make(function: Function, name: str, module: str) -> Callable[..., Any]:
+    """The Python function of a description."""
+    names = [parameter.name for parameter in function.parameters]
+    operands = [parameter.name for parameter in function.parameters if parameter.is_operand]
+    options = [parameter.name for parameter in function.parameters if not parameter.is_operand]
+    defaults = {p.name: p.default for p in function.parameters if not p.required}
+    several = any(parameter.type == "Sequence[Tensor]" for parameter in function.parameters)
+
+    def op(*args: Any, **kwargs: Any) -> Any:
+        given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+        chosen = {option: given[option] for option in options}
+
+        def call(*tensors: Any) -> Any:
+            return _core.ops.call(function.name, tensors[0] if several else tensors, chosen)
+
+        return eager(call)(*(given[operand] for operand in operands))
+
+    op.__name__ = op.__qualname__ = name
+    op.__module__ = module
+    op.__doc__ = _docstring(function)
+    op.__signature__ = _signature(function)  # type: ignore[attr-defined]
+    return checked(op)
+
+
+def make_all(functions: list[Function], module: str) -> dict[str, Callable[..., Any]]:
+    """All of them under all their names."""
+    return {
+        name: make(function, name, module)
+        for function in functions
+        for name in (function.python, *function.aliases)
+    }
