@@ -21,6 +21,7 @@ FILES = ROOT / "tests" / "additions"
 COPY = ROOT / "build" / "additions"
 SITE = ROOT / "build" / "additions_site"
 BIN = ROOT / ".venv" / "bin"
+SECONDS = 7200  # of one build
 
 # (file, a line of it, what is added before that line)
 LINES = [
@@ -90,7 +91,9 @@ ALSO_GENERATED = {
 
 def run(*command: str | Path, cwd: Path = COPY, **env: str) -> None:
     print("$", *(str(part).replace(f"{ROOT}/", "") for part in command), flush=True)
-    subprocess.run(list(map(str, command)), cwd=cwd, env={**os.environ, **env}, check=True)
+    subprocess.run(
+        list(map(str, command)), cwd=cwd, env={**os.environ, **env}, check=True, timeout=SECONDS
+    )
 
 
 def make_copy() -> None:
@@ -101,6 +104,7 @@ def make_copy() -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     for name in listed.stdout.splitlines():
         if not (ROOT / name).is_file():
