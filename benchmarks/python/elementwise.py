@@ -23,7 +23,7 @@ from results import add_bench_options, machine, table, write
 CACHED = (4096, 65536)
 BEYOND = 16777216
 GOAL = 0.8
-TRAFFIC = {"add": 3, "multiply": 3, "power": 3, "sum": 1, "max": 1, "argmax": 1}  # arrays; others: 2
+TRAFFIC = {"add": 3, "multiply": 3, "power": 3, "sum": 1, "max": 1, "argmax": 1}  # others: 2 arrays
 Key = tuple[str, int, int]
 
 

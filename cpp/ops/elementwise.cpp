@@ -327,7 +327,7 @@ std::vector<Function> elementwise_functions() {
           cast,
           x,
           option("dtype", required, "'float32', 'float64', 'int32', 'int64', 'uint8' or 'bool'."))
-          .with_example(">>> ops.cast([0.5, 2.5], 'int32')\narray([0, 2], dtype=int32)"),
+          .with_example(">>> ops.cast([0.5, 2.5], \"int32\")\narray([0, 2], dtype=int32)"),
       function("broadcast_to",
                "x repeated to fill a shape, as NumPy broadcasts.",
                broadcast_to,

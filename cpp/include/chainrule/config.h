@@ -79,16 +79,15 @@ class Fields {
  private:
   template <class T>
   void field(std::string_view name, T& member, std::string_view doc, Rule rule, bool is_required) {
-    visit(
-        {std::string(name),
-         FieldType<T>::name(),
-         std::string(doc),
-         is_required,
-         FieldType<T>::write(member)},
-        [&](const Json& value) {
-          rule.check(name, name, value);
-          member = FieldType<T>::read(value);
-        });
+    visit({std::string(name),
+           FieldType<T>::name(),
+           std::string(doc),
+           is_required,
+           FieldType<T>::write(member)},
+          [&](const Json& value) {
+            rule.check(name, name, value);
+            member = FieldType<T>::read(value);
+          });
   }
 };
 
