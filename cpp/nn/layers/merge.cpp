@@ -13,6 +13,7 @@ namespace {
 class Merge : public Layer {
  public:
   using Layer::call;
+  Merge() { supports_masking = true; }
   void fields(Fields& f) override { base_fields(f); }
 
   std::vector<Value> call(CallContext&, const std::vector<Value>& inputs) final {
@@ -26,12 +27,45 @@ class Merge : public Layer {
     return {merge(operands)};
   }
 
+  // A position of the output counts if it does in one of the inputs; without a mask of each of them
+  // it has none, as all of its positions count.
+  std::vector<Value> compute_mask(CallContext&,
+                                  const std::vector<Value>& inputs,
+                                  const std::vector<Value>& masks) override {
+    int rank = 0, mask_rank = 0;
+    for (const Value& x : inputs) rank = std::max(rank, x.shape().rank());
+    std::vector<Value> all;
+    for (std::size_t i = 0; i < masks.size(); ++i) {
+      if (!masks[i].defined()) return {};
+      Value& mask = all.emplace_back(masks[i]);
+      for (int added = inputs[i].shape().rank(); added < rank; ++added) mask = expand_dims(mask, 1);
+      mask_rank = std::max(mask_rank, mask.shape().rank());
+    }
+    if (all.empty()) return {};
+    Value any;
+    for (Value mask : all) {
+      while (mask.shape().rank() < mask_rank) mask = expand_dims(mask, -1);
+      any = any.defined() ? logical_or(any, mask) : mask;
+    }
+    return {broadcast_to(any, leading(inputs, rank, mask_rank))};
+  }
+
  protected:
   [[nodiscard]] virtual Value merge(const std::vector<Value>& xs) const = 0;
   /// How many inputs there must be; 0: at least one.
   [[nodiscard]] virtual std::size_t arity() const { return 0; }
 
  private:
+  /// The first `count` lengths of what inputs of this rank broadcast to.
+  [[nodiscard]] Shape leading(const std::vector<Value>& inputs, int rank, int count) const {
+    Shape all;
+    for (const Value& x : inputs) {
+      Shape shape = x.shape();
+      while (shape.rank() < rank) shape = shape.inserted(1, 1);
+      all = broadcast(all, shape, class_name());
+    }
+    return all.slice(0, count);
+  }
   void check(const std::vector<Value>& inputs) const {
     const auto misfit = [&](const char* rule) {
       std::string shapes;
