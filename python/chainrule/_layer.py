@@ -382,13 +382,13 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         args, kwargs = ([one_or_list(values)], {}) if form is None else _calls.fill(form, values)
         if "training" in inspect.signature(self.call).parameters:
             kwargs["training"] = training
-        masks, first, previous, used = _masks.given_to(self.call, args, kwargs)
-        outputs = self.call(*args, **kwargs, **masks)
+        masks = _masks.Given(self.call, args, kwargs)
+        outputs = self.call(*args, **kwargs, **masks.arguments)
         if outputs is None:
             raise ValueError(
                 f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
             )
-        return outputs, _masks.after(self, first, previous, outputs, used and self._uses_mask())
+        return outputs, _masks.after(self, masks, outputs)
 
     def _has_compute_mask(self) -> bool:
         """Whether the layer says itself which masks its outputs have."""

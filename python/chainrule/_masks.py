@@ -29,37 +29,50 @@ def flat(masks: Any) -> list[Any]:
     return [masks]
 
 
-def given_to(
-    call: Any, args: list[Any], kwargs: dict[str, Any]
-) -> tuple[dict[str, Any], Any, Any, bool]:
-    """How a call() gets masks.
+class Given:
+    """The masks of a call: how a layer's call() gets them.
 
-    One that takes one tensor (or list of tensors) gets its mask as `mask`; one that takes several
-    gets that of `a` as `a_mask`; a mask that the caller gave stays.
+    One that takes one tensor, or list of tensors, gets its mask as `mask`; one that takes several
+    gets that of its `a` as `a_mask`; a mask that the caller gave stays.
 
-    Returns:
-        The masks among the arguments by name, the first argument, its mask, and whether call()
-        takes masks at all.
+    Attributes:
+        arguments: What call() gets beside what the caller gave.
+        first: The first tensor, or list of them.
+        previous: Its mask.
+        used: Whether call() takes that.
+        left: Masks of other tensors, which call() does not take.
     """
-    signature = inspect.signature(call)
-    arguments = signature.bind_partial(*args, **kwargs).arguments
-    tensors = {name: value for name, value in arguments.items() if _calls.holds_tensor(value)}
-    explicit = arguments.get("mask")
-    tensors.pop("mask", None)
-    masks = {}
-    if len(tensors) == 1 and "mask" in signature.parameters and explicit is None:
-        masks["mask"] = of(next(iter(tensors.values())))
-    elif len(tensors) > 1:
-        for name, value in tensors.items():
-            taken = f"{name}_mask"
-            if taken in signature.parameters and arguments.get(taken) is None:
-                masks[taken] = of(value)
-    first = next(iter(arguments.values()), None)
-    previous = of(first) if explicit is None else explicit
-    return masks, first, previous, bool(masks) or explicit is not None
+
+    def __init__(self, call: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+        signature = inspect.signature(call)
+        given = signature.bind_partial(*args, **kwargs).arguments
+        explicit = given.get("mask")
+        tensors = {
+            name: value
+            for name, value in given.items()
+            if name != "mask" and _calls.holds_tensor(value)
+        }
+        self.arguments: dict[str, Any] = {}
+        if len(tensors) == 1 and "mask" in signature.parameters and explicit is None:
+            self.arguments["mask"] = of(*tensors.values())
+        elif len(tensors) > 1:
+            for name, value in tensors.items():
+                taken = f"{name}_mask"
+                if taken in signature.parameters and given.get(taken) is None:
+                    self.arguments[taken] = of(value)
+        self.first = next(iter(tensors.values()), None)
+        self.previous = of(self.first) if explicit is None else explicit
+        name = f"{next(iter(tensors))}_mask" if len(tensors) > 1 else "mask"
+        self.used = explicit is not None or name in signature.parameters
+        self.left = [
+            mask
+            for name, value in list(tensors.items())[1:]
+            if f"{name}_mask" not in signature.parameters
+            for mask in flat(of(value))
+        ]
 
 
-def after(layer: Any, first: Any, previous: Any, outputs: Any, used: bool) -> list[Any]:
+def after(layer: Any, given: Given, outputs: Any) -> list[Any]:
     """The masks of the outputs of a call(): what compute_mask() says, if the layer has one; else
     those that its inner layers gave them, and where supports_masking is set, those of the inputs.
 
@@ -68,16 +81,18 @@ def after(layer: Any, first: Any, previous: Any, outputs: Any, used: bool) -> li
     """
     values = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     if layer._has_compute_mask():
-        masks = layer.compute_mask(first, previous)
+        masks = layer.compute_mask(given.first, given.previous)
         return [None] * len(values) if masks is None else flat(masks)
     found = [of(value) for value in values]
-    before = flat(previous)
+    before = flat(given.previous)
     if layer.supports_masking:
-        before += [None] * (len(values) - len(before))
-        lost = before[len(values) :]
-        found = [before[i] if mask is None else mask for i, mask in enumerate(found)]
+        padded = before + [None] * (len(values) - len(before))
+        found = [padded[i] if mask is None else mask for i, mask in enumerate(found)]
+        lost = before[len(values) :] + given.left
+    elif any(mask is not None for mask in found):  # an inner layer passed one on
+        lost = []
     else:
-        lost = [] if used or any(mask is not None for mask in found) else before
+        lost = given.left if given.used and layer._uses_mask() else before + given.left
     if any(mask is not None for mask in lost):
         _core.refuse_lost_mask(layer, lost)
     return found
