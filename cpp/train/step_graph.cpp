@@ -158,7 +158,7 @@ void check_predictions(const TrainingStep& step,
       const Shape &made = value.shape(), &wanted = output.shape;
       if (made.rank() != wanted.rank() || made.rank() == 0 || made[0] != batch) return false;
       for (int i = 1; i < made.rank(); ++i) {
-        if (wanted[i] >= 0 && made[i] != wanted[i]) return false;
+        if (wanted[i] != Shape::kUnknown[0] && made[i] != wanted[i]) return false;
       }
       return true;
     };

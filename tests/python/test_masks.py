@@ -1,11 +1,11 @@
-"""Masks: layers of one's own with them, what is refused, files and copies of models with them."""
+"""Masks: layers of one's own with them, what is refused, files and copies of models with them. What
+Keras computes with them is in test_golden.py."""
 
 import copy
 import pickle
 
 import numpy as np
 import pytest
-from test_golden import assert_close, cases, golden_file, numbered, over
 
 import chainrule
 from chainrule import layers, ops, utils
@@ -47,20 +47,6 @@ def no_mask(inputs, previous_mask):
 
 def as_it_is(inputs):
     return inputs
-
-
-# --- what Keras computes
-
-
-@over(cases.MASKED)
-def test_numbers_of_keras(case):
-    arrays = golden_file("masks")[case["name"]]
-    found = cases.run_masked(chainrule, case, arrays)
-    expected = {name: value for name, value in arrays.items() if name in found}
-    assert sorted(found) == sorted(name for name in arrays if "/" in name or "after" in name)
-    assert len(numbered(arrays, "after")) == len(numbered(arrays, "w"))
-    for name, value in expected.items():
-        assert_close(found[name], value, name)
 
 
 # --- layers of one's own
