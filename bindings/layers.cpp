@@ -230,7 +230,7 @@ void bind_layers(py::module_& m) {
                 truth(value, self->class_name(), "supports_masking");
           },
           "Whether the mask of an input is also that of the output at its place. A layer of one's "
-          "own sets it in __init__().");
+          "own sets it when it is made.");
   m.def("refuse_lost_mask", [](const LayerHandle& layer, const py::list& masks) {
     std::vector<Value> lost;
     for (const py::handle mask : masks) lost.push_back(mask.is_none() ? Value() : to_value(mask));

@@ -383,7 +383,8 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         if "training" in inspect.signature(self.call).parameters:
             kwargs["training"] = training
         masks = _masks.Given(self.call, args, kwargs)
-        outputs = self.call(*args, **kwargs, **masks.arguments)
+        kwargs.update(masks.arguments)
+        outputs = self.call(*args, **kwargs)
         if outputs is None:
             raise ValueError(
                 f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
