@@ -254,7 +254,8 @@ void bind_losses(py::module_& m) {
         const Value target = to_value(y_true), predictions = to_value(y_pred);
         const DType type =
             self.target_dtype(target.dtype(), self.dtype.value_or(predictions.dtype()));
-        return symbolic(self(cast(target, type), predictions, optional_value(weight)));
+        return symbolic(
+            self(cast(target, type), predictions, optional_value(weight), mask_of(y_pred)));
       });
   m.def("function_loss", [](const std::string& name, const py::function& function) {
     const KeptFunction kept = keep(function);

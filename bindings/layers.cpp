@@ -1,6 +1,8 @@
 // Layers, those written in Python among them.
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "bindings/objects.h"
 #include "bindings/python_layer.h"
 #include "bindings/trace.h"
+#include "nn/masks.h"
 
 namespace chainrule::python {
 namespace {
@@ -81,7 +84,24 @@ std::vector<SymbolicValue> call_inside(const LayerHandle& layer,
   if (trace.layers > 0) {
     for (const VariablePtr& weight : layer->weights()) trace.used.push_back(weight);
   }
-  return symbolic(layer->call(context, layer->autocast(values)));
+  std::vector<Value> masks = masks_of(inputs);
+  const std::vector<Value> outputs = layer->call_masked(context, layer->autocast(values), masks);
+  return symbolic(outputs, masks);
+}
+
+/// What the layer makes of masks (None: there is none), in the graph that is being traced.
+std::vector<std::optional<SymbolicValue>> compute_mask(const LayerHandle& layer,
+                                                       py::handle inputs,
+                                                       const py::list& given) {
+  CallContext& context = present_context(layer->class_name());
+  std::vector<Value> masks;
+  for (const py::handle mask : given) masks.push_back(mask.is_none() ? Value() : to_value(mask));
+  const std::vector<Value> values = to_values(inputs);
+  masks.resize(std::max(masks.size(), values.size()));
+  std::vector<std::optional<SymbolicValue>> result;
+  for (const Value& mask : layer->compute_mask(context, layer->autocast(values), masks))
+    result.push_back(mask.defined() ? std::optional(symbolic(mask)) : std::nullopt);
+  return result;
 }
 
 VariablePtr add_weight(Layer& layer,
@@ -200,7 +220,28 @@ void bind_layers(py::module_& m) {
              const auto call = self->only_call(where);
              return py::make_tuple(symbols(call->inputs), symbols(outputs_of(call)));
            })
-      .def("_call_inside", &call_inside);
+      .def("_call_inside", &call_inside)
+      .def("_compute_mask", &compute_mask)
+      .def_property(
+          "supports_masking",
+          [](const Layer& self) { return self.supports_masking; },
+          [](const LayerHandle& self, py::handle value) {
+            python_layer(self, "supports_masking").supports_masking =
+                truth(value, self->class_name(), "supports_masking");
+          },
+          "Whether the mask of an input is also that of the output at its place. A layer of one's "
+          "own sets it when it is made.");
+  m.def("refuse_lost_mask", [](const LayerHandle& layer, const py::list& masks) {
+    std::vector<Value> lost;
+    for (const py::handle mask : masks) lost.push_back(mask.is_none() ? Value() : to_value(mask));
+    refuse_lost_mask(*layer, lost);
+  });
+  m.def(
+      "mask_of",
+      [](const SymbolicValue& x) {
+        return x.mask.defined() ? std::optional(symbolic(x.mask)) : std::nullopt;
+      },
+      "The mask of a symbolic value, or None.");
   m.def("input_symbol", [](const LayerHandle& input) { return input_symbol(input); });
   m.def("add_loss",
         [](py::handle value) { present_context("add_loss").losses.push_back(to_value(value)); });

@@ -9,6 +9,7 @@
 #include "bindings/json.h"
 #include "bindings/numpy.h"
 #include "bindings/trace.h"
+#include "nn/masks.h"
 
 namespace chainrule::python {
 namespace {
@@ -115,7 +116,9 @@ void PythonLayer::build(const std::vector<Shape>& input_shapes) {
   self().attr("_build_for")(shapes, arguments);
 }
 
-std::vector<Value> PythonLayer::call(CallContext& context, const std::vector<Value>& inputs) {
+std::vector<Value> PythonLayer::call_masked(CallContext& context,
+                                            const std::vector<Value>& inputs,
+                                            std::vector<Value>& masks) {
   const WithGil gil;
   const TraceScope scope(context.graph, &context);
   Trace& trace = present_trace(class_name_);
@@ -132,7 +135,14 @@ std::vector<Value> PythonLayer::call(CallContext& context, const std::vector<Val
   std::vector<Value> outputs;
   {
     const Counted inside(trace.layers), calling(calling_);
-    outputs = to_values(self().attr("_trace")(symbolic(inputs), context.training, arguments));
+    const auto traced = self()
+                            .attr("_trace")(symbolic(inputs, masks), context.training, arguments)
+                            .cast<py::tuple>();
+    outputs = to_values(traced[0]);
+    masks.clear();
+    for (const py::handle mask : traced[1])
+      masks.push_back(mask.is_none() ? Value() : to_value(mask));
+    check_masks(*this, masks, outputs);
   }
   if (traced_) check_no_new_layers(before, std::span(trace.used).subspan(used_before));
   if (trace.layers == 0) {

@@ -31,7 +31,15 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
   void fields(Fields& f) override { base_fields(f); }
   [[nodiscard]] Json config() const override;
   void build(const std::vector<Shape>& input_shapes) override;
-  std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override;
+  std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override {
+    std::vector<Value> masks = context.masks;
+    return call_masked(context, inputs, masks);
+  }
+  /// call() in Python gets the masks, if it asks for them, and the layers in it those of theirs;
+  /// python/chainrule/_masks.py says what becomes of them.
+  std::vector<Value> call_masked(CallContext& context,
+                                 const std::vector<Value>& inputs,
+                                 std::vector<Value>& masks) override;
   /// Own weights, then those of inner layers, each layer before the next.
   [[nodiscard]] std::vector<VariablePtr> weights() const override { return collect(false); }
   [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override {

@@ -83,9 +83,13 @@ SymbolicValue symbolic(const Value& value) {
   return {value, present};
 }
 
-std::vector<SymbolicValue> symbolic(const std::vector<Value>& values) {
+std::vector<SymbolicValue> symbolic(const std::vector<Value>& values,
+                                    const std::vector<Value>& masks) {
   std::vector<SymbolicValue> result;
-  for (const Value& value : values) result.push_back(symbolic(value));
+  for (const Value& value : values) {
+    result.push_back(symbolic(value));
+    if (result.size() <= masks.size()) result.back().mask = masks[result.size() - 1];
+  }
   return result;
 }
 
@@ -121,6 +125,18 @@ std::vector<Value> to_values(py::handle objects) {
     return {to_value(objects)};
   for (const py::handle object : objects) result.push_back(to_value(object));
   return result;
+}
+
+Value mask_of(py::handle object) {
+  return py::isinstance<SymbolicValue>(object) ? object.cast<SymbolicValue&>().mask : Value();
+}
+
+std::vector<Value> masks_of(py::handle objects) {
+  const bool several = py::isinstance<py::list>(objects) || py::isinstance<py::tuple>(objects);
+  if (!several) return {mask_of(objects)};
+  std::vector<Value> masks;
+  for (const py::handle object : objects) masks.push_back(mask_of(object));
+  return masks;
 }
 
 Operand to_operand(py::handle object) {

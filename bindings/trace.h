@@ -33,6 +33,7 @@ struct Trace {
 struct SymbolicValue {
   Value handle;
   std::shared_ptr<Trace> trace;
+  Value mask = {};  ///< which of its positions count (Layer::compute_mask); none: all
   /// Throws RuntimeError when the trace has ended.
   [[nodiscard]] const Value& value() const;
 };
@@ -71,12 +72,18 @@ Trace& present_trace(std::string_view where);
 CallContext& present_context(std::string_view where);
 
 SymbolicValue symbolic(const Value& value);
-std::vector<SymbolicValue> symbolic(const std::vector<Value>& values);
+/// `masks`: those of the values; empty: none of them has one.
+std::vector<SymbolicValue> symbolic(const std::vector<Value>& values,
+                                    const std::vector<Value>& masks = {});
 
 /// The Value that an object means in the present graph: a symbolic value, a weight, a number or an
 /// array.
 Value to_value(py::handle object);
 std::vector<Value> to_values(py::handle objects);
+/// The mask of what to_value() gives, of several what to_values() gives: none for what is no
+/// symbolic value.
+Value mask_of(py::handle object);
+std::vector<Value> masks_of(py::handle objects);
 /// The same, where a number takes the dtype of the other operand.
 Operand to_operand(py::handle object);
 

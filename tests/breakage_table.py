@@ -357,4 +357,25 @@ BREAKAGES = (
         "g * g",
         ("py", "test_nonfinite.py"),
     ),
+    Breakage(
+        "a layer that says nothing of masks loses them",
+        "cpp/nn/layer_masks.cpp",
+        "  if (!supports_masking) refuse_lost_mask(*this, masks);",
+        "  if (!supports_masking) return {};",
+        ("cpp", "masks: a mask that would be lost"),
+    ),
+    Breakage(
+        "a loss counts what its mask leaves out",
+        "cpp/nn/losses.cpp",
+        "logical_and(of_pred, counted) : of_pred;",
+        "logical_and(of_pred, counted) : Value();",
+        ("cpp", "masks: losses"),
+    ),
+    Breakage(
+        "a model inside another loses the masks of its inputs",
+        "cpp/train/model.cpp",
+        "{i < masks.size() ? masks[i] : Value()}};",
+        "{}};",
+        ("cpp", "masks: symbols"),
+    ),
 )

@@ -173,7 +173,9 @@ std::vector<Value> Layer::autocast(std::vector<Value> inputs) const {
   return inputs;
 }
 
-std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& inputs) {
+std::vector<Value> Layer::trace(CallContext& context,
+                                const std::vector<Value>& inputs,
+                                std::vector<Value>& masks) {
   if (trace_budget == 0) {
     invalid("load",
             "the configuration connects more than " + std::to_string(kMostTraces) + " layers",
@@ -183,7 +185,7 @@ std::vector<Value> Layer::trace(CallContext& context, const std::vector<Value>& 
   const TraceDepth depth(*this);
   const Graph::Scope scope(context.graph, name);
   try {
-    return call(context, autocast(inputs));
+    return call_masked(context, autocast(inputs), masks);
   } catch (const InvalidArgument& error) {
     const std::string message = error.message();
     if (message.find("layer='") != std::string::npos) throw;  // an inner layer
@@ -225,36 +227,51 @@ void Layer::check_assignments(const Graph& graph, bool training) const {
 
 std::vector<TensorType> Layer::output_types(const std::vector<TensorType>& inputs,
                                             const Json& arguments) {
+  return outputs_for(inputs, {}, arguments).types;
+}
+
+Layer::Outputs Layer::outputs_for(const std::vector<TensorType>& inputs,
+                                  const MaskShapes& mask_shapes,
+                                  const Json& arguments) {
   std::vector<Shape> shapes;
   shapes.reserve(inputs.size());
   for (const TensorType& type : inputs) shapes.push_back(type.shape);
   ensure_built(shapes, arguments);
 
-  std::vector<std::vector<TensorType>> traces;
+  std::vector<Outputs> traces;
   for (const std::int64_t stand_in : Shape::kUnknown) {
     Graph graph;
     CallContext context{.graph = graph, .random_state = {}, .losses = {}};
     if (!arguments.is_null()) context.arguments = &arguments;
-    std::vector<Value> values;
+    std::vector<Value> values, masks;
     for (const TensorType& type : inputs)
       values.push_back(graph.input(with_unknown(type, stand_in), "input"));
-    std::vector<TensorType>& types = traces.emplace_back();
-    for (const Value& value : trace(context, values)) types.push_back(value.type());
-  }
-  std::vector<TensorType> result = traces[0];
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    const Shape& first = traces[0][i].shape;
-    const Shape& second = traces[1][i].shape;
-    for (int axis = 0; axis < first.rank(); ++axis) {
-      if (first[axis] != second[axis])
-        result[i].shape = result[i].shape.with(axis, Shape::kUnknown[0]);
+    for (const std::optional<Shape>& mask : mask_shapes) {
+      masks.push_back(mask ? graph.input(with_unknown({*mask, DType::boolean}, stand_in), "mask")
+                           : Value());
     }
+    Outputs& found = traces.emplace_back();
+    for (const Value& value : trace(context, values, masks)) found.types.push_back(value.type());
+    for (const Value& mask : masks)
+      found.masks.push_back(mask.defined() ? std::optional(mask.shape()) : std::nullopt);
+  }
+  Outputs result = traces[0];
+  const auto forget_lengths = [](Shape& shape, const Shape& other) {
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      if (shape[axis] != other[axis]) shape = shape.with(axis, Shape::kUnknown[0]);
+    }
+  };
+  for (std::size_t i = 0; i < result.types.size(); ++i)
+    forget_lengths(result.types[i].shape, traces[1].types[i].shape);
+  for (std::size_t i = 0; i < result.masks.size(); ++i) {
+    if (result.masks[i]) forget_lengths(*result.masks[i], traces[1].masks[i].value());
   }
   return result;
 }
 
 Symbols Layer::apply(const Symbols& inputs, const Json& arguments) {
   std::vector<TensorType> types;
+  MaskShapes masks;
   for (const Symbol& symbol : inputs) {
     if (!symbol.call) {
       invalid(class_name(),
@@ -262,6 +279,7 @@ Symbols Layer::apply(const Symbols& inputs, const Json& arguments) {
               {{"layer", "'" + name + "'"}});
     }
     types.push_back(symbol.type);
+    masks.push_back(symbol.mask);
   }
   const std::shared_ptr<Layer> self = weak_from_this().lock();
   if (self == nullptr) {
@@ -269,8 +287,9 @@ Symbols Layer::apply(const Symbols& inputs, const Json& arguments) {
             "a layer that is applied belongs to its models, too: make it with std::make_shared",
             {{"layer", "'" + name + "'"}});
   }
-  const auto layer_call =
-      std::make_shared<LayerCall>(self, inputs, arguments, output_types(types, arguments));
+  Outputs outputs = outputs_for(types, masks, arguments);
+  const auto layer_call = std::make_shared<LayerCall>(
+      self, inputs, arguments, std::move(outputs.types), std::move(outputs.masks));
   note_call(layer_call);
   return outputs_of(layer_call);
 }
@@ -304,8 +323,12 @@ std::shared_ptr<const LayerCall> Layer::only_call(std::string_view where) const 
 
 Symbols outputs_of(const std::shared_ptr<const LayerCall>& layer_call) {
   Symbols outputs;
-  for (const TensorType& type : layer_call->outputs)
-    outputs.push_back({layer_call, static_cast<int>(outputs.size()), type});
+  const MaskShapes& masks = layer_call->masks;
+  for (const TensorType& type : layer_call->outputs) {
+    const std::size_t i = outputs.size();
+    outputs.push_back(
+        {layer_call, static_cast<int>(i), type, i < masks.size() ? masks[i] : std::nullopt});
+  }
   return outputs;
 }
 

@@ -80,14 +80,18 @@ void Loss::base_fields(Fields& f) {
   f("name", name, "Name of the loss.");
 }
 
-Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight) {
+Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight, Value y_pred_mask) {
   check_reduction(reduction);
   if (dtype || !is_floating(y_pred.dtype())) y_pred = cast(y_pred, dtype.value_or(floatx()));
   if (!any_target_shape()) {
     y_true = match_targets(y_true, target_shape(y_pred.shape()), class_name());
   }
   Value loss = values(y_true, y_pred);
-  const Value counted = mask(y_true);
+  Value counted = mask(y_true);
+  if (y_pred_mask.defined()) {
+    const Value of_pred = align_mask(y_pred_mask, loss, class_name());
+    counted = counted.defined() ? logical_and(of_pred, counted) : of_pred;
+  }
   Value weight;
   if (sample_weight.defined()) weight = align_weight(sample_weight, loss, class_name());
   if (counted.defined()) {

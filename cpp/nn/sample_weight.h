@@ -1,6 +1,7 @@
 // Sample weights beside values: shared by losses and metrics.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include "chainrule/ops.h"
@@ -32,6 +33,32 @@ inline Value align_weight(Value weight, Value values, std::string_view where) {
         {{"sample_weight", weight.shape().str()}, {"values", values.shape().str()}});
   }
   return cast(aligned, values.dtype());
+}
+
+/// `mask`, boolean, in the shape of `values`. Throws InvalidArgument, in the name of `where`, when
+/// it does not fit.
+inline Value align_mask(Value mask, Value values, std::string_view where) {
+  const Value aligned = with_rank(mask, values.shape().rank());
+  const Shape& shape = aligned.shape();
+  bool fits = mask.dtype() == DType::boolean && shape.rank() == values.shape().rank();
+  for (int axis = 0; fits && axis < shape.rank(); ++axis)
+    fits = shape[axis] == values.shape()[axis] || shape[axis] == 1;
+  if (!fits) {
+    invalid(where,
+            "the mask of the predictions must say of each sample, or of each position of each "
+            "sample, whether it counts",
+            {{"mask", mask.type().str()}, {"values", values.type().str()}});
+  }
+  return broadcast_to(aligned, values.shape());
+}
+
+/// Sample weights that are zero where the mask of the predictions is false; a mask alone is a
+/// weight of 0 or 1. None: there is neither. Throws InvalidArgument when they do not fit.
+inline Value masked_weight(Value weight, Value mask) {
+  if (!mask.defined()) return weight;
+  if (!weight.defined()) return cast(mask, floatx());
+  const int rank = std::max(weight.shape().rank(), mask.shape().rank());
+  return with_rank(weight, rank) * with_rank(cast(mask, weight.dtype()), rank);
 }
 
 }  // namespace chainrule

@@ -67,10 +67,22 @@ std::vector<LayerPtr> order_layers(const Walk& walk) {
   return layers;
 }
 
+/// What calls in a trace gave, beside each output its mask.
+struct Results {
+  std::vector<Value> values, masks;
+};
+using Trace = std::map<const LayerCall*, Results>;
+
+/// The mask that a call in this trace gave for a symbol; none: there is none.
+Value mask_of(const Trace& trace, const Symbol& symbol) {
+  const std::vector<Value>& masks = trace.at(symbol.call.get()).masks;
+  const auto i = static_cast<std::size_t>(symbol.output);
+  return i < masks.size() ? masks[i] : Value();
+}
+
 /// The value that a call in this trace gave for a symbol.
-Value output_of(const std::map<const LayerCall*, std::vector<Value>>& results,
-                const Symbol& symbol) {
-  const std::vector<Value>& values = results.at(symbol.call.get());
+Value output_of(const Trace& trace, const Symbol& symbol) {
+  const std::vector<Value>& values = trace.at(symbol.call.get()).values;
   if (symbol.output < 0 || static_cast<std::size_t>(symbol.output) >= values.size()) {
     invalid(symbol.call->layer->class_name(),
             "a layer must give as many outputs whenever it is called",
@@ -185,35 +197,55 @@ void Model::forget_programs() {
 void Model::fields(Fields& f) { name_fields(f); }
 
 std::vector<Value> Model::call(CallContext& context, const std::vector<Value>& inputs) {
+  std::vector<Value> masks = context.masks;
+  return call_masked(context, inputs, masks);
+}
+
+std::vector<Value> Model::call_masked(CallContext& context,
+                                      const std::vector<Value>& inputs,
+                                      std::vector<Value>& masks) {
   require_shape(class_name());
   if (inputs.size() != inputs_.size()) {
     invalid(class_name(),
             "the model takes " + std::to_string(inputs_.size()) + " inputs",
             {{"inputs", std::to_string(inputs.size())}});
   }
-  std::map<const LayerCall*, std::vector<Value>> results;
+  Trace trace;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Value& x = inputs[i];
     const DType type = inputs_[i].type.dtype;  // of a model inside another, which may pass another
     const bool both = is_floating(x.dtype()) && is_floating(type);
-    results[inputs_[i].call.get()] = {both ? cast(x, type) : x};
+    trace[inputs_[i].call.get()] = {{both ? cast(x, type) : x},
+                                    {i < masks.size() ? masks[i] : Value()}};
   }
   for (const auto& layer_call : calls_) {
     if (layer_call->inputs.empty()) continue;
     std::vector<Value> values;
+    Results& results = trace[layer_call.get()];
     for (const Symbol& input : layer_call->inputs) {
-      values.push_back(output_of(results, input));
+      values.push_back(output_of(trace, input));
+      results.masks.push_back(mask_of(trace, input));
     }
     const Json& arguments = layer_call->arguments;
     context.arguments = arguments.is_null() ? nullptr : &arguments;
-    results[layer_call.get()] = layer_call->layer->trace(context, values);
+    results.values = layer_call->layer->trace(context, values, results.masks);
   }
   context.arguments = nullptr;
   std::vector<Value> outputs;
+  masks.clear();
   for (const Symbol& output : outputs_) {
-    outputs.push_back(output_of(results, output));
+    outputs.push_back(output_of(trace, output));
+    masks.push_back(mask_of(trace, output));
   }
   return outputs;
+}
+
+std::vector<Value> Model::compute_mask(CallContext& context,
+                                       const std::vector<Value>& inputs,
+                                       const std::vector<Value>& masks) {
+  std::vector<Value> result = masks;
+  call_masked(context, inputs, result);
+  return result;
 }
 
 std::vector<VariablePtr> Model::weights() const { return collect(layers_, false); }

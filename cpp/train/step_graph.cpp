@@ -8,6 +8,7 @@
 #include "chainrule/model.h"
 #include "chainrule/ops.h"
 #include "chainrule/training_step.h"
+#include "nn/sample_weight.h"
 #include "train/data.h"
 #include "train/predictor.h"
 #include "train/trainer.h"
@@ -57,7 +58,7 @@ class Trainer::StandardStep final : public TrainingStep {
                         .training = batch.training,
                         .random_state = batch.graph.read(model.random_state()),
                         .losses = {}};
-    std::vector<Value> predictions = model.call(context, batch.x);
+    std::vector<Value> predictions = model.call_masked(context, batch.x, batch.masks);
     batch.losses.insert(batch.losses.end(), context.losses.begin(), context.losses.end());
     return predictions;
   }
@@ -72,7 +73,7 @@ class Trainer::StandardStep final : public TrainingStep {
     for (std::size_t k = 0; k < predictions.size(); ++k) {
       const LossPtr& object = options.loss[k].object;
       if (!object) continue;
-      Value one = (*object)(batch.y[k], predictions[k], weight(batch, k));
+      Value one = (*object)(batch.y[k], predictions[k], weight(batch, k), mask(batch, k));
       if (!trainer_.output_trackers_.empty()) track(*trainer_.output_trackers_[k], one);
       if (!options.loss_weights.empty()) one = one * options.loss_weights[k];
       total = total.defined() ? total + one : one;
@@ -85,8 +86,9 @@ class Trainer::StandardStep final : public TrainingStep {
   void metrics(Batch& batch, const std::vector<Value>& predictions) override {
     for (std::size_t k = 0; k < predictions.size(); ++k) {
       for (const Tracked& metric : trainer_.metrics_[k]) {
+        const Value given = metric.weighted ? weight(batch, k) : Value();
         metric.object->update(
-            batch.graph, batch.y[k], predictions[k], metric.weighted ? weight(batch, k) : Value());
+            batch.graph, batch.y[k], predictions[k], masked_weight(given, mask(batch, k)));
       }
     }
   }
@@ -115,6 +117,10 @@ class Trainer::StandardStep final : public TrainingStep {
   static Value weight(const Batch& batch, std::size_t output) {
     const std::vector<Value>& weights = batch.sample_weight;
     return weights.empty() ? Value() : weights[weights.size() == 1 ? 0 : output];
+  }
+
+  static Value mask(const Batch& batch, std::size_t output) {
+    return output < batch.masks.size() ? batch.masks[output] : Value();
   }
 
   Trainer& trainer_;
@@ -152,7 +158,7 @@ void check_predictions(const TrainingStep& step,
       const Shape &made = value.shape(), &wanted = output.shape;
       if (made.rank() != wanted.rank() || made.rank() == 0 || made[0] != batch) return false;
       for (int i = 1; i < made.rank(); ++i) {
-        if (wanted[i] >= 0 && made[i] != wanted[i]) return false;
+        if (wanted[i] != Shape::kUnknown[0] && made[i] != wanted[i]) return false;
       }
       return true;
     };
@@ -160,6 +166,18 @@ void check_predictions(const TrainingStep& step,
     refuse(step,
            "forward() must return predictions of the model's type",
            {{"output", output.str()}, {"value", type_of(value)}});
+  }
+}
+
+void check_masks(const TrainingStep& step,
+                 const std::vector<Value>& masks,
+                 const Symbols& outputs) {
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    if (!outputs[k].mask || (k < masks.size() && masks[k].defined())) continue;
+    refuse(step,
+           "forward() must put the masks of the predictions into Batch::masks, as "
+           "Model::call_masked() gives them: else they would be lost",
+           {{"output", std::to_string(k)}, {"mask", outputs[k].mask->str()}});
   }
 }
 
@@ -198,12 +216,14 @@ StepGraph Trainer::step_graph(Mode mode, const Data& data, std::int64_t size) {
                             .y = {},
                             .sample_weight = {},
                             .losses = {},
+                            .masks = {},
                             .standard = standard};
   add_inputs(made, batch, data, size);
 
   const Value state = graph.read(model_.random_state());
   made.predictions = step.forward(batch);
   check_predictions(step, made.predictions, model_.outputs(), size);
+  check_masks(step, batch.masks, model_.outputs());
   model_.check_assignments(graph, batch.training);
   made.loss = step.loss(batch, made.predictions);
   check_loss(step, made.loss);

@@ -69,9 +69,7 @@ std::string Model::summary(int width) const {
       for (const Symbol& input : layer_call->inputs) {
         row.from += (row.from.empty() ? "" : ", ") + input.call->layer->name;
       }
-      std::vector<TensorType> types;
-      for (const Symbol& input : layer_call->inputs) types.push_back(input.type);
-      const std::vector<TensorType> outputs = layer->output_types(types);
+      const std::vector<TensorType>& outputs = layer_call->outputs;
       row.shape = outputs.empty() ? "" : outputs[0].shape.str();
     }
     rows.push_back(row);

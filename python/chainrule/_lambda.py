@@ -19,10 +19,12 @@ class Lambda(Layer):
     with def, and pass it to load_model() in custom_objects.
 
     Args:
-        function: Called with the input (or the list of inputs) and `arguments`; with `training`, if
-            it has that parameter.
+        function: Called with the input (or the list of inputs) and `arguments`; with `training` and
+            `mask`, the mask of the input, if it has these parameters.
         output_shape: Must be None: the shape is found by tracing.
-        mask: Must be None: masks are not supported.
+        mask: What compute_mask() is: a function (inputs, previous_mask) -> the mask of the output,
+            or None if it has none, which a file names, too. None: inputs with a mask are refused,
+            unless the function has a parameter `mask`.
         arguments: {name: value} of its other arguments.
         name, trainable, dtype: As of every layer.
 
@@ -41,54 +43,75 @@ class Lambda(Layer):
         self,
         function: Callable[..., Any],
         output_shape: Any = None,
-        mask: Any = None,
+        mask: Callable[..., Any] | None = None,
         arguments: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if output_shape is not None or mask is not None:
+        if output_shape is not None:
             raise ValueError(
-                "[Lambda] output_shape and mask must be None: shapes are found by tracing, and "
-                f"masks are not supported. Received: output_shape={shown(output_shape)}, "
-                f"mask={shown(mask)}"
+                "[Lambda] output_shape must be None: shapes are found by tracing. Received: "
+                f"output_shape={shown(output_shape)}"
             )
         self.function = function
+        self.mask = mask
         self.arguments = (
             {} if arguments is None else dict(_catalog.mapping(arguments, "Lambda", "arguments"))
         )
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        given = dict(self.arguments)
-        if "training" in _parameters(self.function) and "training" not in given:
-            given["training"] = training
-        return self.function(inputs, **given)
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        asked_for = _parameters(self.function)
+        given = {
+            name: value
+            for name, value in (("mask", mask), ("training", training))
+            if name in asked_for
+        }
+        return self.function(inputs, **{**given, **self.arguments})
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return None if self.mask is None else self.mask(inputs, previous_mask)
+
+    def _has_compute_mask(self) -> bool:
+        return self.mask is not None
+
+    def _uses_mask(self) -> bool:
+        return "mask" in _parameters(self.function)
 
     def get_config(self) -> dict[str, Any]:
-        name = getattr(self.function, "__name__", "<lambda>")
+        config = {**super().get_config(), "function": self._name_of(self.function)}
+        if self.mask is not None:
+            config["mask"] = self._name_of(self.mask)
+        return {**config, "arguments": self.arguments}
+
+    def _name_of(self, function: Any) -> str:
+        name = getattr(function, "__name__", "<lambda>")
         if name == "<lambda>" and _catalog.copying.get() is None:
             raise ValueError(
                 "[Lambda] the function has no name by which a file could know it: define it with "
-                f"def. Received: {shown(self.function)}, layer='{self.name}'"
+                f"def. Received: {shown(function)}, layer='{self.name}'"
             )
-        return {**super().get_config(), "function": name, "arguments": self.arguments}
+        return str(name)
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
-        function = config["function"]
-        if not callable(function):
-            function = (custom_objects or {}).get(function)
-        if function is None:
-            raise ValueError(
-                f"[Lambda] the function '{config['function']}' is needed: pass it as "
-                f"custom_objects={{'{config['function']}': ...}}. Received: "
-                f"layer='{config.get('name')}'"
-            )
-        return cls(**{**config, "function": function})
+        functions = {}
+        for argument in ("function", "mask"):
+            function = config.get(argument)
+            if not callable(function) and function is not None:
+                function = (custom_objects or {}).get(function)
+            if function is None and config.get(argument) is not None:
+                raise ValueError(
+                    f"[Lambda] the function '{config[argument]}' is needed: pass it as "
+                    f"custom_objects={{'{config[argument]}': ...}}. Received: "
+                    f"layer='{config.get('name')}'"
+                )
+            functions[argument] = function
+        return cls(**{**config, **functions})
 
     def _own_config(self) -> dict[str, Any]:
-        return _names.with_function(super()._own_config(), self.function)
+        return _names.with_functions(super()._own_config(), _names.functions_of(self))
 
 
 def _parameters(function: Any) -> Any:

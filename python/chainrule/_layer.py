@@ -1,4 +1,4 @@
-"""The base of all layers, and Input."""
+"""The base of all layers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from chainrule import (
     _calls,
     _catalog,
     _core,
+    _masks,
     _names,
     _pickle,
     dtype_policies,
@@ -23,9 +24,8 @@ from chainrule.dtype_policies import DTypePolicy
 
 Symbol = _core.Symbol
 BASE_ARGUMENTS = {"name", "trainable", "dtype"}
-# What Keras calls and the engine does not: masks, files, and calls without state.
+# What Keras calls and the engine does not: files, and calls without state.
 IGNORED = (
-    "compute_mask",
     "compute_output_spec",
     "stateless_call",
     "symbolic_call",
@@ -118,8 +118,48 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             self._build(_building.shapes_of(input_shape))
 
     def call(self, inputs: Any) -> Any:
-        """Computes the outputs from symbolic inputs. May take `training`, too: True or False."""
+        """Computes the outputs from symbolic inputs. May take `training`, too: True or False; and
+        `mask`, the mask of the input (a list of them for a list of inputs; None for none). A call()
+        with several tensors gets that of its `a` as `a_mask`."""
         raise NotImplementedError(f"[{type(self).__name__}] write call(self, inputs)")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """What becomes of the mask of the input. A layer of one's own writes it where the output
+        has other positions than the input, or where a mask begins or ends.
+
+        A mask says which positions of a value count: a boolean value of its leading axes, such as
+        `(batch, steps)`. It goes from layer to layer, and losses and metrics leave out what does
+        not count. A layer that neither has a compute_mask(), nor sets `self.supports_masking =
+        True`, nor takes `mask` in call(), refuses inputs with a mask, which would be lost.
+
+        Args:
+            inputs: What call() got: a symbolic value, or a list.
+            previous_mask: Its mask, or a list of them; None for none.
+
+        Returns:
+            The mask of the output, None if it has none; a list of one for each of several outputs.
+
+        Example:
+
+        >>> class EverySecond(Layer):
+        ...     def call(self, inputs):
+        ...         return inputs[:, ::2]
+        ...
+        ...     def compute_mask(self, inputs, previous_mask=None):
+        ...         return None if previous_mask is None else previous_mask[:, ::2]
+        """
+        if type(self).call is not Layer.call:
+            return previous_mask
+        values, given = flatten(inputs), flatten(previous_mask)
+
+        def traced(*operands: Any) -> Any:
+            left = iter(operands[len(values) :])
+            masks = [None if mask is None else next(left) for mask in given]
+            found = self._compute_mask(list(operands[: len(values)]), masks)
+            return one_or_list(found) if found else None
+
+        operands = [*values, *(mask for mask in given if mask is not None)]
+        return traced(*operands) if _core.tracing() else _core.run(traced, operands, False)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments. Extend it when your __init__ takes more: saving needs it."""
@@ -335,17 +375,30 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
 
     # --- machinery ---
 
-    def _trace(self, values: list[Any], training: bool, form: _calls.Form | None) -> Any:
-        """call() as the engine calls it."""
+    def _trace(
+        self, values: list[Any], training: bool, form: _calls.Form | None
+    ) -> tuple[Any, list[Any]]:
+        """call() as the engine calls it: the outputs, and their masks."""
         args, kwargs = ([one_or_list(values)], {}) if form is None else _calls.fill(form, values)
         if "training" in inspect.signature(self.call).parameters:
             kwargs["training"] = training
+        masks = _masks.Given(self.call, args, kwargs)
+        kwargs.update(masks.arguments)
         outputs = self.call(*args, **kwargs)
         if outputs is None:
             raise ValueError(
                 f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
             )
-        return outputs
+        return outputs, _masks.after(self, masks, outputs)
+
+    def _has_compute_mask(self) -> bool:
+        """Whether the layer says itself which masks its outputs have."""
+        own = type(self).compute_mask is not Layer.compute_mask
+        return own or "compute_mask" in self.__dict__
+
+    def _uses_mask(self) -> bool:
+        """Whether a call() that takes masks uses them."""
+        return True
 
     def _build_for(self, shapes: list[Any], form: _calls.Form | None) -> None:
         """build() as the engine calls it."""
@@ -360,6 +413,11 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return _catalog.Described.shown(self, _core.Layer.__repr__)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "compute_mask" and type(self).call is Layer.call:
+            raise TypeError(
+                f"[{type(self).__name__}] {name} cannot be set: the engine would not call it. Put "
+                f"a layer of your own before it. Received: layer='{self.name}'"
+            )
         object.__setattr__(self, name, value)
         if isinstance(value, (Layer, list, tuple, dict, set)):
             self._note(self, value)
@@ -388,41 +446,3 @@ def _arguments_of(init: Any) -> set[str]:
         parameters = parameters[1:]  # self, by whatever name
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {parameter.name for parameter in parameters if parameter.kind not in several}
-
-
-@checked
-def Input(
-    shape: int | Sequence[int | None] | None = None,
-    batch_size: int | None = None,
-    dtype: DType | None = None,
-    name: str | None = None,
-) -> Any:
-    """A tensor that the caller of a model provides.
-
-    Args:
-        shape: Shape of one sample; None for unknown lengths.
-        batch_size: Not fixed in Chainrule: must be None.
-        dtype: Element type in which the model reads it; None is config.floatx().
-        name: Name of the input.
-
-    Returns:
-        A symbol to apply layers to.
-
-    Example:
-
-    >>> Input((28, 28)).shape
-    (None, 28, 28)
-    """
-    if shape is None:
-        raise ValueError("[Input] the shape of a sample is required: Input((784,))")
-    if batch_size is not None:
-        raise ValueError(
-            f"[Input] the batch size is not part of a model: leave it out. Received: "
-            f"batch_size={batch_size}"
-        )
-    layer = _core.classes["layers.InputLayer"](
-        shape=[-1 if n is None else n for n in shape],  # type: ignore[union-attr]
-        dtype=dtype or _core.floatx(),
-        name=name,
-    )
-    return _core.input_symbol(layer)

@@ -33,12 +33,20 @@ def function_in(thing: Any) -> Any:
     """The function that a loss, a metric or a Lambda was made of, or None."""
     if isinstance(thing, (_core.Loss, _core.Metric)):
         return _core.function_of(thing)
-    return thing.function if isinstance(thing, _core.classes["layers.Lambda"]) else None
+    return functions_of(thing).get("function")
 
 
-def with_function(config: dict[str, Any], function: Any) -> dict[str, Any]:
-    """The configuration of a Lambda with the function itself in the place of its name."""
-    return {**config, "function": function} if "function" in config else config
+def functions_of(layer: Any) -> dict[str, Any]:
+    """The functions of a Lambda by the arguments that it got them as; of other layers none."""
+    if not isinstance(layer, _core.classes["layers.Lambda"]):
+        return {}
+    masking = {} if layer.mask is None else {"mask": layer.mask}
+    return {"function": layer.function, **masking}
+
+
+def with_functions(config: dict[str, Any], functions: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a Lambda with its functions in the places of their names."""
+    return {**config, **functions} if "function" in config else config
 
 
 def is_ours(thing: Any) -> bool:
@@ -88,8 +96,9 @@ def _named(model: Any, where: str, compiled: bool) -> Iterator[tuple[str, Any, s
         if made_of is not None:
             if made_of is not type(layer):
                 layer.get_config()  # refuses a function without a name
-            name = getattr(made_of, "__name__", type(made_of).__name__)
-            yield name, made_of, f"layer '{layer.name}'"
+            for thing in functions_of(layer).values() or [made_of]:
+                name = getattr(thing, "__name__", type(thing).__name__)
+                yield name, thing, f"layer '{layer.name}'"
             with _catalog.for_copies() as seen:
                 layer._own_config()
             for name, function in seen:

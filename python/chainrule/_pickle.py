@@ -47,11 +47,13 @@ def _in_file(model: Any, config: dict[str, Any]) -> Iterator[Any]:
 
 
 def _class_and_function(thing: Any) -> tuple[Any, Any]:
-    """The class of an object, and the function that it was made of; None: the package's."""
+    """The class of an object, and the function that it was made of (of a Lambda, its functions by
+    name); None: the package's."""
     made_of = None if thing is None else _names.own(thing)
     if made_of is not None and thing._class_name in _names.MODELS:
         _names.require_free("layers", thing, "copy")
-    return (None, None) if made_of is None else (type(thing), _names.function_in(thing))
+    function = _names.functions_of(thing) or _names.function_in(thing)
+    return (None, None) if made_of is None else (type(thing), function)
 
 
 def _config_and_activations(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -108,7 +110,7 @@ def _make_model(cls: type, content: bytes, custom: Custom, named: list[dict[str,
             return None  # of the catalog
         if kind != "layers":
             return _catalog.from_custom(kind, own if function is None else function, config)
-        given = config if function is None else _names.with_function(config, function)
+        given = config if function is None else _names.with_functions(config, function)
         return _catalog.from_custom(kind, own, given)
 
     with _activations_kept():

@@ -30,6 +30,7 @@ NO_STEPS = (
     "steps run in the engine and would not call it: write losses and metrics as functions or "
     "classes, add to the loss by add_loss() in a layer, and use callbacks for the rest"
 )
+MASKS = "the masks of a model's outputs are those that its layers make"
 
 
 class Structure(Layer):
@@ -56,11 +57,14 @@ class Structure(Layer):
                 "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
             )
         _catalog.refuse_overrides(cls, NOT_CALLED, NO_STEPS)
+        _catalog.refuse_overrides(cls, ["compute_mask"], MASKS)
         super().__init_subclass__(**kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in NOT_CALLED:
             raise TypeError(f"[{type(self).__name__}] {name} cannot be set: {NO_STEPS}")
+        if name == "compute_mask":
+            raise TypeError(f"[{type(self).__name__}] {name} cannot be set: {MASKS}")
         object.__setattr__(self, name, value)
 
     # --- structure ---

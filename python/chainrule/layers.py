@@ -10,8 +10,9 @@ from chainrule import (
     _names,
     activations,  # noqa: F401  (registers how activations are converted)
 )
+from chainrule._input import Input
 from chainrule._lambda import Lambda
-from chainrule._layer import Input, Layer
+from chainrule._layer import Layer
 
 _classes = _catalog.make_classes("layers", Layer)
 globals().update(_classes)

@@ -7,8 +7,8 @@ import numpy as np
 
 from chainrule import _core
 from chainrule._arguments import DType, Number, Tensor
+from chainrule._input import Input as Input
 from chainrule._lambda import Lambda as Lambda
-from chainrule._layer import Input as Input
 from chainrule._layer import Layer as Layer
 
 __all__: list[str]
@@ -60,6 +60,11 @@ class InputLayer(Layer):
     def __init__(self, shape: int | Sequence[int | None], dtype: str = ..., name: str | None = ..., trainable: bool = ...) -> None: ...
     @property
     def shape(self) -> Any: ...
+
+class Masking(Layer):
+    def __init__(self, mask_value: float = ..., name: str | None = ..., trainable: bool = ..., dtype: Any = ...) -> None: ...
+    @property
+    def mask_value(self) -> Any: ...
 
 class Maximum(Layer):
     def __init__(self, name: str | None = ..., trainable: bool = ..., dtype: Any = ...) -> None: ...

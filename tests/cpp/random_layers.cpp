@@ -86,6 +86,14 @@ const LayerMaker kLayers[] = {
        if (net.draw.chance(0.3)) config.emplace_back("seed", net.draw.below(1000));
        return net.use(layers::make("Dropout", config), {x});
      }},
+    {"Masking",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();  // one or two numbers a step, of which half are zero
+       const Int n = size_of_sample(x) % 2 == 0 ? 2 : 1;
+       const Symbol steps = net.use(layers::Reshape({-1, n}), {x});
+       return net.use(layers::Masking(), {net.use(layers::ActivationLayer("relu"), {steps})});
+     }},
     {"Flatten", 1, [](Net& net) { return net.use(layers::Flatten(), {net.any()}); }},
     {"Reshape",
      2,

@@ -310,7 +310,7 @@ RandomModel make_random_model(Draw& draw) {
     ends.push_back(x);
   }
   if (ends.size() > 1) {
-    for (Symbol& x : ends) x = rank_of(x) > 2 ? layers::Flatten()(x) : x;
+    for (Symbol& x : ends) x = rank_of(x) > 2 ? layers::Flatten()(unmasked(x)) : x;
     ends = {layers::Concatenate()(ends)};
   }
 

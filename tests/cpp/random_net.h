@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ends_mask.h"
 #include "random_models.h"
 
 namespace chainrule::test {
@@ -91,8 +92,11 @@ struct Net {
     const Symbol x = draw.chance(0.7) ? pool.back() : draw.pick(pool);
     return x;
   }
-  Symbol use(const LayerPtr& layer, const Symbols& xs) {
+  /// Masks end before layers that do not take them.
+  Symbol use(const LayerPtr& layer, Symbols xs) {
     for (const Symbol& x : xs) used.insert(x.call.get());
+    const bool takes = layer->supports_masking || dynamic_cast<const Model*>(layer.get());
+    for (Symbol& x : xs) x = takes ? x : unmasked(x);
     return layer(xs);
   }
   /// Tensors of x's shape: itself, others that have it, and Dense layers behind it.

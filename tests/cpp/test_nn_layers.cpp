@@ -6,6 +6,7 @@
 
 #include "chainrule/layers.h"
 #include "chainrule/model.h"
+#include "ends_mask.h"
 #include "numeric.h"
 #include "test.h"
 #include "tolerance.h"
@@ -52,6 +53,7 @@ const std::vector<Case>& cases() {
        {{"rate", 0.3}, {"noise_shape", Json::Array{Json(), 1, 4}}, {"seed", 3}},
        {{5, 4}},
        {5, 4}},
+      {"Masking", {{"mask_value", 0.5}}, {{3, 2}}, {3, 2}},
       {"Add", {}, {{4}, {4}, {4}}, {4}},
       {"Add", {}, {{3, 4}, {4}}, {3, 4}},
       {"Add", {}, {{4}}, {4}},
@@ -206,7 +208,7 @@ TEST("a model with the layer learns") {
     Symbols inputs;
     for (const auto& sample : c.inputs) inputs.push_back(layers::Input(sample));
     const LayerPtr layer = made(c);
-    const Symbol features = layers::Flatten()(layer(inputs));
+    const Symbol features = layers::Flatten()(test::unmasked(layer(inputs)));
     Model model(inputs, {layers::Dense(1)(features)});
     model.compile({.optimizer = optimizers::SGD({.learning_rate = 0.01}), .loss = {"mse"}});
     const std::vector<Tensor> x = random_inputs(c, 8, DType::float32, 5);
@@ -384,8 +386,7 @@ TEST("errors of layers name the layer, the rule and the shapes") {
                "[Flatten] data_format must be 'channels_last'; put a Permute layer before it");
   CHECK_THROWS(call(layers::Reshape({5}, "r"), {{n, 4}}),
                "[Reshape] a sample of the input must have as many elements as target_shape. "
-               "Received: input=(None, 4), "
-               "target_shape=[5], layer='r'");
+               "Received: input=(None, 4), target_shape=[5], layer='r'");
   CHECK_THROWS(call(layers::Reshape({-1, 3}), {{n, 4}}), "as many elements");
   CHECK_THROWS(layers::Reshape({-1, -1}),
                "[Reshape] the lengths of target_shape must be positive, and at most one may be -1");
@@ -397,8 +398,7 @@ TEST("errors of layers name the layer, the rule and the shapes") {
       "[Permute] dims must hold every number from 1 to its length once. Received: dims=[1,3]");
   CHECK_THROWS(call(layers::Permute({2, 1}, "p"), {{n, 4}}),
                "[Permute] the input must have a batch axis and one axis for each number in dims. "
-               "Received: input=(None, "
-               "4), dims=[2,1], layer='p'");
+               "Received: input=(None, 4), dims=[2,1], layer='p'");
   CHECK_THROWS(layers::Dropout(1.5), "the value must be in [0, 1]");
   CHECK_THROWS(layers::make("Dropout", {{"rate", 0.1}, {"noise_shape", Json::Array{0}}}),
                "every length must be positive or None");

@@ -19,7 +19,14 @@ def inputs_of(case: dict) -> list[np.ndarray]:
         spread = np.linspace(-limit, limit, count) + random.uniform(-0.1, 0.1, count)
         return [float32(random.permutation(spread).reshape(case["shapes"][0]))]
     scale = 3.0 if "function" in case else 1.0
-    return [float32(scale * random.standard_normal(shape)) for shape in case["shapes"]]
+    inputs = [float32(scale * random.standard_normal(shape)) for shape in case["shapes"]]
+    if case.get("class") == "Masking":
+        steps = random.uniform(size=inputs[0].shape[:-1]) < 0.4
+        inputs[0][steps] = case["config"].get("mask_value", 0.0)
+        inputs[0][..., 0][~steps & (random.uniform(size=steps.shape) < 0.5)] = case["config"].get(
+            "mask_value", 0.0
+        )  # not all of a step
+    return inputs
 
 
 def softmax(x: np.ndarray) -> np.ndarray:

@@ -12,8 +12,19 @@ from typing import Any
 
 import numpy as np
 from cases_losses import ACCURACY, BATCHES, LOSSES, METRICS, REDUCTIONS
+from cases_masks import MASKED, masked_arrays, masked_model, run_masked
 
-__all__ = ["ACCURACY", "BATCHES", "LOSSES", "METRICS", "REDUCTIONS"]  # the others are defined here
+__all__ = [  # the others are defined here
+    "ACCURACY",
+    "BATCHES",
+    "LOSSES",
+    "MASKED",
+    "METRICS",
+    "REDUCTIONS",
+    "masked_arrays",
+    "masked_model",
+    "run_masked",
+]
 
 Case = dict[str, Any]
 
@@ -53,6 +64,9 @@ LAYERS = [
     _layer("permute", "Permute", (3, 4, 5), dims=(2, 1)),
     _layer("permute_three", "Permute", (2, 3, 4, 5), dims=(3, 1, 2)),
     _layer("dropout_inference", "Dropout", (5, 4), rate=0.5),
+    _layer("masking", "Masking", (4, 6, 3)),
+    _layer("masking_value", "Masking", (4, 6, 3), mask_value=-1.5),
+    _layer("masking_image", "Masking", (2, 3, 5, 2), mask_value=2),
     _layer("add", "Add", (5, 4), (5, 4)),
     _layer("add_three", "Add", (5, 4), (5, 4), (5, 4)),
     _layer("add_broadcast", "Add", (5, 3, 4), (5, 1, 4)),

@@ -295,6 +295,18 @@ def fit_case(case: dict, data: Arrays) -> Arrays:
     return both_precisions(case, run)
 
 
+def masked_case(case: dict) -> Arrays:
+    keras.config.set_floatx("float32")
+    shapes = [w.shape for w in cases.masked_model(keras, case).get_weights()]
+    arrays = cases.masked_arrays(case, shapes)
+
+    def run() -> Arrays:
+        given = {name: cast(array) for name, array in arrays.items()}
+        return cases.run_masked(keras, case, given)
+
+    return arrays | both_precisions(case, run)
+
+
 # --- initializers
 
 
@@ -381,6 +393,7 @@ def main() -> None:
         cases.METRICS,
         cases.OPTIMIZERS,
         cases.FITS,
+        cases.MASKED,
     ):
         names = [case["name"] for case in table]
         assert len(names) == len(set(names)), "names of cases must differ"
@@ -401,6 +414,7 @@ def main() -> None:
         "models": lambda: data,
         "optimizers_sequential": lambda: optimizer_cases("sequential", data["sequential"]),
         "optimizers_functional": lambda: optimizer_cases("functional", data["functional"]),
+        "masks": lambda: {case["name"]: masked_case(case) for case in cases.MASKED},
         "fits": lambda: {case["name"]: fit_case(case, data[case["model"]]) for case in cases.FITS},
     }
     wanted = sys.argv[1:] or list(makers)

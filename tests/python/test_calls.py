@@ -129,7 +129,7 @@ def test_lambda(tmp_path):
     )
     with pytest.raises(TypeError, match="function must be a function"):
         layers.Lambda(3)
-    with pytest.raises(ValueError, match="output_shape and mask"):
+    with pytest.raises(ValueError, match="output_shape must be None"):
         layers.Lambda(scaled, output_shape=(3,))
 
 

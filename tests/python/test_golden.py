@@ -241,3 +241,16 @@ def test_fit(case):
         for key, value in expected.items():
             assert_close(actual[key], value, f"{kind} {key}")
     assert_all_close(model.get_weights(), numbered(arrays, "w"), "weight")
+
+
+# --- masks
+
+
+@over(cases.MASKED)
+def test_masked_model(case):
+    arrays = golden_file("masks")[case["name"]]
+    found = cases.run_masked(chainrule, case, arrays)
+    assert sorted(found) == sorted(name for name in arrays if "/" in name or "after" in name)
+    assert len(numbered(found, "after")) == len(numbered(arrays, "w"))
+    for name, value in found.items():
+        assert_close(value, arrays[name], name)

@@ -14,6 +14,7 @@ from test_golden import (  # noqa: F401  (collected here, too)
     test_fit,
     test_layer,
     test_loss,
+    test_masked_model,
     test_metric,
     test_three_training_steps,
 )

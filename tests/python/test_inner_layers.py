@@ -398,7 +398,7 @@ def test_steps_of_ones_own_are_refused(hook):
 
 def test_other_hooks_that_nobody_calls_are_refused():
     for base, hook, bases in [
-        (layers.Layer, "compute_mask", "Own"),
+        (chainrule.Model, "compute_mask", "Own"),
         (layers.Layer, "save_own_variables", "Own"),
         (losses.Loss, "__call__", "Own"),
         (chainrule.callbacks.Callback, "on_epoch_ends", "Own"),

@@ -16,6 +16,7 @@ EXAMPLES = {
     "Reshape": ({"target_shape": (3, 2)}, [(4, 6)]),
     "Permute": ({"dims": (2, 1)}, [(4, 2, 3)]),
     "Dropout": ({"rate": 0.5}, [(4, 5)]),
+    "Masking": ({"mask_value": 1.5}, [(4, 3, 2)]),
     "Add": ({}, [(4, 5), (4, 5)]),
     "Subtract": ({}, [(4, 5), (4, 5)]),
     "Multiply": ({}, [(4, 5), (4, 5)]),

@@ -31,6 +31,15 @@ struct CallContext {
   bool runs_once = false;        ///< the graph is run once: a layer applied to arrays
   /// What the call was given beside its inputs (LayerCall::arguments); null: nothing.
   const Json* arguments = nullptr;
+  /// The masks of the inputs of the layer that is being called; empty: none of them has one.
+  std::vector<Value> masks = {};
+  /// The mask of an input: which of its positions count, a boolean value of its leading axes, such
+  /// as (batch, steps). None: all count. See Layer::compute_mask.
+  ///
+  ///     if (context.mask().defined()) x = where(expand_dims(context.mask(), -1), x, 0.0);
+  [[nodiscard]] Value mask(std::size_t input = 0) const {
+    return input < masks.size() ? masks[input] : Value();
+  }
 };
 
 /// A function of Values by name: "relu" (any of Keras's activations), or "linear". Python may
@@ -99,8 +108,11 @@ struct Symbol {
   std::shared_ptr<const LayerCall> call;
   int output = 0;
   TensorType type;
+  std::optional<Shape> mask = {};  ///< the shape of its mask (Layer::compute_mask), if it has one
 };
 using Symbols = std::vector<Symbol>;
+/// Shapes of the masks of several tensors; empty: none of them has one.
+using MaskShapes = std::vector<std::optional<Shape>>;
 
 struct LayerCall {
   std::shared_ptr<Layer> layer;
@@ -109,16 +121,19 @@ struct LayerCall {
   /// otherwise: {"args": [...], "kwargs": {...}}, with {"input": i} for an input.
   Json arguments;
   std::vector<TensorType> outputs;
+  MaskShapes masks;            ///< of the outputs
   const std::uint64_t serial;  ///< rises with each call that is made
 
   LayerCall(std::shared_ptr<Layer> called,
             Symbols given,
             Json other_arguments,
-            std::vector<TensorType> types)
+            std::vector<TensorType> types,
+            MaskShapes mask_shapes = {})
       : layer(std::move(called)),
         inputs(std::move(given)),
         arguments(std::move(other_arguments)),
         outputs(std::move(types)),
+        masks(std::move(mask_shapes)),
         serial(next_serial()) {}
   LayerCall(const LayerCall&) = delete;
   LayerCall& operator=(const LayerCall&) = delete;
@@ -139,6 +154,9 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// Unique in the process unless given: "dense", "dense_1"...
   std::string name;
   bool trainable = true;
+  /// Whether the mask of an input is also the mask of the output at its place: see compute_mask().
+  /// A layer whose positions stay what they are sets it in its constructor.
+  bool supports_masking = false;
   /// The types of its weights and of what it computes; to be set before it is built.
   DTypePolicy dtype;
 
@@ -147,6 +165,13 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// State is kept by context.graph.assign(weight, value), for weights of this layer that training
   /// does not change; it is written in inference, too, unless that depends on context.training.
   virtual std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) = 0;
+  /// What becomes of masks: those of the outputs, from those of the inputs, each a boolean value of
+  /// leading axes or none. Empty: the outputs have none, so a mask ends here. Asked for after each
+  /// call(), which reads masks by context.mask(). The default passes them on where supports_masking
+  /// is set, and else throws InvalidArgument if there is one: no mask is lost without a word.
+  virtual std::vector<Value> compute_mask(CallContext& context,
+                                          const std::vector<Value>& inputs,
+                                          const std::vector<Value>& masks);
   /// Makes the weights for inputs of these shapes (batch axis included, its length unknown). Throws
   /// InvalidArgument when a needed length is unknown or does not fit.
   virtual void build(const std::vector<Shape>& input_shapes) { (void)input_shapes; }
@@ -168,9 +193,22 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// The inputs as call() takes them: floating ones cast to compute_dtype(), as Keras does.
   [[nodiscard]] std::vector<Value> autocast(std::vector<Value> inputs) const;
 
-  /// call() on the inputs that autocast() gives, with the layer's name on its nodes and in its
-  /// errors.
-  std::vector<Value> trace(CallContext& context, const std::vector<Value>& inputs);
+  /// call(), then compute_mask(). `masks`: those of the inputs, on return those of the outputs;
+  /// empty: there is none. Throws InvalidArgument for a mask that is not boolean, or whose shape is
+  /// not that of leading axes of its output.
+  virtual std::vector<Value> call_masked(CallContext& context,
+                                         const std::vector<Value>& inputs,
+                                         std::vector<Value>& masks);
+  /// call_masked() on the inputs that autocast() gives, with the layer's name on its nodes and in
+  /// its errors.
+  std::vector<Value> trace(CallContext& context,
+                           const std::vector<Value>& inputs,
+                           std::vector<Value>& masks);
+  /// The same for inputs without masks.
+  std::vector<Value> trace(CallContext& context, const std::vector<Value>& inputs) {
+    std::vector<Value> masks;
+    return trace(context, inputs, masks);
+  }
 
   /// Throws InvalidArgument if the graph that this layer was traced into assigns what is not among
   /// its weights, or, with `training`, one of its trainable weights: the optimizer writes them.
@@ -218,6 +256,14 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
 
  private:
   friend Symbol input_symbol(const std::shared_ptr<Layer>& layer);
+  /// output_types(), and the shapes of the outputs' masks for those of the inputs.
+  struct Outputs {
+    std::vector<TensorType> types;
+    MaskShapes masks;
+  };
+  Outputs outputs_for(const std::vector<TensorType>& inputs,
+                      const MaskShapes& masks,
+                      const Json& arguments);
   void note_call(const std::shared_ptr<const LayerCall>& made);
 
   std::vector<VariablePtr> weights_;  ///< Keras's order: trainable ones first
@@ -320,6 +366,11 @@ LayerPtr Permute(const std::vector<std::int64_t>& dims,
 /// Training only: zeroes a fraction `rate` of the inputs and divides the others by 1 - rate
 /// (Srivastava et al. 2014).
 LayerPtr Dropout(double rate, const std::string& name = "", const DTypePolicy& dtype = {});
+/// Gives (batch, steps, n) a mask, which is false for steps whose numbers are all `mask_value`, and
+/// makes these zero.
+LayerPtr Masking(double mask_value = 0.0,
+                 const std::string& name = "",
+                 const DTypePolicy& dtype = {});
 /// Element-wise over a list of inputs of one shape (Subtract: exactly two).
 LayerPtr Add(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Subtract(const std::string& name = "", const DTypePolicy& dtype = {});

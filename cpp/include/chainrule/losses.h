@@ -44,10 +44,12 @@ class Loss : public Configurable {
   }
 
   /// The reduced, weighted loss, a scalar (or values() for reduction "none"): sum(values * weight)
-  /// / number of values. `sample_weight` (batch,) or (batch, steps...) may be none. Throws
-  /// InvalidArgument when targets have not the shape target_shape(): (n,) and (n, 1) match each
-  /// other, nothing else broadcasts.
-  Value operator()(Value y_true, Value y_pred, Value sample_weight = {});
+  /// / number of values. `sample_weight` (batch,) or (batch, steps...) may be none, as may the mask
+  /// of the predictions, a boolean value of their leading axes: what is false there does not count,
+  /// neither in the sum nor in the number (in that of "mean_with_sample_weight": its weight).
+  /// Throws InvalidArgument when targets have not the shape target_shape(): (n,) and (n, 1) match
+  /// each other, nothing else broadcasts.
+  Value operator()(Value y_true, Value y_pred, Value sample_weight = {}, Value y_pred_mask = {});
 
   /// The type, where it is floating, else floatx().
   static DType floating_or_floatx(DType type) { return is_floating(type) ? type : floatx(); }

@@ -210,6 +210,14 @@ class Model : public Layer {
   /// Layers and their connections (io/model_config.cpp).
   [[nodiscard]] Json config() const override;
   std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) override;
+  /// Masks go from layer to layer, as their compute_mask() says.
+  std::vector<Value> call_masked(CallContext& context,
+                                 const std::vector<Value>& inputs,
+                                 std::vector<Value>& masks) override;
+  /// Those that call_masked() finds, by appending the model's nodes once more.
+  std::vector<Value> compute_mask(CallContext& context,
+                                  const std::vector<Value>& inputs,
+                                  const std::vector<Value>& masks) override;
   [[nodiscard]] std::vector<VariablePtr> weights() const override;
   [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override;
   /// In the order of their first use, inputs first; each once.

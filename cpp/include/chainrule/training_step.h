@@ -35,6 +35,9 @@ class TrainingStep : public Configurable {
     std::vector<Value> sample_weight;  ///< none, one for all outputs or one for each; or undefined
     /// What layers add to the loss, scalars: forward() puts them here, loss() takes them.
     std::vector<Value> losses;
+    /// The masks of the predictions, where the model has some (Layer::compute_mask): forward() puts
+    /// them here, loss() and metrics() leave out what they say.
+    std::vector<Value> masks;
     TrainingStep& standard;  ///< does what fit() does: for what an override adds to
   };
 

@@ -10,6 +10,7 @@ class ActivationLayer final : public UnaryLayer {
  public:
   Activation activation;
 
+  ActivationLayer() { supports_masking = true; }
   [[nodiscard]] std::string class_name() const override { return "Activation"; }
 
   void fields(Fields& f) override {

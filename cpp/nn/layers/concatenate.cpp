@@ -2,6 +2,7 @@
 
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
+#include "nn/masks.h"
 
 namespace chainrule {
 namespace {
@@ -10,6 +11,7 @@ class Concatenate final : public Layer {
  public:
   std::int64_t axis = -1;
 
+  Concatenate() { supports_masking = true; }
   [[nodiscard]] std::string class_name() const override { return "Concatenate"; }
 
   void fields(Fields& f) override {
@@ -39,6 +41,26 @@ class Concatenate final : public Layer {
       }
     }
     return {concatenate(inputs, axis)};
+  }
+
+  // Inputs without a mask count everywhere. Along the last axis a position of the output counts if
+  // it does in one of the inputs; along another one, masks follow each other as the inputs do.
+  std::vector<Value> compute_mask(CallContext& context,
+                                  const std::vector<Value>& inputs,
+                                  const std::vector<Value>& masks) override {
+    if (!any_mask(masks)) return {};
+    const int last = inputs[0].shape().rank() - 1;
+    const int at = normalize_axis(axis, last + 1, class_name());
+    std::vector<Value> all;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      Value mask = masks[i].defined() ? masks[i] : context.graph.scalar(1.0, DType::boolean);
+      while (masks[i].defined() && mask.shape().rank() < last) mask = expand_dims(mask, -1);
+      all.push_back(broadcast_to(mask, inputs[i].shape().slice(0, last)));
+    }
+    if (at != last) return {concatenate(all, at)};
+    Value any = all[0];
+    for (std::size_t i = 1; i < all.size(); ++i) any = logical_or(any, all[i]);
+    return {any};
   }
 };
 

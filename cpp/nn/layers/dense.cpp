@@ -11,6 +11,7 @@ class Dense final : public UnaryLayer {
   std::int64_t units = 0;
   layers::DenseOptions options;
 
+  Dense() { supports_masking = true; }
   [[nodiscard]] std::string class_name() const override { return "Dense"; }
 
   void fields(Fields& f) override {

@@ -47,6 +47,7 @@ class Dropout final : public UnaryLayer {
   std::optional<NoiseShape> noise_shape;
   std::optional<std::int64_t> seed;
 
+  Dropout() { supports_masking = true; }
   [[nodiscard]] std::string class_name() const override { return "Dropout"; }
 
   void fields(Fields& f) override {

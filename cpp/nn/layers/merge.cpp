@@ -13,25 +13,75 @@ namespace {
 class Merge : public Layer {
  public:
   using Layer::call;
+  Merge() { supports_masking = true; }
   void fields(Fields& f) override { base_fields(f); }
 
-  std::vector<Value> call(CallContext&, const std::vector<Value>& inputs) final {
+  std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) final {
     check(inputs);
-    int rank = 0;
-    for (const Value& x : inputs) rank = std::max(rank, x.shape().rank());
+    const int rank = rank_of(inputs);
     std::vector<Value> operands = inputs;
     for (Value& x : operands) {
       while (x.shape().rank() < rank) x = expand_dims(x, 1);
     }
-    return {merge(operands)};
+    return {merge(operands, aligned(inputs, context.masks))};
+  }
+
+  // A position of the output counts if it does in one of the inputs; without a mask of each of them
+  // it has none, as all of its positions count.
+  std::vector<Value> compute_mask(CallContext&,
+                                  const std::vector<Value>& inputs,
+                                  const std::vector<Value>& masks) override {
+    const int rank = rank_of(inputs);
+    int axes = 0;  // of the output's mask
+    for (std::size_t i = 0; i < masks.size(); ++i) {
+      if (!masks[i].defined()) return {};
+      axes = std::max(axes, masks[i].shape().rank() + rank - inputs[i].shape().rank());
+    }
+    if (masks.empty()) return {};
+    Value any;
+    for (const Value& mask : aligned(inputs, masks))
+      any = any.defined() ? logical_or(any, mask) : mask;
+    while (any.shape().rank() > axes) any = squeeze(any, -1);
+    return {broadcast_to(any, leading(inputs, axes))};
   }
 
  protected:
-  [[nodiscard]] virtual Value merge(const std::vector<Value>& xs) const = 0;
+  /// `masks`: those of xs, of their rank, with axes of length 1 at the end; none where there is
+  /// none.
+  [[nodiscard]] virtual Value merge(const std::vector<Value>& xs,
+                                    const std::vector<Value>& masks) const = 0;
   /// How many inputs there must be; 0: at least one.
   [[nodiscard]] virtual std::size_t arity() const { return 0; }
 
  private:
+  static int rank_of(const std::vector<Value>& inputs) {
+    int rank = 0;
+    for (const Value& x : inputs) rank = std::max(rank, x.shape().rank());
+    return rank;
+  }
+  /// The masks as merge() takes them.
+  static std::vector<Value> aligned(const std::vector<Value>& inputs,
+                                    const std::vector<Value>& masks) {
+    const int rank = rank_of(inputs);
+    std::vector<Value> result(inputs.size());
+    for (std::size_t i = 0; i < masks.size(); ++i) {
+      Value& mask = result[i] = masks[i];
+      if (!mask.defined()) continue;
+      for (int own = inputs[i].shape().rank(); own < rank; ++own) mask = expand_dims(mask, 1);
+      while (mask.shape().rank() < rank) mask = expand_dims(mask, -1);
+    }
+    return result;
+  }
+  /// The first `count` lengths of what inputs broadcast to.
+  [[nodiscard]] Shape leading(const std::vector<Value>& inputs, int count) const {
+    Shape all;
+    for (const Value& x : inputs) {
+      Shape shape = x.shape();
+      while (shape.rank() < rank_of(inputs)) shape = shape.inserted(1, 1);
+      all = broadcast(all, shape, class_name());
+    }
+    return all.slice(0, count);
+  }
   void check(const std::vector<Value>& inputs) const {
     const auto misfit = [&](const char* rule) {
       std::string shapes;
@@ -59,7 +109,8 @@ class Merge : public Layer {
 
 class Add final : public Merge {
   [[nodiscard]] std::string class_name() const override { return "Add"; }
-  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+  [[nodiscard]] Value merge(const std::vector<Value>& xs,
+                            const std::vector<Value>&) const override {
     Value y = xs[0];
     for (std::size_t i = 1; i < xs.size(); ++i) y = y + xs[i];
     return y;
@@ -69,43 +120,64 @@ class Add final : public Merge {
 class Subtract final : public Merge {
   [[nodiscard]] std::string class_name() const override { return "Subtract"; }
   [[nodiscard]] std::size_t arity() const override { return 2; }
-  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override { return xs[0] - xs[1]; }
+  [[nodiscard]] Value merge(const std::vector<Value>& xs,
+                            const std::vector<Value>&) const override {
+    return xs[0] - xs[1];
+  }
 };
 
+/// Where an input does not count it is 1; where none does, the product is 0.
 class Multiply final : public Merge {
   [[nodiscard]] std::string class_name() const override { return "Multiply"; }
-  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
-    Value y = xs[0];
-    for (std::size_t i = 1; i < xs.size(); ++i) y = y * xs[i];
-    return y;
+  [[nodiscard]] Value merge(const std::vector<Value>& xs,
+                            const std::vector<Value>& masks) const override {
+    Value y, any;
+    bool all = true;
+    for (std::size_t i = 0; i < xs.size(); ++i) {
+      const Value& mask = masks[i];
+      const Value x = mask.defined() ? where(mask, xs[i], 1.0) : xs[i];
+      y = i == 0 ? x : y * x;
+      all = all && mask.defined();
+      if (all) any = i == 0 ? mask : logical_or(any, mask);
+    }
+    return all ? where(any, y, 0.0) : y;
   }
 };
 
 class Average final : public Merge {
   [[nodiscard]] std::string class_name() const override { return "Average"; }
-  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
+  [[nodiscard]] Value merge(const std::vector<Value>& xs,
+                            const std::vector<Value>&) const override {
     Value y = xs[0];
     for (std::size_t i = 1; i < xs.size(); ++i) y = y + xs[i];
     return y / static_cast<double>(xs.size());
   }
 };
 
-class Maximum final : public Merge {
-  [[nodiscard]] std::string class_name() const override { return "Maximum"; }
-  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
-    Value y = xs[0];
-    for (std::size_t i = 1; i < xs.size(); ++i) y = maximum(y, xs[i]);
+/// The choice of one of two: where one of them does not count, it is the other.
+class Choice : public Merge {
+  [[nodiscard]] Value merge(const std::vector<Value>& xs,
+                            const std::vector<Value>& masks) const final {
+    Value y = xs[0], counts = masks[0];  // of y; none: everywhere, or no longer known
+    for (std::size_t i = 1; i < xs.size(); ++i) {
+      const Value x = masks[i].defined() ? where(masks[i], xs[i], y) : xs[i];
+      if (counts.defined()) y = where(counts, y, x);
+      counts = counts.defined() && masks[i].defined() ? logical_or(counts, masks[i]) : Value();
+      y = choose(y, x);
+    }
     return y;
   }
+  [[nodiscard]] virtual Value choose(Value a, Value b) const = 0;
 };
 
-class Minimum final : public Merge {
+class Maximum final : public Choice {
+  [[nodiscard]] std::string class_name() const override { return "Maximum"; }
+  [[nodiscard]] Value choose(Value a, Value b) const override { return maximum(a, b); }
+};
+
+class Minimum final : public Choice {
   [[nodiscard]] std::string class_name() const override { return "Minimum"; }
-  [[nodiscard]] Value merge(const std::vector<Value>& xs) const override {
-    Value y = xs[0];
-    for (std::size_t i = 1; i < xs.size(); ++i) y = minimum(y, xs[i]);
-    return y;
-  }
+  [[nodiscard]] Value choose(Value a, Value b) const override { return minimum(a, b); }
 };
 
 constexpr const char* kShapes =

@@ -1,0 +1,76 @@
+// Masking: which steps of a sequence count.
+
+#include <cmath>
+
+#include "chainrule/layers.h"
+#include "nn/catalog.h"
+
+namespace chainrule {
+namespace {
+
+class Masking final : public UnaryLayer {
+ public:
+  double mask_value = 0.0;
+
+  Masking() { supports_masking = true; }
+  [[nodiscard]] std::string class_name() const override { return "Masking"; }
+
+  void fields(Fields& f) override {
+    f("mask_value", mask_value, "A step whose numbers are all equal to it does not count.");
+    base_fields(f);
+  }
+
+  void validate() override {
+    if (!std::isfinite(mask_value)) {
+      invalid("Masking",
+              "mask_value must be finite: nothing equals NaN",
+              {{"mask_value", std::to_string(mask_value)}});
+    }
+    UnaryLayer::validate();
+  }
+
+  // (batch, ..., n) -> (batch, ..., n). Truths become numbers, as in Keras.
+  Value call(CallContext&, Value x) override {
+    if (x.dtype() == DType::boolean) x = cast(x, DType::int32);
+    return where(expand_dims(counted(x), -1), x, 0.0);
+  }
+
+  std::vector<Value> compute_mask(CallContext&,
+                                  const std::vector<Value>& inputs,
+                                  const std::vector<Value>&) override {
+    return {counted(inputs.at(0))};
+  }
+
+ private:
+  /// (batch, ..., n) -> (batch, ...): whether any of the n differs from mask_value.
+  [[nodiscard]] Value counted(Value x) const {
+    if (x.shape().rank() < 2) {
+      invalid("Masking",
+              "the input must have a batch axis and at least one more",
+              {{"input", x.shape().str()}});
+    }
+    // Whole numbers are compared as they are: 0.5 is none of them.
+    if (!is_floating(x.dtype())) x = cast(x, DType::float64);
+    return max(cast(not_equal(x, mask_value), x.dtype()), {-1}) > 0.0;
+  }
+};
+
+}  // namespace
+
+LayerPtr layers::Masking(double mask_value, const std::string& name, const DTypePolicy& dtype) {
+  return make("Masking", {{"mask_value", mask_value}, {"name", name}, {"dtype", dtype.name()}});
+}
+
+void register_masking(Catalog& catalog);
+void register_masking(Catalog& catalog) {
+  add<Masking>(catalog,
+               Kind::layers,
+               "Masking",
+               "Says which steps of a sequence count: a step whose numbers are all equal to "
+               "`mask_value` does not, and becomes zero. Layers behind it get the mask beside its "
+               "output, and losses and metrics leave out what does not count.\n\n"
+               "Input shape: `(batch, ..., n)`. The output has the same shape, and a mask of shape "
+               "`(batch, ...)`.");
+}
+
+}  // namespace chainrule
