@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "bindings/arguments.h"
 #include "bindings/numpy.h"
@@ -26,13 +27,20 @@ py::object results_of(const Function& function, const Results& results) {
   return function.gives_list ? py::object(py::cast(results)) : py::cast(results.at(0));
 }
 
+/// A number as a configuration holds it: Json has no infinity.
+Json number_spec(double number) {
+  if (std::isnan(number)) return "nan";
+  if (std::isinf(number)) return number > 0 ? "inf" : "-inf";
+  return number;
+}
+
 /// A constant as a configuration holds it.
 Json array_spec(py::handle array, const std::string& function) {
   const Tensor tensor = to_tensor(array, function);
   Json::Array elements;
   if (is_floating(tensor.dtype())) {
     const Tensor values = tensor.cast(DType::float64);
-    for (const double element : values.data<double>()) elements.emplace_back(element);
+    for (const double element : values.data<double>()) elements.push_back(number_spec(element));
   } else {
     const Tensor values = tensor.cast(DType::int64);
     for (const std::int64_t element : values.data<std::int64_t>()) elements.emplace_back(element);
@@ -70,7 +78,7 @@ py::object apply_to_symbols(const Function& function,
               "an output of a layer, a number or an array is needed",
               {{"operand", py::repr(operand).cast<std::string>()}});
     } else if (is_number(operand) && function.numbers_adapt) {
-      specs.emplace_back(operand.cast<double>());
+      specs.push_back(number_spec(operand.cast<double>()));
     } else {
       specs.push_back(array_spec(operand, name));
     }

@@ -361,6 +361,50 @@ INLINE double sinh(double x) { return ::sinh(x); }
 INLINE double cosh(double x) { return ::cosh(x); }
 INLINE double erf(double x) { return ::erf(x); }
 
+// --- division with a whole quotient ------------------------------------------------------------
+
+INLINE float fmod(float a, float b) { return __builtin_fmodf(a, b); }
+INLINE double fmod(double a, double b) { return __builtin_fmod(a, b); }
+
+template <class T>
+constexpr bool kIsWhole = T(1) / T(2) == T(0);
+
+/// What a // b leaves, exactly but for one rounding: fmod(a, b), moved to the sign of b. As
+/// Python's and NumPy's. An integer is a multiple of any divisor -1, which is not tried, as the
+/// smallest one has no opposite.
+template <class T>
+INLINE T mod_of(T a, T b) {
+  T rest = T(0);
+  if constexpr (kIsWhole<T>) {
+    if (b == T(0) || (T(-1) < T(0) && b == T(-1))) return T(0);
+    rest = static_cast<T>(a % b);
+    if (rest == T(0)) return rest;
+  } else {
+    rest = fmod(a, b);
+    if (rest == T(0)) return b * T(0);  // the zero of b's sign
+  }
+  return (rest < T(0)) != (b < T(0)) ? static_cast<T>(rest + b) : rest;
+}
+
+/// The whole quotient that belongs to it.
+template <class T>
+INLINE T floor_divide_of(T a, T b) {
+  if constexpr (kIsWhole<T>) {
+    if (b == T(0)) return T(0);
+    if (T(-1) < T(0) && b == T(-1)) return static_cast<T>(T(0) - a);  // the smallest wraps around
+    const T quotient = static_cast<T>(a / b);
+    const bool below = a % b != T(0) && (a < T(0)) != (b < T(0));
+    return static_cast<T>(quotient - (below ? T(1) : T(0)));
+  } else {
+    if (b == T(0)) return a / b;
+    const T rest = fmod(a, b);
+    T quotient = (a - rest) / b;  // whole, but for rounding
+    if (rest != T(0) && (rest < T(0)) != (b < T(0))) quotient -= T(1);
+    const T whole = floor(quotient);
+    return quotient - whole > T(0.5) ? whole + T(1) : whole;
+  }
+}
+
 // --- choices -------------------------------------------------------------------------------------
 
 template <class T>

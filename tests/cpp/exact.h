@@ -30,6 +30,15 @@ H residual_of(H a, H b) {
   return a < 0 ? logistic(a) - b : (1 - b) - logistic(-a);
 }
 template <class H>
+H mod_of(H a, H b) {
+  const H rest = std::fmod(a, b);
+  return rest != 0 && std::signbit(rest) != std::signbit(b) ? rest + b : rest;
+}
+template <class H>
+H floor_divide_of(H a, H b) {
+  return b == 0 ? a / b : std::round((a - mod_of(a, b)) / b);
+}
+template <class H>
 bool is_finite(H x) {
   return std::isfinite(x);
 }

@@ -1,5 +1,7 @@
 """The order of weights, and of the uses of a layer that keeps state."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,14 @@ def test_a_scalar_metric_counts_once_for_each_batch():
     batches = [np.mean(x[i : i + 7] ** 2) for i in range(0, 50, 7)]
     np.testing.assert_allclose(logs["scalar"], np.mean(batches), rtol=1e-6)
     np.testing.assert_allclose(logs["loss"], np.mean(x**2), rtol=1e-6)
+
+
+def test_a_model_with_an_infinite_constant_is_saved_and_copied(tmp_path):
+    inputs = cr.Input((3,))
+    model = cr.Model(inputs, ops.where(inputs > 0, inputs, -np.inf) + np.array([0.0, np.nan, 1.0]))
+    x = np.array([[-1.0, 2.0, 3.0]], "float32")
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(expected, [[-np.inf, np.nan, 4.0]])
+    model.save(tmp_path / "model.safetensors")
+    for other in (copy.deepcopy(model), cr.models.load_model(tmp_path / "model.safetensors")):
+        np.testing.assert_array_equal(other.predict(x, verbose=0), expected)

@@ -123,8 +123,25 @@ def test_division_of_integers():
             np.testing.assert_array_equal(result, theirs(a, b))
     near = np.array([100_000_000, 100_000_001], "int32")
     np.testing.assert_array_equal(ops.floor_divide(near, 100_000_001), [0, 1])
-    big = np.float32(1e7)
-    assert 0 <= ops.mod(big, np.float32(0.1)) <= 0.1 + 1e-6
+    least = np.iinfo("int32").min
+    assert ops.mod(np.int32(least), np.int32(-1)) == 0
+    assert ops.floor_divide(np.array([7, 250], "uint8"), np.array([2, 7], "uint8")).tolist() == [
+        3,
+        35,
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_division_of_floats_is_that_of_numpy(dtype):
+    draw = np.random.default_rng(0)
+    a = (draw.normal(size=20_000) * 10.0 ** draw.integers(-6, 9, 20_000)).astype(dtype)
+    b = (draw.normal(size=20_000) * 10.0 ** draw.integers(-3, 3, 20_000)).astype(dtype)
+    a[:8] = [1.0, -1.0, 5.0, -5.0, 5.0, np.inf, np.nan, -0.0]
+    b[:8] = [0.1, 0.1, np.inf, np.inf, -np.inf, 2.0, 2.0, 3.0]
+    with np.errstate(all="ignore"):
+        for ours, theirs in [(ops.floor_divide, np.floor_divide), (ops.mod, np.mod)]:
+            np.testing.assert_array_equal(ours(a, b), theirs(a, b))
+            np.testing.assert_array_equal(ours(a[:4], np.zeros(4, dtype)), theirs(a[:4], 0.0))
 
 
 @pytest.mark.parametrize(

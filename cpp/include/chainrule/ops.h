@@ -60,10 +60,6 @@ inline Value operator<(Value a, Operand b) { return less(a, b); }
 inline Value operator>=(Value a, Operand b) { return greater_equal(a, b); }
 inline Value operator<=(Value a, Operand b) { return less_equal(a, b); }
 
-/// The largest integer not above x1 / x2, and what that leaves, with the sign of x2. Integers stay
-/// integers, and give 0 for a divisor of 0.
-Value floor_divide(Operand x1, Operand x2);
-Value mod(Operand x1, Operand x2);
 /// Elements converted as C++ converts them; to boolean: x != 0. Its gradient is cast back.
 Value cast(Value x, DType dtype);
 /// min(max(x, low), high).

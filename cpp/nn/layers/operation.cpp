@@ -1,5 +1,8 @@
 // Operation: a function of chainrule/ops.h as a layer, which arithmetic on symbols makes.
 
+#include <limits>
+#include <optional>
+
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
@@ -7,13 +10,35 @@ namespace chainrule {
 
 namespace {
 
+/// A number of a configuration, which holds infinity and NaN as text: "inf", "-inf", "nan".
+std::optional<double> number_of(const Json& spec) {
+  if (spec.kind() == Json::Kind::number || spec.kind() == Json::Kind::integer)
+    return spec.as_double();
+  if (spec.kind() != Json::Kind::string) return std::nullopt;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (spec.as_string() == "inf") return infinity;
+  if (spec.as_string() == "-inf") return -infinity;
+  if (spec.as_string() == "nan") return std::numeric_limits<double>::quiet_NaN();
+  return std::nullopt;
+}
+
+double element_of(const Json& spec) {
+  const std::optional<double> number = number_of(spec);
+  if (!number) {
+    invalid("Operation",
+            "an element must be a number, 'inf', '-inf' or 'nan'",
+            {{"element", spec.dump()}});
+  }
+  return *number;
+}
+
 /// An array that is part of a configuration: {"array": its elements in row-major order, "shape",
 /// "dtype"}.
 Tensor tensor_of(const Json& spec) {
   const Json::Array& elements = spec.at("array").as_array();
   const Shape shape(FieldType<std::vector<std::int64_t>>::read(spec.at("shape")));
   std::vector<double> values;
-  for (const Json& element : elements) values.push_back(element.as_double());
+  for (const Json& element : elements) values.push_back(element_of(element));
   return Tensor::of<double>(shape, values).cast(dtype_from_name(spec.at("dtype").as_string()));
 }
 
@@ -28,8 +53,9 @@ class Operation final : public Layer {
     f("function", function, required, "Name of the function, as in chainrule.ops: 'add', 'clip'.");
     f("operands",
       operands,
-      "What it is a function of: None for the next input, a number, or an array as {'array': "
-      "[elements], 'shape': ..., 'dtype': ...}. By default the inputs.");
+      "What it is a function of: None for the next input, a number ('inf', '-inf' and 'nan' are "
+      "some, too), or an array as {'array': [elements], 'shape': ..., 'dtype': ...}. By default "
+      "the inputs.");
     f("options", options, "Its other arguments by name.");
     name_fields(f);
   }
@@ -43,9 +69,7 @@ class Operation final : public Layer {
       if (operand.kind() == Json::Kind::object) {
         constants_.push_back(tensor_of(operand));
       } else {
-        const bool number =
-            operand.kind() == Json::Kind::number || operand.kind() == Json::Kind::integer;
-        if (!number && !operand.is_null()) {
+        if (!number_of(operand) && !operand.is_null()) {
           invalid("Operation",
                   "operands must be None, numbers or arrays",
                   {{"operands", operands.dump()}});
@@ -67,7 +91,7 @@ class Operation final : public Layer {
         if (constants_[i].defined()) {
           all.emplace_back(context.graph.constant(constants_[i]));
         } else if (!operand.is_null()) {
-          all.emplace_back(operand.as_double());
+          all.emplace_back(element_of(operand));
         } else if (next++ < inputs.size()) {
           all.emplace_back(inputs[next - 1]);
         }
