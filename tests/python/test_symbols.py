@@ -125,10 +125,7 @@ def test_division_of_integers():
     np.testing.assert_array_equal(ops.floor_divide(near, 100_000_001), [0, 1])
     least = np.iinfo("int32").min
     assert ops.mod(np.int32(least), np.int32(-1)) == 0
-    assert ops.floor_divide(np.array([7, 250], "uint8"), np.array([2, 7], "uint8")).tolist() == [
-        3,
-        35,
-    ]
+    assert ops.floor_divide(np.uint8([7, 255]), np.uint8([2, 255])).tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
