@@ -22,6 +22,11 @@ struct Function {
 double logistic(double a) {
   return a >= 0 ? 1 / (1 + std::exp(-a)) : std::exp(a) / (1 + std::exp(a));
 }
+/// What a leaves of whole times b, with the sign of b.
+double rest(double a, double b) {
+  const double nearest = std::remainder(a, b);  // of either sign
+  return nearest * b < 0 ? nearest + b : nearest;
+}
 bool nan(double a, double b) { return std::isnan(a) || std::isnan(b); }
 
 // Results that are rounded.
@@ -72,6 +77,8 @@ constexpr Function kJumping[] = {
     OP("relu_gradient", a > 0 ? b : 0),
     OP("sign", std::isnan(a) ? NAN : (a > 0) - (a < 0)),
     OP("floor", std::floor(a)),
+    OP("floor_divide", std::nearbyint((a - rest(a, b)) / b)),
+    OP("mod", rest(a, b)),
     OP("ceil", std::ceil(a)),
     OP("round", std::nearbyint(a)),
     OP("logical_not", a == 0 ? 1 : 0),
@@ -91,6 +98,8 @@ constexpr Function kDistances[] = {
     OP("relu_gradient", a),
     OP("sign", a),
     OP("floor", a - std::nearbyint(a)),
+    OP("floor_divide", std::remainder(a, b)),
+    OP("mod", std::remainder(a, b)),
     OP("ceil", a - std::nearbyint(a)),
     OP("round", a - std::floor(a) - 0.5),
     OP("logical_not", a),

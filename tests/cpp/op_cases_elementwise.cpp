@@ -97,8 +97,10 @@ void add_line(std::vector<OpCase>& cases, const LineCases& line, std::size_t ope
           line.reference,
           0,
           line.differentiable};
-      // Among thousands of random pairs some are nearly equal, or 0, where these have a kink.
-      if (line.name == "maximum" || line.name == "minimum" || line.name == "relu_gradient")
+      // Among thousands of random pairs some are nearly equal, or 0, where these have a kink or
+      // jump.
+      if (line.name == "maximum" || line.name == "minimum" || line.name == "relu_gradient" ||
+          line.name == "mod")
         test.differentiable = shapes[0].size() < 1000;
       for (std::size_t i = 0; i < operands; ++i) {
         const bool condition = operands == 3 && i == 0;
