@@ -73,7 +73,7 @@ NEW_FILES = {
 # The C++ tests that read the tables of ops; the others are left out of the copy.
 CPP_TESTS = (
     "test_main test_op_coverage test_ops test_math_ulp test_special_points test_special_rows "
-    "test_isa test_gradient_checker"
+    "test_isa test_gradient_checker test_openmp"
 ).split()
 GENERATED = {
     "python/chainrule/ops.pyi": "def cube(x: Tensor) -> Any: ...",

@@ -236,10 +236,11 @@ def checked(function: F) -> F:
         except TypeError as error:
             unknown = [name for name in kwargs if name not in signature.parameters]
             several = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-            hint = ""
+            text = str(error)
             if unknown and not several:
                 hint = _core.did_you_mean(unknown[0], list(signature.parameters))
-            raise TypeError(f"[{where}] {error}{hint}") from None
+                text = f"got an unexpected keyword argument '{unknown[0]}'{hint}"
+            raise TypeError(f"[{where}] {text}") from None
         for name, rule in rules.items():
             if name in bound.arguments:
                 bound.arguments[name] = rule(bound.arguments[name], where, name)
