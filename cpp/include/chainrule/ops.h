@@ -32,12 +32,12 @@ class Operand {
   bool is_number_ = false;
 };
 
-// --- element-wise: one function per line of chainrule/elementwise.def
-// ------------------------------------------- negative abs sign square sqrt rsqrt reciprocal exp
-// expm1 log log1p sin cos tan arctan sinh cosh tanh sigmoid softplus erf relu floor ceil round
-// isfinite isnan logical_not | add subtract multiply divide power maximum minimum relu_gradient
-// sigmoid_gradient tanh_gradient sigmoid_cross_entropy sigmoid_residual equal not_equal less
-// less_equal greater greater_equal logical_and logical_or | where
+// --- element-wise --------------------------------------------------------------------------------
+//
+// One function for each line of chainrule/elementwise.def, which says what it computes:
+//
+//     Value exp(Value x);   Value add(Operand a, Operand b);
+//     Value where(Value condition, Operand a, Operand b);
 #define UNARY(name, ...) Value name(Value x);
 #define BINARY(name, ...) Value name(Operand a, Operand b);
 #define TERNARY(name, ...) Value name(Value condition, Operand a, Operand b);
