@@ -48,8 +48,8 @@ BREAKAGES = (
     ),
     Breakage(
         "the optimizer overwrites what a layer has assigned",
-        "cpp/train/trainer.cpp",
-        "  model_.check_assignments(graph, mode == Mode::train);",
+        "cpp/train/step_graph.cpp",
+        "  model_.check_assignments(graph, batch.training);",
         "  model_.check_assignments(graph, false);",
         ("cpp", "layer state: what two"),
     ),
@@ -227,8 +227,8 @@ BREAKAGES = (
     Breakage(
         "passes: no product takes column sums along",
         "cpp/ops/reduce.cpp",
-        "run_of(node).first == 0",
-        "run_of(node).first < 0",
+        "axes_of(node).first == 0",
+        "axes_of(node).first < 0",
         ("cpp",),
     ),
     Breakage(
