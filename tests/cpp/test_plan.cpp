@@ -66,7 +66,7 @@ class SymbolicRun {
 
   std::byte* address(const Value& v) const {
     const Location& place = plan_.outputs[static_cast<std::size_t>(v.node_index())]
-                                      [static_cast<std::size_t>(v.output())];
+                                         [static_cast<std::size_t>(v.output())];
     return place.external != nullptr ? place.external : arena_ + place.offset;
   }
 
