@@ -52,11 +52,13 @@ namespace pybind11::detail {
       return true;                                                                               \
     }                                                                                            \
   }
+// NOLINTBEGIN(bugprone-derived-method-shadowing-base-method): casters are found by their names
 CHAINRULE_HELD(chainrule::Variable);
 CHAINRULE_HELD(chainrule::Layer);
 CHAINRULE_HELD(chainrule::Loss);
 CHAINRULE_HELD(chainrule::Metric);
 CHAINRULE_HELD(chainrule::Optimizer);
 CHAINRULE_HELD(chainrule::Initializer);
+// NOLINTEND(bugprone-derived-method-shadowing-base-method)
 #undef CHAINRULE_HELD
 }  // namespace pybind11::detail

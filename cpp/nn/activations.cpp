@@ -182,9 +182,10 @@ Unary find_activation(const std::string& name) {
 
 std::vector<Function> activations_functions() {
   const Parameter x = operand("x", "A floating tensor.");
-  const auto activation = [&](const std::string& name, const char* doc, auto run, auto... options) {
-    return function("activations." + name, doc, run, x, options...).called(name);
-  };
+  const auto activation =
+      [&](const std::string& name, const char* doc, auto run, const auto&... options) {
+        return function("activations." + name, doc, run, x, options...).called(name);
+      };
   return {
       activation("celu",
                  "max(x, 0) + min(alpha (exp(x / alpha) - 1), 0).",

@@ -264,7 +264,7 @@ Layer::Outputs Layer::outputs_for(const std::vector<TensorType>& inputs,
   for (std::size_t i = 0; i < result.types.size(); ++i)
     forget_lengths(result.types[i].shape, traces[1].types[i].shape);
   for (std::size_t i = 0; i < result.masks.size(); ++i) {
-    if (result.masks[i]) forget_lengths(*result.masks[i], traces[1].masks[i].value());
+    if (result.masks[i]) forget_lengths(result.masks[i].value(), traces[1].masks[i].value());
   }
   return result;
 }

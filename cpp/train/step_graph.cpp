@@ -134,8 +134,8 @@ namespace {
 /// Checks what a hook of a program's own has returned.
 [[noreturn]] void refuse(const TrainingStep& step,
                          const char* rule,
-                         std::vector<Received> received) {
-  invalid(step.class_name(), rule, std::move(received));
+                         const std::vector<Received>& received) {
+  invalid(step.class_name(), rule, received);
 }
 
 std::string type_of(Value value) { return value.defined() ? value.type().str() : "none"; }
@@ -177,7 +177,7 @@ void check_masks(const TrainingStep& step,
     refuse(step,
            "forward() must put the masks of the predictions into Batch::masks, as "
            "Model::call_masked() gives them: else they would be lost",
-           {{"output", std::to_string(k)}, {"mask", outputs[k].mask->str()}});
+           {{"output", std::to_string(k)}, {"mask", outputs[k].mask.value().str()}});
   }
 }
 

@@ -81,7 +81,7 @@ TEST("masks: symbols know the shapes of masks, whatever the batch") {
   CHECK(!x.mask.has_value());
   const Symbol masked = layers::Masking()(x);
   REQUIRE(masked.mask.has_value());
-  CHECK_EQ(masked.mask->str(), "(None, None)");
+  CHECK_EQ(masked.mask.value().str(), "(None, None)");
   const Symbol image = layers::Masking()(layers::Input({4, 5, 3}));
   CHECK_EQ(image.mask.value().str(), "(None, 4, 5)");
   for (const LayerPtr& passes : {layers::Dense(2),

@@ -319,7 +319,7 @@ void check_binary(const Binary& test, DType dtype, const std::string& table) {
     if (!test.is_tested(a, b, dtype)) continue;
     const std::string at = test.name + "(" + std::to_string(as[i]) + ", " + std::to_string(bs[i]) +
                            ") in " + std::string(name_of(dtype)) + ", " + table;
-    const auto terms = [&](Function2 of) { return of == nullptr ? Real{0} : of(a, b); };
+    const auto terms = [&](const Function2& of) { return of == nullptr ? Real{0} : of(a, b); };
     const std::string value =
         misfit(got.y[i], test.value(a, b), {dtype, 8, terms(test.value_terms)});
     if (!value.empty()) report(CHAINRULE_SITE(at.c_str()), "is " + value);

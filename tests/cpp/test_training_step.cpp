@@ -211,7 +211,7 @@ struct Line {
       {layers::Input({1}), layers::Dense(1, {.use_bias = false, .kernel_initializer = "ones"})}};
   Tensor x = Tensor::of<float>({2, 1}, {1, 1}), y = Tensor::of<float>({2, 1}, {3, 3});
 
-  explicit Line(optimizers::SGDOptions options = {.learning_rate = 0.1}) {
+  explicit Line(const optimizers::SGDOptions& options = {.learning_rate = 0.1}) {
     model.compile({.optimizer = optimizers::SGD(options), .loss = {"mse"}, .step = step});
   }
   Logs train() { return model.train_on_batch({.x = {view_of(x)}, .y = {view_of(y)}}); }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -173,7 +174,7 @@ void measure_ulps(const Use& use) {
         const isa::ElementwiseFn fn = table->elementwise[line.code][static_cast<int>(dtype)];
         use(*table,
             line,
-            name_of(dtype).data(),
+            std::string(name_of(dtype)).c_str(),
             line.operands == 1 ? worst_of_unary<T>(fn, line) : worst_of_binary<T>(fn, line));
       }
     }
