@@ -153,13 +153,25 @@ T argument(const Arguments& given, const std::vector<Parameter>& parameters, std
 inline std::vector<Value> results(Value value) { return {value}; }
 inline std::vector<Value> results(std::vector<Value> values) { return values; }
 
-template <class Run, class... Args, std::size_t... kIndex>
+template <class... Args, class Run, std::size_t... kIndex>
 void complete(Function& function, Run run, std::index_sequence<kIndex...> /*all*/) {
   (describe<std::remove_cvref_t<Args>>(function, kIndex), ...);
   function.run = [run, parameters = function.parameters](const Arguments& given) {
     return results(
         run(given.graph, argument<std::remove_cvref_t<Args>>(given, parameters, kIndex)...));
   };
+}
+
+/// The description of `run`, which takes the graph and arguments of types Args.
+template <class Result, class... Args, class Run>
+Function make(std::string name, std::string doc, Run run, std::vector<Parameter> parameters) {
+  Function result;
+  result.name = result.python = std::move(name);
+  result.doc = std::move(doc);
+  result.parameters = std::move(parameters);
+  result.gives_list = std::same_as<Result, std::vector<Value>>;
+  complete<Args...>(result, run, std::index_sequence_for<Args...>());
+  return result;
 }
 
 }  // namespace described
@@ -171,13 +183,8 @@ Function function(std::string name,
                   Result (*run)(Graph&, Args...),
                   Parameters... parameters) {
   static_assert(sizeof...(Args) == sizeof...(Parameters), "each parameter is described");
-  Function result;
-  result.name = result.python = std::move(name);
-  result.doc = std::move(doc);
-  result.parameters = {std::move(parameters)...};
-  result.gives_list = std::same_as<Result, std::vector<Value>>;
-  described::complete<decltype(run), Args...>(result, run, std::index_sequence_for<Args...>());
-  return result;
+  return described::make<Result, Args...>(
+      std::move(name), std::move(doc), run, {std::move(parameters)...});
 }
 
 /// The description of a function of tensors: operands first, then options, in the order of its
@@ -188,17 +195,11 @@ Function function(std::string name,
                   Result (*run)(Args...),
                   Parameters... parameters) {
   static_assert(sizeof...(Args) == sizeof...(Parameters), "each parameter is described");
-  Function result;
-  result.name = result.python = std::move(name);
-  result.doc = std::move(doc);
-  result.parameters = {std::move(parameters)...};
-  result.gives_list = std::same_as<Result, std::vector<Value>>;
   const auto on_graph = [run](Graph& /*of the operands*/, Args... arguments) {
     return run(std::forward<Args>(arguments)...);
   };
-  described::complete<decltype(on_graph), Args...>(
-      result, on_graph, std::index_sequence_for<Args...>());
-  return result;
+  return described::make<Result, Args...>(
+      std::move(name), std::move(doc), on_graph, {std::move(parameters)...});
 }
 
 }  // namespace chainrule
