@@ -34,9 +34,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -186,17 +187,56 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
             venv.run("pytest", *(["-k", options.filter] if options.filter else []))
     if chosen:
         return
-    # The best instruction set is what ran; the others, forced, run what they have a part in.
-    for isa in venv.instruction_sets()[1:]:
-        forced = {**venv.env, "CHAINRULE_ISA": isa, "CHAINRULE_TEST_EXPECTED_ISA": isa}
-        with timed(f"tests on {isa}"):
-            run(tests, env=forced)
-            run(venv.bin / "pytest", "-m", "not once", env=forced)
+    # The best instruction set is what ran; what kernels have a part in is run on the others, too.
+    jobs = [
+        Job(
+            f"tests on {isa}",
+            {"CHAINRULE_ISA": isa, "CHAINRULE_TEST_EXPECTED_ISA": isa},
+            [[tests], [venv.bin / "pytest", "-m", "not once"]],
+        )
+        for isa in venv.instruction_sets()[1:]
+    ]
+    guards = {"CHAINRULE_GUARDS": "1"}
+    jobs.append(Job("C++ tests with guards", guards, [[tests]]))
+    with timed("; ".join(job.name for job in jobs)):
+        run_together(venv, jobs)
     try_random_models(venv, RANDOM_MODELS, options.seed)
-    guards = {**venv.env, "CHAINRULE_GUARDS": "1"}
-    with timed("C++ tests with guards"):
-        run(tests, env=guards)
-    try_random_models(venv, GUARDED_MODELS, options.seed, guards)
+    try_random_models(venv, GUARDED_MODELS, options.seed, venv.env | guards)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Commands that are run one after the other, beside those of other jobs."""
+
+    name: str
+    variables: dict[str, str]  # of the environment
+    commands: Sequence[Sequence[str | Path]]
+
+
+def run_together(venv: Venv, jobs: Sequence[Job]) -> None:
+    """Runs jobs at the same time, one for each processor; prints what each said at its end."""
+
+    def run_job(job: Job) -> bool:
+        said = [f"=== {job.name} ==="]
+        for command in job.commands:
+            words = [str(word) for word in command]
+            settings = [f"{name}={value}" for name, value in job.variables.items()]
+            said.append(f"+ {shlex.join([*settings, *words])}")
+            result = subprocess.run(
+                words, cwd=ROOT, env=venv.env | job.variables,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            said.append(result.stdout)
+            if result.returncode != 0:
+                break
+        print("\n".join(said), flush=True)
+        return result.returncode == 0
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        passed = list(pool.map(run_job, jobs))
+    failed = [job.name for job, good in zip(jobs, passed, strict=True) if not good]
+    if failed:
+        raise DevError(f"failed, see above: {', '.join(failed)}")
 
 
 def try_random_models(venv: Venv, count: int, seed: int, env: dict[str, str] | None = None) -> None:

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "chainrule/graph.h"
+#include "graph/node_map.h"
 
 namespace chainrule {
 
@@ -21,10 +21,9 @@ class Copier {
   std::vector<Value> operator()(const std::vector<Value>& values);
 
  private:
-  [[nodiscard]] Value& at(Value value);
   const Graph& from_;
   Graph& to_;
-  std::vector<std::vector<Value>> copies_;  // by node, by output
+  ValueMap<Value> copies_;
 };
 
 }  // namespace chainrule

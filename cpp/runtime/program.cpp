@@ -71,10 +71,10 @@ void check_arguments(const Graph& graph,
 
 void require_listed_inputs(const Graph& graph,
                            const std::vector<Value>& inputs,
-                           const std::vector<bool>& live) {
+                           const NodeMap<bool>& live) {
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(i);
-    if (!live[static_cast<std::size_t>(i)] || node.op != &input_op) continue;
+    if (!live[i] || node.op != &input_op) continue;
     const bool listed = std::any_of(
         inputs.begin(), inputs.end(), [&](const Value& value) { return value.node_index() == i; });
     if (!listed) {

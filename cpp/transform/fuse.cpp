@@ -14,16 +14,10 @@ namespace {
 class Fusion {
  public:
   Fusion(const Graph& graph, const Grouping& groups, Graph& target)
-      : graph_(graph),
-        groups_(groups),
-        target_(target),
-        moved_(static_cast<std::size_t>(graph.size())) {}
+      : graph_(graph), groups_(groups), target_(target), moved_(graph) {}
 
   /// Where a value of the old graph is in the new one.
-  [[nodiscard]] Value moved(const Value& value) const {
-    return moved_[static_cast<std::size_t>(value.node_index())]
-                 [static_cast<std::size_t>(value.output())];
-  }
+  [[nodiscard]] Value moved(const Value& value) const { return moved_[value]; }
 
   void add_group(const std::vector<int>& members) {
     const Graph::Scope scope(target_, origins_of(members));
@@ -37,8 +31,7 @@ class Fusion {
       const Node& node = graph_.node(members.front());
       std::vector<Value> inputs;
       for (const Value& input : node.inputs) inputs.push_back(moved(input));
-      moved_[static_cast<std::size_t>(members.front())] =
-          target_.add(*node.op, std::move(inputs), node.attrs);
+      moved_[members.front()] = target_.add(*node.op, std::move(inputs), node.attrs);
     }
   }
 
@@ -133,21 +126,20 @@ class Fusion {
   }
 
   void set_moved(const std::vector<int>& nodes, const std::vector<Value>& values) {
-    for (std::size_t k = 0; k < nodes.size(); ++k)
-      moved_[static_cast<std::size_t>(nodes[k])] = {values[k]};
+    for (std::size_t k = 0; k < nodes.size(); ++k) moved_[nodes[k]] = {values[k]};
   }
 
   const Graph& graph_;
   const Grouping& groups_;
   Graph& target_;
-  std::vector<std::vector<Value>> moved_;  // by node of the old graph: its outputs
+  ValueMap<Value> moved_;  // of the old graph
 };
 
 }  // namespace
 
 Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked) {
   Rewritten result{std::make_unique<Graph>(), {}};
-  const std::vector<bool> live = live_nodes(graph, tracked);
+  const NodeMap<bool> live = live_nodes(graph, tracked);
   const Grouping groups(graph, live, tracked);
   Fusion fusion(graph, groups, *result.graph);
   for (const int group : groups.schedule()) fusion.add_group(groups.members(group));

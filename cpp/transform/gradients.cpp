@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "chainrule/ops.h"
+#include "graph/node_map.h"
 #include "graph/op.h"
 
 namespace chainrule {
@@ -23,15 +24,14 @@ Value sum_to(Value gradient, const Shape& shape) {
 }
 
 /// The nodes up to `last` that a gradient can flow through on its way to one of `wrt`.
-std::vector<bool> nodes_towards(const Graph& graph, int last, const std::vector<Value>& wrt) {
-  std::vector<bool> reaches(static_cast<std::size_t>(graph.size()), false);
-  for (const Value& value : wrt) reaches[static_cast<std::size_t>(value.node_index())] = true;
+NodeMap<bool> nodes_towards(const Graph& graph, int last, const std::vector<Value>& wrt) {
+  NodeMap<bool> reaches(graph);
+  for (const Value& value : wrt) reaches[value.node_index()] = true;
   for (int i = 0; i <= last; ++i) {
     const Node& node = graph.node(i);
     if (node.op->vjp == nullptr) continue;
     for (const Value& input : node.inputs) {
-      if (reaches[static_cast<std::size_t>(input.node_index())])
-        reaches[static_cast<std::size_t>(i)] = true;
+      if (reaches[input.node_index()]) reaches[i] = true;
     }
   }
   return reaches;
@@ -100,22 +100,18 @@ std::vector<Value> gradients(const std::vector<Value>& values,
     if (!value.defined() || &value.graph() != &graph)
       invalid("gradients", "gradients are taken with respect to values of the loss's graph");
   }
-  const std::vector<bool> reaches = nodes_towards(graph, last, wrt);
+  const NodeMap<bool> reaches = nodes_towards(graph, last, wrt);
 
   for (int i = last; i >= 0; --i) {
     const Node& node = graph.node(i);
-    if (arrived.at(i) == nullptr || node.op->vjp == nullptr ||
-        !reaches[static_cast<std::size_t>(i)])
-      continue;
+    if (arrived.at(i) == nullptr || node.op->vjp == nullptr || !reaches[i]) continue;
     std::vector<Value> outputs;
     for (std::size_t k = 0; k < node.outputs.size(); ++k) {
       outputs.push_back(graph.value(i, static_cast<int>(k)));
     }
     std::vector<char> needed;  // not vector<bool>: the context takes a span
     for (const Value& input : node.inputs) {
-      needed.push_back(
-          reaches[static_cast<std::size_t>(input.node_index())] && is_floating(input.dtype()) ? 1
-                                                                                              : 0);
+      needed.push_back(reaches[input.node_index()] && is_floating(input.dtype()) ? 1 : 0);
     }
     const std::vector<Value> upstreams = *arrived.at(i);  // rules may rehash the map
     std::vector<Origin> origins = node.origins;

@@ -28,22 +28,21 @@ bool is_matrix_product(const Node& node) {
   return node.op->is_product != nullptr && node.op->is_product(node);
 }
 
-Grouping::Grouping(const Graph& graph,
-                   const std::vector<bool>& live,
-                   const std::vector<Value>& tracked)
+Grouping::Grouping(const Graph& graph, const NodeMap<bool>& live, const std::vector<Value>& tracked)
     : graph_(graph),
       live_(live),
-      tracked_(static_cast<std::size_t>(graph.size()), false),
-      readers_(static_cast<std::size_t>(graph.size())) {
-  for (const Value& value : tracked) tracked_[static_cast<std::size_t>(value.node_index())] = true;
+      tracked_(graph),
+      readers_(graph),
+      group_of_(graph),
+      members_(graph),
+      place_(graph) {
+  for (const Value& value : tracked) tracked_[value.node_index()] = true;
   for (int i = 0; i < graph.size(); ++i) {
-    group_of_.push_back(i);
+    group_of_[i] = place_[i] = i;
+    members_[i] = {i};
     order_.push_back(i);
-    place_.push_back(i);
-    members_.push_back({i});
     if (!is_live(i)) continue;
-    for (const Value& input : graph.node(i).inputs)
-      readers_[static_cast<std::size_t>(input.node_index())].push_back(i);
+    for (const Value& input : graph.node(i).inputs) readers_[input.node_index()].push_back(i);
   }
   group_elementwise();
   attach_epilogues();
@@ -52,8 +51,7 @@ Grouping::Grouping(const Graph& graph,
 
 bool Grouping::leaves(int node) const {
   const std::vector<int>& all = readers(node);
-  return tracked_[static_cast<std::size_t>(node)] ||
-         std::any_of(all.begin(), all.end(), [&](int reader) {
+  return tracked_[node] || std::any_of(all.begin(), all.end(), [&](int reader) {
            return group_of(reader) != group_of(node);
          });
 }
@@ -73,25 +71,22 @@ void Grouping::group_elementwise() {
 /// Merges a matrix product with the element-wise group that alone reads it and has its shape. One
 /// output of the group must have the dtype of the product, which takes its memory first.
 void Grouping::attach_epilogues() {
-  std::vector<bool> has_product(static_cast<std::size_t>(graph_.size()), false);  // by group
+  NodeMap<bool> has_product(graph_);  // by group
   for (int i = 0; i < graph_.size(); ++i) {
     const Node& product = graph_.node(i);
-    if (!is_live(i) || !is_matrix_product(product) || tracked_[static_cast<std::size_t>(i)] ||
-        readers(i).empty())
-      continue;
+    if (!is_live(i) || !is_matrix_product(product) || tracked_[i] || readers(i).empty()) continue;
     const Node& reader = graph_.node(readers(i).front());
     const int group = group_of(readers(i).front());
     const bool read_by_one = std::all_of(
         readers(i).begin(), readers(i).end(), [&](int each) { return group_of(each) == group; });
     const bool fits = read_by_one && is_elementwise(reader) &&
-                      reader.out().shape == product.out().shape &&
-                      !has_product[static_cast<std::size_t>(group)];
+                      reader.out().shape == product.out().shape && !has_product[group];
     const auto takes_its_memory = [&](int member) {
       return leaves(member) && graph_.node(member).out().dtype == product.out().dtype;
     };
     if (!fits || std::none_of(members(group).begin(), members(group).end(), takes_its_memory))
       continue;
-    has_product[static_cast<std::size_t>(group)] = try_merge(group, i);
+    has_product[group] = try_merge(group, i);
   }
 }
 
@@ -125,9 +120,9 @@ bool Grouping::try_merge(int a, int b) {
   const bool a_first = place_of(a) < place_of(b);
   const auto between = groups_between(a_first ? a : b, a_first ? b : a);
   if (!between) return false;
-  for (const int node : members(b)) group_of_[static_cast<std::size_t>(node)] = a;
-  members_[static_cast<std::size_t>(a)] = std::move(merged);
-  members_[static_cast<std::size_t>(b)].clear();
+  for (const int node : members(b)) group_of_[node] = a;
+  members_[a] = std::move(merged);
+  members_[b].clear();
   reorder(a, b, *between);
   return true;
 }
@@ -170,7 +165,7 @@ void Grouping::reorder(int a, int b, const std::set<int>& before) {
   const std::vector<int> old(order_.begin() + from, order_.begin() + to + 1);
   auto next = order_.begin() + from;
   const auto put = [&](int group) {
-    place_[static_cast<std::size_t>(group)] = static_cast<int>(next - order_.begin());
+    place_[group] = static_cast<int>(next - order_.begin());
     *next++ = group;
   };
   for (const int group : old) {

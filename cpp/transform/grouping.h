@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "chainrule/graph.h"
+#include "graph/node_map.h"
 
 namespace chainrule {
 
@@ -16,13 +16,11 @@ class Grouping {
  public:
   /// Groups what can be fused. The graph of groups has no cycle: nodes are grouped only if no path
   /// leaves the group and comes back.
-  Grouping(const Graph& graph, const std::vector<bool>& live, const std::vector<Value>& tracked);
+  Grouping(const Graph& graph, const NodeMap<bool>& live, const std::vector<Value>& tracked);
 
-  [[nodiscard]] int group_of(int node) const { return group_of_[static_cast<std::size_t>(node)]; }
+  [[nodiscard]] int group_of(int node) const { return group_of_[node]; }
   /// The nodes of a group, in order.
-  [[nodiscard]] const std::vector<int>& members(int group) const {
-    return members_[static_cast<std::size_t>(group)];
-  }
+  [[nodiscard]] const std::vector<int>& members(int group) const { return members_[group]; }
   /// Whether someone outside of its group reads the node, or it is tracked.
   [[nodiscard]] bool leaves(int node) const;
   /// Groups in an order in which each comes after those it reads; ties by first node.
@@ -33,22 +31,21 @@ class Grouping {
   void attach_epilogues();
   void attach_column_sums();
   bool try_merge(int a, int b);
-  [[nodiscard]] bool is_live(int node) const { return live_[static_cast<std::size_t>(node)]; }
-  [[nodiscard]] const std::vector<int>& readers(int node) const {
-    return readers_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] bool is_live(int node) const { return live_[node]; }
+  [[nodiscard]] const std::vector<int>& readers(int node) const { return readers_[node]; }
   [[nodiscard]] int inputs_of(const std::vector<int>& nodes) const;
-  [[nodiscard]] int place_of(int group) const { return place_[static_cast<std::size_t>(group)]; }
+  [[nodiscard]] int place_of(int group) const { return place_[group]; }
   [[nodiscard]] std::optional<std::set<int>> groups_between(int first, int last) const;
   void reorder(int a, int b, const std::set<int>& before);
 
   const Graph& graph_;
-  const std::vector<bool>& live_;
-  std::vector<bool> tracked_;              // by node
-  std::vector<std::vector<int>> readers_;  // live ones, by node
-  std::vector<int> group_of_;
-  std::vector<std::vector<int>> members_;  // sorted
-  std::vector<int> order_, place_;         // of groups: each stands behind all that it depends on
+  const NodeMap<bool>& live_;
+  NodeMap<bool> tracked_;
+  NodeMap<std::vector<int>> readers_;  // live ones
+  NodeMap<int> group_of_;              // a group has the index of one of its nodes
+  NodeMap<std::vector<int>> members_;  // sorted
+  std::vector<int> order_;             // of groups: each stands behind all that it depends on
+  NodeMap<int> place_;                 // of a group in the order
 };
 
 /// An element-wise node with one result, which may be in a group with others.

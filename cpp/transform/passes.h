@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "chainrule/graph.h"
+#include "graph/node_map.h"
 
 namespace chainrule {
 
@@ -30,6 +30,6 @@ Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked);
 Rewritten copy_live(const Graph& graph, const std::vector<Value>& tracked);
 
 /// Which nodes the tracked values and the assignments depend on, themselves included.
-std::vector<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked);
+NodeMap<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked);
 
 }  // namespace chainrule

@@ -51,9 +51,9 @@ class Unions {
     United united;
   };
 
-  Unions(const Graph& graph, const std::vector<bool>& live, const std::vector<Value>& tracked) {
+  Unions(const Graph& graph, const NodeMap<bool>& live, const std::vector<Value>& tracked) {
     for (int i = 0; i < graph.size(); ++i) {
-      if (!live[static_cast<std::size_t>(i)] || graph.node(i).op->unite == nullptr) continue;
+      if (!live[i] || graph.node(i).op->unite == nullptr) continue;
       const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& other) {
         const Node &a = graph.node(other.members.front()), &b = graph.node(i);
         return a.op == b.op && a.inputs == b.inputs && a.op->same_work(a, b);
@@ -65,7 +65,7 @@ class Unions {
     const auto use = [&](const Value& value) { used.emplace(value.node_index(), value.output()); };
     std::for_each(tracked.begin(), tracked.end(), use);
     for (int i = 0; i < graph.size(); ++i) {
-      if (!live[static_cast<std::size_t>(i)]) continue;
+      if (!live[i]) continue;
       std::for_each(graph.node(i).inputs.begin(), graph.node(i).inputs.end(), use);
     }
     for (Group& group : groups_) {
@@ -94,44 +94,38 @@ class Unions {
 
 }  // namespace
 
-std::vector<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked) {
-  std::vector<bool> live(static_cast<std::size_t>(graph.size()), false);
-  for (const Value& value : tracked) live[static_cast<std::size_t>(value.node_index())] = true;
-  for (const int i : graph.assignments()) live[static_cast<std::size_t>(i)] = true;
+NodeMap<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked) {
+  NodeMap<bool> live(graph);
+  for (const Value& value : tracked) live[value.node_index()] = true;
+  for (const int i : graph.assignments()) live[i] = true;
   for (int i = graph.size() - 1; i >= 0; --i) {
-    if (!live[static_cast<std::size_t>(i)]) continue;
-    for (const Value& input : graph.node(i).inputs)
-      live[static_cast<std::size_t>(input.node_index())] = true;
+    if (!live[i]) continue;
+    for (const Value& input : graph.node(i).inputs) live[input.node_index()] = true;
   }
   return live;
 }
 
 Rewritten copy_live(const Graph& graph, const std::vector<Value>& tracked) {
   Rewritten result{std::make_unique<Graph>(), {}};
-  const std::vector<bool> live = live_nodes(graph, tracked);
-  std::vector<std::vector<Value>> moved(static_cast<std::size_t>(graph.size()));
-  const auto move = [&](const Value& value) {
-    return moved[static_cast<std::size_t>(value.node_index())]
-                [static_cast<std::size_t>(value.output())];
-  };
+  const NodeMap<bool> live = live_nodes(graph, tracked);
+  ValueMap<Value> moved(graph);
   for (int i = 0; i < graph.size(); ++i) {
-    if (!live[static_cast<std::size_t>(i)]) continue;
+    if (!live[i]) continue;
     const Node& node = graph.node(i);
     const Graph::Scope scope(*result.graph, node.origins);
     std::vector<Value> inputs;
-    for (const Value& input : node.inputs) inputs.push_back(move(input));
-    moved[static_cast<std::size_t>(i)] = result.graph->add(*node.op, std::move(inputs), node.attrs);
+    for (const Value& input : node.inputs) inputs.push_back(moved[input]);
+    moved[i] = result.graph->add(*node.op, std::move(inputs), node.attrs);
   }
-  for (const Value& value : tracked) result.tracked.push_back(move(value));
+  for (const Value& value : tracked) result.tracked.push_back(moved[value]);
   return result;
 }
 
 Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
   Rewritten result{std::make_unique<Graph>(), {}};
   Graph& target = *result.graph;
-  const std::vector<bool> live = live_nodes(graph, tracked);
-  std::vector<std::vector<Value>> moved(
-      static_cast<std::size_t>(graph.size()));             // by node, by output
+  const NodeMap<bool> live = live_nodes(graph, tracked);
+  ValueMap<Value> moved(graph);
   std::unordered_map<std::size_t, std::vector<int>> seen;  // by hash: nodes of target
   std::unordered_map<int, std::vector<Value>> values_of;   // outputs of a target node
 
@@ -159,14 +153,11 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
 
   const Unions unions(graph, live, tracked);
   for (int i = 0; i < graph.size(); ++i) {
-    if (!live[static_cast<std::size_t>(i)] || !moved[static_cast<std::size_t>(i)].empty()) continue;
+    if (!live[i] || !moved[i].empty()) continue;
     const Node& node = graph.node(i);
     const Graph::Scope scope(target, node.origins);
     std::vector<Value> inputs;
-    for (const Value& input : node.inputs) {
-      inputs.push_back(moved[static_cast<std::size_t>(input.node_index())]
-                            [static_cast<std::size_t>(input.output())]);
-    }
+    for (const Value& input : node.inputs) inputs.push_back(moved[input]);
     if (const Unions::Group* group = unions.of(i)) {
       const std::vector<Value> values =
           target.add(*node.op, std::move(inputs), group->united.attrs);
@@ -174,24 +165,20 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
         const int member = group->members[m];
         target.add_origins(target.size() - 1, graph.node(member).origins);
         for (const int k : group->united.outputs[m]) {
-          moved[static_cast<std::size_t>(member)].push_back(
-              k < 0 ? Value() : values[static_cast<std::size_t>(k)]);
+          moved[member].push_back(k < 0 ? Value() : values[static_cast<std::size_t>(k)]);
         }
       }
       continue;
     }
     const Value folded = node.op->fold == nullptr ? Value() : node.op->fold(node, inputs);
     if (folded.defined()) {
-      moved[static_cast<std::size_t>(i)] = {folded};
+      moved[i] = {folded};
       continue;
     }
     if (node.op->broadcasts) read_through_broadcasts(node, inputs);
-    moved[static_cast<std::size_t>(i)] = add_shared(node, std::move(inputs));
+    moved[i] = add_shared(node, std::move(inputs));
   }
-  for (const Value& value : tracked) {
-    result.tracked.push_back(moved[static_cast<std::size_t>(value.node_index())]
-                                  [static_cast<std::size_t>(value.output())]);
-  }
+  for (const Value& value : tracked) result.tracked.push_back(moved[value]);
   return result;
 }
 
