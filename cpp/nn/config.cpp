@@ -110,6 +110,12 @@ void configure(Configurable& object, const Json& config) {
   object.validate();
 }
 
+void check_fields(Configurable& object) {
+  for (const FieldInfo& info : list_fields(object))
+    info.rule.check(object.class_name(), info.name, info.default_value);
+  object.validate();
+}
+
 // --- catalog -------------------------------------------------------------------------------------
 
 std::string_view name_of(Kind kind) {

@@ -219,5 +219,31 @@ TEST("repr shows what differs from the defaults") {
            "Dense(units=3, activation='relu', kernel_initializer=HeNormal(), name='d')");
 }
 
+TEST("functions that make things have the defaults of their classes") {
+  CHECK(losses::BinaryCrossentropy()->config() == loss("BinaryCrossentropy")->config());
+  CHECK(losses::CategoricalCrossentropy()->config() == loss("CategoricalCrossentropy")->config());
+  CHECK(losses::SparseCategoricalCrossentropy()->config() ==
+        loss("SparseCategoricalCrossentropy")->config());
+  CHECK(optimizers::Adam()->config() == optimizer("Adam")->config());
+  CHECK(optimizers::SGD()->config() == optimizer("SGD")->config());
+  const auto layer = [](const char* class_name) {
+    return layers::make(class_name, {{"name", "x"}})->config();
+  };
+  CHECK(layers::Concatenate(-1, "x")->config() == layer("Concatenate"));
+  CHECK(layers::Masking(0.0, "x")->config() == layer("Masking"));
+  CHECK(layers::Dense(3, {.name = "x"})->config() ==
+        layers::make("Dense", {{"units", 3}, {"name", "x"}})->config());
+}
+
+TEST("options that are set in C++ are checked as those of a configuration") {
+  CHECK_THROWS(optimizers::Adam({.beta_2 = -1}), "beta_2=-1");
+  CHECK_THROWS(optimizers::SGD({.momentum = 2, .common = {.clipnorm = 1.0}}), "momentum=2");
+  CHECK_THROWS(optimizers::Adam({.common = {.clipnorm = -1.0}}), "clipnorm");
+  CHECK_THROWS(optimizers::Adam({.common = {.clipnorm = 1.0, .clipvalue = 1.0}}), "only one of");
+  CHECK_THROWS(layers::Dense(0), "units=0");
+  CHECK_EQ(optimizers::Adam({.common = {.name = "mine"}})->name, "mine");
+  CHECK_EQ(optimizers::Adam()->name, "adam");
+}
+
 }  // namespace
 }  // namespace chainrule

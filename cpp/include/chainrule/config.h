@@ -83,7 +83,8 @@ class Fields {
            FieldType<T>::name(),
            std::string(doc),
            is_required,
-           FieldType<T>::write(member)},
+           FieldType<T>::write(member),
+           rule},
           [&](const Json& value) {
             rule.check(name, name, value);
             member = FieldType<T>::read(value);
@@ -98,6 +99,10 @@ std::vector<FieldInfo> list_fields(Configurable& object);
 /// fields, wrong types and values that break a rule throw InvalidArgument; then some fields may
 /// have been set, so do this to a new object.
 void configure(Configurable& object, const Json& config);
+
+/// Checks an object whose fields were set in C++ as configure() checks those it sets: their rules,
+/// then validate(). Throws InvalidArgument.
+void check_fields(Configurable& object);
 
 // --- the catalog --------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ struct Rule {
 extern const Rule positive, not_negative, unit_interval /* [0, 1) */,
     closed_unit_interval /* [0, 1] */;
 
-/// What is known of a field.
+/// What is known of a field, and its present value.
 struct FieldInfo {
   std::string name;
   /// Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
@@ -31,6 +31,7 @@ struct FieldInfo {
   std::string doc;
   bool required = false;  ///< has no default
   Json default_value;
+  Rule rule = {};
 };
 
 /// Marks a field without default.

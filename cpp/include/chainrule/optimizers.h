@@ -47,12 +47,23 @@ struct FieldType<LearningRate> {
   static double read(const Json& v) { return v.as_double(); }
 };
 
-class Optimizer : public Configurable {
+namespace optimizers {
+
+/// What all optimizers take; none: nothing of the kind is done. At most one of the three clips.
+/// To be set before the first step: programs are compiled with them.
+struct CommonOptions {
+  std::optional<double> weight_decay = {};  ///< fraction, times the rate, taken away at every step
+  std::optional<double> clipnorm = {};      ///< largest norm of the gradient of a weight
+  std::optional<double> clipvalue = {};     ///< largest magnitude of an element
+  std::optional<double> global_clipnorm = {};  ///< largest norm of all gradients together
+  std::string name = {};                       ///< that of the class, "adam", unless given
+};
+
+}  // namespace optimizers
+
+class Optimizer : public Configurable, public optimizers::CommonOptions {
  public:
   LearningRate learning_rate = 0.001;  ///< the present one; may be set between steps
-  /// To be set before the first step: programs are compiled with them.
-  std::optional<double> weight_decay, clipnorm, clipvalue, global_clipnorm;
-  std::string name;
 
   /// Appends the update of `parameters` (rank 1, float32 or float64, the concatenation of all
   /// trainable weights; all of the update is in their type) by
@@ -114,15 +125,6 @@ using OptimizerPtr = std::shared_ptr<Optimizer>;
 OptimizerPtr optimizer(const Json& spec);
 
 namespace optimizers {
-
-/// What all optimizers take; none: nothing of the kind is done. At most one of the three clips.
-struct CommonOptions {
-  std::optional<double> weight_decay = {};  ///< fraction, times the rate, taken away at every step
-  std::optional<double> clipnorm = {};      ///< largest norm of the gradient of a weight
-  std::optional<double> clipvalue = {};     ///< largest magnitude of an element
-  std::optional<double> global_clipnorm = {};  ///< largest norm of all gradients together
-  std::string name = {};                       ///< that of the class, "adam", unless given
-};
 
 struct SGDOptions {
   double learning_rate = 0.01;

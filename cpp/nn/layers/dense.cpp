@@ -62,14 +62,12 @@ class Dense final : public UnaryLayer {
 
 LayerPtr layers::Dense(std::int64_t units, DenseOptions options) {
   auto layer = std::make_shared<chainrule::Dense>();
-  configure(*layer,
-            Json::object({{"units", units},
-                          {"activation", FieldType<Activation>::write(options.activation)},
-                          {"use_bias", options.use_bias},
-                          {"name", options.name},
-                          {"trainable", options.trainable},
-                          {"dtype", options.dtype.name()}}));
-  layer->options = std::move(options);  // initializers may be of classes that no catalog knows
+  layer->units = units;
+  layer->name = options.name;
+  layer->trainable = options.trainable;
+  layer->dtype = options.dtype;
+  layer->options = std::move(options);
+  check_fields(*layer);
   return layer;
 }
 

@@ -15,34 +15,37 @@ namespace {
 
 class Adam final : public Optimizer {
  public:
-  double beta_1 = 0.9, beta_2 = 0.999;
-  double epsilon = 1e-7;
-  bool amsgrad = false;
+  optimizers::AdamOptions options;
 
-  Adam() { name = "adam"; }
+  Adam() {
+    learning_rate = options.learning_rate;
+    name = "adam";
+  }
   [[nodiscard]] std::string class_name() const override { return "Adam"; }
 
   void fields(Fields& f) override {
     f("learning_rate", learning_rate, "Bound of a step, roughly.");
-    f("beta_1", beta_1, "Decay of the running mean of gradients.", decay);
-    f("beta_2", beta_2, "Decay of the running mean of squared gradients.", decay);
+    f("beta_1", options.beta_1, "Decay of the running mean of gradients.", decay);
+    f("beta_2", options.beta_2, "Decay of the running mean of squared gradients.", decay);
     f("epsilon",
-      epsilon,
+      options.epsilon,
       "Added to the root of the second moment; the paper's 'epsilon hat'.",
       number_from_0);
-    f("amsgrad", amsgrad, "Whether to divide by the largest second moment so far.");
+    f("amsgrad", options.amsgrad, "Whether to divide by the largest second moment so far.");
     base_fields(f);
   }
 
  protected:
   [[nodiscard]] std::vector<std::string> slot_names() const override {
-    if (amsgrad) return {"momentum", "velocity", "velocity_hat"};
+    if (options.amsgrad) return {"momentum", "velocity", "velocity_hat"};
     return {"momentum", "velocity"};
   }
 
   // m = beta_1 m + (1 - beta_1) g,  v = beta_2 v + (1 - beta_2) g^2, both from zero; the correction
   // of that bias is in alpha. w = w - alpha m / (sqrt(v) + epsilon)
   Value step(Update& u) const override {
+    const double beta_1 = options.beta_1, beta_2 = options.beta_2, epsilon = options.epsilon;
+    const bool amsgrad = options.amsgrad;
     const auto power_of_step = [&](double beta) {
       return power(u.graph.scalar(beta, u.step.dtype()), u.step);
     };
@@ -75,14 +78,7 @@ class Adam final : public Optimizer {
 }  // namespace
 
 OptimizerPtr optimizers::Adam(AdamOptions options) {
-  return optimizer(Json::object({{"class_name", "Adam"},
-                                 {"config",
-                                  with_common({{"learning_rate", options.learning_rate},
-                                               {"beta_1", options.beta_1},
-                                               {"beta_2", options.beta_2},
-                                               {"epsilon", options.epsilon},
-                                               {"amsgrad", options.amsgrad}},
-                                              options.common)}}));
+  return made_with<chainrule::Adam>(std::move(options));
 }
 
 void register_adam(Catalog& catalog);

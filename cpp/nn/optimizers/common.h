@@ -2,6 +2,8 @@
 #pragma once
 
 #include <limits>
+#include <memory>
+#include <utility>
 
 #include "chainrule/optimizers.h"
 
@@ -24,17 +26,15 @@ inline constexpr Rule number_from_0{"must not be negative, NaN or infinite", [](
                                       return x >= 0 && x <= std::numeric_limits<float>::max();
                                     }};
 
-/// The fields of a configuration that CommonOptions are.
-inline Json::Object with_common(Json::Object fields, const optimizers::CommonOptions& options) {
-  const auto add = [&](const char* name, const std::optional<double>& x) {
-    fields.emplace_back(name, FieldType<std::optional<double>>::write(x));
-  };
-  add("weight_decay", options.weight_decay);
-  add("clipnorm", options.clipnorm);
-  add("clipvalue", options.clipvalue);
-  add("global_clipnorm", options.global_clipnorm);
-  fields.emplace_back("name", options.name);
-  return fields;
+/// An optimizer of class Made with the options of its C++ form, which it keeps as `options`.
+template <class Made, class Options>
+OptimizerPtr made_with(Options options) {
+  auto made = std::make_shared<Made>();
+  made->learning_rate = options.learning_rate;
+  static_cast<optimizers::CommonOptions&>(*made) = options.common;
+  made->options = std::move(options);
+  check_fields(*made);
+  return made;
 }
 
 }  // namespace chainrule

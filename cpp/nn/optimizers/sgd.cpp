@@ -10,11 +10,10 @@ namespace {
 
 class SGD final : public Optimizer {
  public:
-  double momentum = 0.0;
-  bool nesterov = false;
+  optimizers::SGDOptions options;
 
   SGD() {
-    learning_rate = 0.01;
+    learning_rate = options.learning_rate;
     name = "sgd";
   }
   [[nodiscard]] std::string class_name() const override { return "SGD"; }
@@ -22,36 +21,33 @@ class SGD final : public Optimizer {
   void fields(Fields& f) override {
     f("learning_rate", learning_rate, "Length of the step along the gradient.");
     f("momentum",
-      momentum,
+      options.momentum,
       "Fraction of the last step that is added to the next; 0 is plain gradient descent.",
       closed_unit_interval);
-    f("nesterov", nesterov, "Whether to look one step of momentum ahead.");
+    f("nesterov", options.nesterov, "Whether to look one step of momentum ahead.");
     base_fields(f);
   }
 
  protected:
   [[nodiscard]] std::vector<std::string> slot_names() const override {
-    return momentum == 0.0 ? std::vector<std::string>{} : std::vector<std::string>{"momentum"};
+    return options.momentum == 0.0 ? std::vector<std::string>{}
+                                   : std::vector<std::string>{"momentum"};
   }
 
   Value step(Update& u) const override {
+    const double momentum = options.momentum;
     const Value descent = u.gradient * u.rate;
     if (momentum == 0.0) return u.parameter - descent;
     Value& velocity = u.slots[0];
     velocity = velocity * momentum - descent;
-    return u.parameter + (nesterov ? velocity * momentum - descent : velocity);
+    return u.parameter + (options.nesterov ? velocity * momentum - descent : velocity);
   }
 };
 
 }  // namespace
 
 OptimizerPtr optimizers::SGD(SGDOptions options) {
-  return optimizer(Json::object({{"class_name", "SGD"},
-                                 {"config",
-                                  with_common({{"learning_rate", options.learning_rate},
-                                               {"momentum", options.momentum},
-                                               {"nesterov", options.nesterov}},
-                                              options.common)}}));
+  return made_with<chainrule::SGD>(std::move(options));
 }
 
 void register_sgd(Catalog& catalog);
