@@ -1,7 +1,5 @@
 #include "expressions/chain.h"
 
-#include <utility>
-
 #include "kernels/copy.h"
 
 namespace chainrule::blas::detail {
@@ -9,7 +7,13 @@ namespace {
 
 static_assert(3 * kMaxOperands <= kernels::ElementwiseProgram::kMaxRegisters);
 
-thread_local kernels::ElementwiseProgram spare_program;
+/// A thread's program for chains, and whether one is at work with it: who is asked between blocks
+/// whether to go on (parallel/long_run.h) may compute expressions, too.
+struct Kept {
+  kernels::ElementwiseProgram program;
+  bool lent = false;
+};
+thread_local Kept kept;
 
 using Pair = kernels::ElementwiseProgram::Strides;
 
@@ -21,26 +25,32 @@ Pair by_axis(Index rows, Index cols, bool by_columns) {
 }  // namespace
 
 template <class T>
-ChainProgram::ChainProgram(const Chain<T>& chain, bool by_columns)
-    : program_(std::move(spare_program)) {
-  program_.begin(by_columns ? Shape{chain.cols, chain.rows} : Shape{chain.rows, chain.cols});
+ChainProgram::ChainProgram(const Chain<T>& chain, bool by_columns) : program_(&kept.program) {
+  if (kept.lent) {
+    own_ = std::make_unique<kernels::ElementwiseProgram>();
+    program_ = own_.get();
+  }
+  program_->begin(by_columns ? Shape{chain.cols, chain.rows} : Shape{chain.rows, chain.cols});
   for (int i = 0; i < chain.operand_count; ++i) {
     const Operand<T>& each = chain.operands[i];
-    program_.operand(each.data, dtype_of<T>, by_axis(each.row_step, each.col_step, by_columns));
+    program_->operand(each.data, dtype_of<T>, by_axis(each.row_step, each.col_step, by_columns));
   }
   int slots[kMaxSlots];
   const auto reg = [&](int number) { return number >= 0 ? number : slots[-1 - number]; };
   for (int i = 0; i < chain.step_count; ++i) {
     const Step& step = chain.steps[i];
     const int code = static_cast<int>(step.fn);
-    result_ = program_.apply(code, dtype_of<T>, reg(step.a), reg(step.b));
+    result_ = program_->apply(code, dtype_of<T>, reg(step.a), reg(step.b));
     slots[step.slot] = result_;
   }
+  kept.lent = true;
 }
 template ChainProgram::ChainProgram(const Chain<float>&, bool);
 template ChainProgram::ChainProgram(const Chain<double>&, bool);
 
-ChainProgram::~ChainProgram() { spare_program = std::move(program_); }
+ChainProgram::~ChainProgram() {
+  if (own_ == nullptr) kept.lent = false;
+}
 
 template <class T>
 void run(const Chain<T>& chain, T* data, Index row_step, Index col_step) {

@@ -1,6 +1,8 @@
 // The element-wise chains of chainrule/blas.h as programs of kernels/elementwise.h.
 #pragma once
 
+#include <memory>
+
 #include "chainrule/blas/engine.h"
 #include "expressions/threads.h"
 #include "isa/functions.h"
@@ -8,8 +10,8 @@
 
 namespace chainrule::blas::detail {
 
-/// A program in the memory that this thread's last one had, as chains come and go with each
-/// assignment: making one allocates nothing once there was one as long. Not yet prepared.
+/// A chain as a program, not yet prepared. Chains come and go with each assignment: the thread
+/// keeps a program for them, and making one allocates nothing once there was one as long.
 class ChainProgram {
  public:
   template <class T>
@@ -18,13 +20,14 @@ class ChainProgram {
   ChainProgram(const ChainProgram&) = delete;
   ChainProgram& operator=(const ChainProgram&) = delete;
 
-  kernels::ElementwiseProgram* operator->() { return &program_; }
-  [[nodiscard]] const kernels::ElementwiseProgram& operator*() const { return program_; }
+  kernels::ElementwiseProgram* operator->() { return program_; }
+  [[nodiscard]] const kernels::ElementwiseProgram& operator*() const { return *program_; }
   /// The register of the chain's elements.
   [[nodiscard]] int result() const { return result_; }
 
  private:
-  kernels::ElementwiseProgram program_;
+  kernels::ElementwiseProgram* program_;
+  std::unique_ptr<kernels::ElementwiseProgram> own_;  ///< where the thread's is at work
   int result_ = 0;
 };
 

@@ -32,15 +32,16 @@ void ElementwiseProgram::begin(const Shape& shape) {
   instructions_.clear();
   memory_.clear();
   blocks_ = {};
+  copies_ = false;
   buffers_ = 0;
 }
 
-int ElementwiseProgram::add_register(const Register& reg) {
+int ElementwiseProgram::add_register(DType dtype, int instruction) {
   if (registers_.size() == kMaxRegisters) {
     invalid("elementwise",
             "a chain has at most " + std::to_string(kMaxRegisters) + " operands and functions");
   }
-  registers_.push_back(reg);
+  registers_.emplace_back(dtype, instruction);
   return static_cast<int>(registers_.size()) - 1;
 }
 
@@ -65,24 +66,21 @@ int ElementwiseProgram::operand(const void* data, DType dtype, const Shape& shap
 }
 
 int ElementwiseProgram::operand(const void* data, DType dtype, const Strides& strides) {
-  const int reg = add_register({.dtype = dtype});
-  add_memory(reg, const_cast<void*>(data), false, strides);
+  const int reg = add_register(dtype, -1);
+  memory_.emplace_back(reg, size_of(dtype), const_cast<void*>(data), false, strides);
   return reg;
 }
 
-void ElementwiseProgram::add_memory(int reg, void* data, bool is_output, const Strides& strides) {
-  memory_.push_back({.reg = reg,
-                     .is_output = is_output,
-                     .size = static_cast<Int>(size_of(dtype(reg))),
-                     .data = static_cast<std::byte*>(data),
-                     .strides = strides});
-}
-
-int ElementwiseProgram::add_instruction(const Instruction& instruction, DType result) {
-  const int reg =
-      add_register({.dtype = result, .instruction = static_cast<int>(instructions_.size())});
-  instructions_.push_back(instruction);
-  instructions_.back().result = reg;
+int ElementwiseProgram::add_instruction(isa::ElementwiseFn fn, int a, int b, int c, DType result) {
+  const int number = static_cast<int>(instructions_.size());
+  const int reg = add_register(result, number);
+  instructions_.emplace_back(fn, a, b, c, reg);
+  const auto read = [&](int each) {
+    if (each >= 0) registers_[at(each)].last_use = std::max(registers_[at(each)].last_use, number);
+  };
+  read(a);
+  read(b);
+  read(c);
   return reg;
 }
 
@@ -95,13 +93,13 @@ int ElementwiseProgram::apply(int code, DType dtype, int a, int b, int c) {
             {{"dtype", std::string(name_of(dtype))}});
   }
   blocks_.cost += function.cost;
-  return add_instruction({fn, a, b, c, -1}, function.gives_bool ? DType::boolean : dtype);
+  return add_instruction(fn, a, b, c, function.gives_bool ? DType::boolean : dtype);
 }
 
 int ElementwiseProgram::cast(int a, DType to) {
   blocks_.cost += 1;
   const isa::ElementwiseFn fn = isa::table().cast[static_cast<int>(dtype(a))][static_cast<int>(to)];
-  return add_instruction({fn, a, -1, -1, -1}, to);
+  return add_instruction(fn, a, -1, -1, to);
 }
 
 void ElementwiseProgram::output(int reg, void* data) {
@@ -115,7 +113,8 @@ void ElementwiseProgram::output(int reg, void* data) {
 }
 
 void ElementwiseProgram::output(int reg, void* data, const Strides& strides) {
-  add_memory(reg, data, true, strides);
+  memory_.emplace_back(reg, size_of(dtype(reg)), data, true, strides);
+  registers_[at(reg)].last_use = kMaxRegisters;
 }
 
 DType ElementwiseProgram::dtype(int reg) const { return registers_[at(reg)].dtype; }
@@ -138,7 +137,8 @@ void ElementwiseProgram::collapse_axes(bool join_axes) {
   outer_rank_ = std::max(0, rank - 1);
   outer_ = lengths;
   blocks_.row = rank == 0 ? 1 : lengths[at(rank - 1)];
-  blocks_.rows = blocks_.row == 0 ? 0 : shape_.size() / blocks_.row;
+  blocks_.rows = 1;
+  for (int axis = 0; axis < outer_rank_; ++axis) blocks_.rows *= lengths[at(axis)];
   for (Memory& each : memory_) {
     if (rank > 0) each.column_stride = each.strides[at(rank - 1)];
     if (rank > 1) each.row_stride = each.strides[at(rank - 2)];
@@ -165,38 +165,21 @@ bool ElementwiseProgram::can_be_direct(const Memory& output) const {
   });
 }
 
-/// Says what is done with memory, and in which order. Operands that are not read where they are get
-/// a buffer each.
+/// Says what is done with memory. Operands that are not read where they are get a buffer each.
 void ElementwiseProgram::place_memory() {
-  for (std::size_t i = 0; i < instructions_.size(); ++i) {
-    for (const int operand : {instructions_[i].a, instructions_[i].b, instructions_[i].c}) {
-      if (operand >= 0) registers_[at(operand)].last_use = static_cast<int>(i);
-    }
-  }
   for (Memory& each : memory_) {
     Register& reg = registers_[at(each.reg)];
-    if (each.is_output) {
-      reg.last_use = static_cast<int>(instructions_.size());
-      each.place = reg.instruction < 0 ? Place::saved : Place::copied;
-    } else if (!each.contiguous) {
+    if (!each.is_output) {
+      if (each.contiguous) continue;
       each.place = Place::expanded;
       reg.buffer = buffers_++;
+    } else if (can_be_direct(each)) {
+      reg.is_direct = true;
+    } else {
+      each.place = reg.instruction < 0 ? Place::saved : Place::copied;
+      copies_ = true;
     }
   }
-  for (Memory& each : memory_) {
-    if (!each.is_output || !can_be_direct(each)) continue;
-    each.place = Place::direct;
-    registers_[at(each.reg)].is_direct = true;
-  }
-  std::sort(memory_.begin(), memory_.end(), [](const Memory& a, const Memory& b) {
-    return a.place < b.place;
-  });
-  const auto up_to = [this](Place last) {
-    return static_cast<std::size_t>(std::count_if(
-        memory_.begin(), memory_.end(), [last](const Memory& each) { return each.place <= last; }));
-  };
-  direct_ = up_to(Place::direct);
-  expanded_ = up_to(Place::expanded);
 }
 
 /// Gives each result that is not direct a buffer, which it shares with those that are dead by then.
@@ -206,28 +189,35 @@ void ElementwiseProgram::share_buffers() {
     const Instruction& each = instructions_[i];
     Register& result = registers_[at(each.result)];
     if (!result.is_direct) result.buffer = free_count > 0 ? free[--free_count] : buffers_++;
-    const int used[] = {each.a,
-                        each.b == each.a ? -1 : each.b,
-                        each.c == each.a || each.c == each.b ? -1 : each.c,
-                        each.result};
-    for (const int number : used) {
-      if (number < 0) continue;
-      const Register& reg = registers_[at(number)];
-      const bool dead = reg.last_use <= static_cast<int>(i);
-      if (dead && reg.instruction >= 0 && !reg.is_direct) free[free_count++] = reg.buffer;
-    }
+    const auto release = [&](int number) {
+      if (number < 0) return;
+      Register& reg = registers_[at(number)];
+      if (reg.instruction < 0 || reg.is_direct || reg.last_use > static_cast<int>(i)) return;
+      free[free_count++] = reg.buffer;
+      reg.last_use = kMaxRegisters;  // an instruction may read it twice
+    };
+    for (const int number : each.args) release(number);
+    release(each.result);  // which nobody may read
   }
 }
 
 void ElementwiseProgram::cut_blocks() {
-  std::size_t widest = 1;
-  for (const Register& reg : registers_) widest = std::max(widest, size_of(reg.dtype));
-  buffer_bytes_ = kStorageBytes / static_cast<std::size_t>(std::max(1, buffers_)) / 64 * 64;
+  Int widest = 1;
+  for (const Register& each : registers_) {
+    widest = std::max(widest, static_cast<Int>(size_of(each.dtype)));
+  }
+  buffer_bytes_ = kStorageBytes / static_cast<unsigned>(std::max(1, buffers_)) / 64 * 64;
   const bool lone = instructions_.size() == 1 && registers_[at(instructions_[0].result)].is_direct;
-  const Int most = std::min<Int>(lone ? kLoneBlock : kBlock,
-                                 static_cast<Int>(buffer_bytes_ / widest) / kLine * kLine);
+  Int most = lone ? kLoneBlock : kBlock;
+  if (most * widest > buffer_bytes_) most = buffer_bytes_ / widest / kLine * kLine;
   const Int rows = blocks_.rows, row = blocks_.row;
-  if (rows == 0) return;
+  if (rows == 0 || row == 0) return;
+  if (rows * row <= most && (rows == 1 || row < kLongRow)) {
+    blocks_.height = rows;
+    blocks_.width = row;
+    blocks_.count = 1;
+    return;
+  }
   if (rows > 1 && row < kLongRow && row <= most) {
     // Several short rows at once: what repeats from row to row is expanded once.
     blocks_.height = most / row;

@@ -89,18 +89,26 @@ class ElementwiseProgram {
       const ElementwiseProgram&, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
   friend class ElementwiseRun;
 
+  // With constructors, so that they are made where they stay: what is put together elsewhere and
+  // copied at once waits for its stores.
   struct Register {
+    Register(DType dtype, int instruction) : dtype(dtype), instruction(instruction) {}
+
     DType dtype;
-    int instruction = -1;    ///< that computes it; -1: an operand
-    int last_use = -1;       ///< the last instruction that reads it, or, for an output, one more
+    int instruction;         ///< that computes it; -1: an operand
+    int last_use = -1;       ///< the last instruction that reads it; of an output beyond all
     int buffer = -1;         ///< that holds a block of it; -1: it is where its memory is
     bool is_direct = false;  ///< a result that is computed in the memory of its output
   };
   struct Instruction {
+    Instruction(isa::ElementwiseFn fn, int a, int b, int c, int result)
+        : fn(fn), args{a, b, c}, result(result) {}
+
     isa::ElementwiseFn fn;
-    int a, b, c, result;
+    std::array<int, 3> args;  ///< registers; -1: none
+    int result;
   };
-  /// What is done with memory in each block, in the order in which it is done.
+  /// What is done with memory in each block.
   enum class Place : std::uint8_t {
     direct,    ///< functions read or write it where it is
     expanded,  ///< an operand that is copied into a buffer before the functions run
@@ -109,6 +117,13 @@ class ElementwiseProgram {
   };
   /// Memory of an operand or an output.
   struct Memory {
+    Memory(int reg, std::size_t size, void* data, bool is_output, const Strides& strides)
+        : reg(reg),
+          is_output(is_output),
+          size(static_cast<std::int64_t>(size)),
+          data(static_cast<std::byte*>(data)),
+          strides(strides) {}
+
     int reg;
     bool is_output;
     Place place = Place::direct;
@@ -121,9 +136,8 @@ class ElementwiseProgram {
     Strides strides;
   };
 
-  int add_register(const Register& reg);
-  int add_instruction(const Instruction& instruction, DType result);
-  void add_memory(int reg, void* data, bool is_output, const Strides& strides);
+  int add_register(DType dtype, int instruction);
+  int add_instruction(isa::ElementwiseFn fn, int a, int b, int c, DType result);
   void collapse_axes(bool join_axes);
   [[nodiscard]] bool can_be_direct(const Memory& output) const;
   void place_memory();
@@ -139,9 +153,9 @@ class ElementwiseProgram {
   int outer_rank_ = 0;
   Strides outer_{};  ///< lengths of the axes before the last one
   ElementwiseBlocks blocks_;
-  std::size_t direct_ = 0, expanded_ = 0;  ///< memory up to which it is direct, or expanded
+  bool copies_ = false;  ///< outputs are saved or copied
   int buffers_ = 0;
-  std::size_t buffer_bytes_ = 0;  ///< of one block of the widest type
+  unsigned buffer_bytes_ = 0;  ///< of one block of the widest type
 };
 
 /// Runs a prepared program. Outputs do not depend on the number of threads.

@@ -23,7 +23,7 @@ class ElementwiseRun {
       const auto& reg = program.registers_[r];
       filled_[r] = 0;
       if (reg.buffer >= 0)
-        at_[r] = storage_ + program.buffer_bytes_ * static_cast<std::size_t>(reg.buffer);
+        at_[r] = storage_ + program.buffer_bytes_ * static_cast<unsigned>(reg.buffer);
     }
   }
   ElementwiseRun(const ElementwiseRun&) = delete;
@@ -70,17 +70,20 @@ class ElementwiseRun {
         run_functions(row, column, n);
         if (--left == 0) break;
         (one_axis ? column : row) += one_axis ? width : 1;
-        for (std::size_t k = 0; k < program_.direct_; ++k) {
-          const auto& each = program_.memory_[k];
-          at_[each.reg] += (one_axis ? width : each.row_stride) * each.size;
+        for (const Memory& each : program_.memory_) {
+          if (each.place == Place::direct) {
+            at_[each.reg] += (one_axis ? width : each.row_stride) * each.size;
+          } else if (each.place == Place::expanded) {
+            expand(each, row, column, n);
+          }
         }
-        expand_all(row, column, n);
       }
     }
   }
 
  private:
   using Memory = ElementwiseProgram::Memory;
+  using Place = ElementwiseProgram::Place;
 
   [[nodiscard]] const void* get(int reg) const { return reg < 0 ? nullptr : at_[reg]; }
 
@@ -91,25 +94,26 @@ class ElementwiseRun {
   }
 
   void place(Int row, Int column, Int n) {
-    for (std::size_t k = 0; k < program_.direct_; ++k) {
-      const Memory& each = program_.memory_[k];
-      at_[each.reg] = address(each, row, column);
+    for (const Memory& each : program_.memory_) {
+      if (each.place == Place::direct) {
+        at_[each.reg] = address(each, row, column);
+      } else if (each.place == Place::expanded) {
+        expand(each, row, column, n);
+      }
     }
-    expand_all(row, column, n);
   }
 
   /// On what has been placed.
   void run_functions(Int row, Int column, Int n) {
     for (const auto& each : program_.instructions_) {
-      each.fn(n, get(each.a), get(each.b), get(each.c), at_[each.result]);
+      each.fn(n, get(each.args[0]), get(each.args[1]), get(each.args[2]), at_[each.result]);
     }
-    for (std::size_t k = program_.expanded_; k < program_.memory_.size(); ++k)
-      copy_out(program_.memory_[k], row, column, n);
-  }
-
-  void expand_all(Int row, Int column, Int n) {
-    for (std::size_t k = program_.direct_; k < program_.expanded_; ++k)
-      expand(program_.memory_[k], row, column, n);
+    if (!program_.copies_) return;
+    for (const Place place : {Place::saved, Place::copied}) {
+      for (const Memory& each : program_.memory_) {
+        if (each.place == place) copy_out(each, row, column, n);
+      }
+    }
   }
 
   /// Where an element of an operand or output is.
