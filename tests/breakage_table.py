@@ -423,9 +423,16 @@ BREAKAGES = (
     Breakage(
         "expressions: the memory of a program is not kept",
         "cpp/expressions/chain.cpp",
-        "ChainProgram::~ChainProgram() { spare_program = std::move(program_); }",
-        "ChainProgram::~ChainProgram() = default;",
+        "  if (own_ == nullptr) kept.lent = false;\n",
+        "",
         ("cpp", "allocate nothing"),
+    ),
+    Breakage(
+        "expressions: one within another takes its program",
+        "cpp/expressions/chain.cpp",
+        "  kept.lent = true;\n",
+        "",
+        ("cpp", "who is asked"),
     ),
     Breakage(
         "expressions: folds of rows join them",
