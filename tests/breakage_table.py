@@ -414,20 +414,6 @@ BREAKAGES = (
         ("cpp", "element-wise chains: strides, types, in place"),
     ),
     Breakage(
-        "chains: a block is not expanded again",
-        "cpp/kernels/elementwise_run.h",
-        "(!from.moves_across || row == filled_row_[r])",
-        "(!from.moves_across || row >= filled_row_[r])",
-        ("cpp", "element-wise chains"),
-    ),
-    Breakage(
-        "expressions: the memory of a program is not kept",
-        "cpp/expressions/chain.cpp",
-        "  if (own_ == nullptr) kept.lent = false;\n",
-        "",
-        ("cpp", "allocate nothing"),
-    ),
-    Breakage(
         "expressions: one within another takes its program",
         "cpp/expressions/chain.cpp",
         "  kept.lent = true;\n",
