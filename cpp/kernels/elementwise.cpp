@@ -46,15 +46,14 @@ int ElementwiseProgram::add_register(DType dtype, int instruction) {
 }
 
 int ElementwiseProgram::operand(const void* data, DType dtype, const Shape& shape) {
-  std::array<Int, Shape::kMaxRank> strides{};
+  Strides strides{};
   const int missing = shape_.rank() - shape.rank();
   bool fits = missing >= 0;
   Int stride = 1;
   for (int axis = shape.rank() - 1; fits && axis >= 0; --axis) {
     const Int length = shape[axis];
     fits = length == shape_[axis + missing] || length == 1;
-    strides[static_cast<std::size_t>(axis) + static_cast<std::size_t>(missing)] =
-        length == 1 ? 0 : stride;
+    strides[at(axis + missing)] = length == 1 ? 0 : stride;
     stride *= length;
   }
   if (!fits) {

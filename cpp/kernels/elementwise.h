@@ -57,12 +57,13 @@ class ElementwiseProgram {
   static constexpr std::int64_t kBlock = 1024;
 
   explicit ElementwiseProgram(const Shape& shape = {}) : shape_(shape) {}
-  /// Begins another program in the memory of this one: it allocates if it is the longest so far.
+  /// Begins another program in the memory of this one. What is the longest so far allocates.
   void begin(const Shape& shape);
 
   /// An input of `shape`, which broadcasts to the iteration shape as in NumPy. Returns its
   /// register. Throws InvalidArgument when it does not broadcast or there are too many registers.
   int operand(const void* data, DType dtype, const Shape& shape);
+  /// The same by strides.
   int operand(const void* data, DType dtype, const Strides& strides);
   /// The function `code` of the table in use on registers of type `dtype` (for `where`: a is the
   /// condition, b and c are of `dtype`). Returns the register of the result: boolean for
