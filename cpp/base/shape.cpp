@@ -86,10 +86,9 @@ Shape::Shape(std::span<const std::int64_t> dims) {
   for (const std::int64_t length : dims) {
     if (length < 0) invalid("shape", "lengths must not be negative", {{"shape", text_of(dims)}});
     if (length == 0) continue;
-    if (product > kMaxSize / length) {
+    if (__builtin_mul_overflow(product, length, &product) || product > kMaxSize) {
       invalid("shape", "the number of elements must fit memory", {{"shape", text_of(dims)}});
     }
-    product *= length;
   }
   std::copy(dims.begin(), dims.end(), dims_.begin());
   rank_ = static_cast<int>(dims.size());

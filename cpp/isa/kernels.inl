@@ -30,6 +30,7 @@
 
 #define INLINE \
   [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
+#define CHAINRULE_TARGET         // that of the file's flags
 
 namespace chainrule::isa::CHAINRULE_ISA {
 namespace {

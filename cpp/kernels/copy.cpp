@@ -5,6 +5,7 @@
 
 #include "base/dispatch.h"
 #include "isa/table.h"
+#include "kernels/copy_line.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule::kernels {
@@ -46,17 +47,6 @@ StridedCopy collapsed(const StridedCopy& copy) {
     result.src_stride[last] = copy.src_stride[at(axis)];
   }
   return result;
-}
-
-template <class Bits>
-void copy_row(Bits* dst, Int dst_stride, const Bits* src, Int src_stride, Int n) {
-  if (dst_stride == 1 && src_stride == 1) {
-    std::memcpy(dst, src, static_cast<std::size_t>(n) * sizeof(Bits));
-  } else if (dst_stride == 1 && src_stride == 0) {
-    std::fill_n(dst, n, *src);
-  } else {
-    for (Int i = 0; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
-  }
 }
 
 /// dst (cols x rows, rows ldd apart) = src^T for one block.
@@ -134,11 +124,11 @@ void run(const Exec& exec, Bits* dst, const Bits* src, const StridedCopy& copy) 
                      left /= copy.shape[axis];
                    }
                    if (across < 0) {
-                     copy_row(dst + to,
-                              copy.dst_stride[at(row)],
-                              src + from,
-                              copy.src_stride[at(row)],
-                              copy.shape[at(row)]);
+                     copy_line<Bits>(reinterpret_cast<std::byte*>(dst + to),
+                                     copy.dst_stride[at(row)],
+                                     reinterpret_cast<const std::byte*>(src + from),
+                                     copy.src_stride[at(row)],
+                                     copy.shape[at(row)]);
                    } else {
                      const Int first = task % bands * kTile;
                      StridedCopy band = copy;

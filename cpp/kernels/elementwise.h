@@ -10,6 +10,7 @@
 //     run_elementwise(exec, program);                            // as often as wanted
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -20,23 +21,50 @@
 
 namespace chainrule::kernels {
 
+/// How the work of a program is cut: its rows into blocks of whole rows, or of a part of one.
+struct ElementwiseBlocks {
+  /// Elements [column, column + columns) of rows [row, row + rows).
+  struct Block {
+    std::int64_t row, column, rows, columns;
+    [[nodiscard]] std::int64_t size() const { return rows * columns; }
+  };
+
+  std::int64_t rows = 0, row = 0;      ///< `rows` rows of `row` elements
+  std::int64_t height = 1, width = 0;  ///< rows of a block, and its elements of each
+  std::int64_t in_row = 1, count = 0;  ///< blocks beside each other, and all of them
+  std::int64_t cost = 1;               ///< of an element, in cheap functions
+
+  [[nodiscard]] Block operator[](std::int64_t i) const {
+    const std::int64_t first = i / in_row * height, column = i % in_row * width;
+    return {first, column, std::min(height, rows - first), std::min(width, row - column)};
+  }
+  /// Of all elements.
+  [[nodiscard]] std::int64_t work() const { return rows * row * cost; }
+  /// Blocks that are worth a thread.
+  [[nodiscard]] std::int64_t grain() const;
+};
+
 /// A chain of element-wise functions over one iteration shape, with all pointers. Registers are
 /// numbered in the order in which operand() and apply() return them. Building it allocates and may
 /// throw; running it does neither.
 class ElementwiseProgram {
  public:
+  /// In elements, for each axis of the iteration shape; 0 repeats.
+  using Strides = std::array<std::int64_t, Shape::kMaxRank>;
   /// The most operands and functions, together, that a program can have.
   static constexpr int kMaxRegisters = 128;
+  /// The most elements of a block whose result is read again.
+  static constexpr std::int64_t kBlock = 1024;
 
-  explicit ElementwiseProgram(const Shape& shape) : shape_(shape) {}
+  explicit ElementwiseProgram(const Shape& shape = {}) : shape_(shape) {}
+  /// Begins another program in the memory of this one. What is the longest so far allocates.
+  void begin(const Shape& shape);
 
   /// An input of `shape`, which broadcasts to the iteration shape as in NumPy. Returns its
   /// register. Throws InvalidArgument when it does not broadcast or there are too many registers.
   int operand(const void* data, DType dtype, const Shape& shape);
-  /// The same with a stride, in elements, for each axis of the iteration shape; 0 repeats.
-  int operand(const void* data,
-              DType dtype,
-              const std::array<std::int64_t, Shape::kMaxRank>& strides);
+  /// The same by strides.
+  int operand(const void* data, DType dtype, const Strides& strides);
   /// The function `code` of the table in use on registers of type `dtype` (for `where`: a is the
   /// condition, b and c are of `dtype`). Returns the register of the result: boolean for
   /// comparisons and predicates, else `dtype`. Throws InvalidArgument when the function does not
@@ -44,73 +72,91 @@ class ElementwiseProgram {
   int apply(int code, DType dtype, int a, int b = -1, int c = -1);
   /// Register `a` converted to `to`.
   int cast(int a, DType to);
-  /// Writes a register to `data`, contiguous in the iteration shape. It may be exactly the memory
-  /// of an operand that is not broadcast; it must not overlap operands in another way.
+  /// Writes a register to `data`, contiguous in the iteration shape or by strides, none of which is
+  /// 0 on an axis of two elements or more. The elements may be exactly those of an operand that is
+  /// not broadcast, each at its place; they must not overlap operands in another way.
   void output(int reg, void* data);
-  /// Fixes loops and buffers; call it once, last.
-  void prepare();
+  void output(int reg, void* data, const Strides& strides);
+  /// Fixes loops and buffers; call it once, last. Axes that are walked as one become one, unless
+  /// the caller asks a run for its blocks and needs the rows of a matrix apart.
+  void prepare(bool join_axes = true);
 
   [[nodiscard]] DType dtype(int reg) const;
+  /// Of a prepared program.
+  [[nodiscard]] const ElementwiseBlocks& blocks() const { return blocks_; }
 
  private:
-  friend void run_elementwise(const Exec& exec, const ElementwiseProgram& program);
   friend void run_elementwise_block(
       const ElementwiseProgram&, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
   friend class ElementwiseRun;
 
-  static constexpr int kInput = -1;   ///< an operand read where it is
-  static constexpr int kDirect = -2;  ///< a result computed in the memory of its output
-
+  // With constructors, so that they are made where they stay: what is put together elsewhere and
+  // copied at once waits for its stores.
   struct Register {
+    Register(DType dtype, int instruction) : dtype(dtype), instruction(instruction) {}
+
     DType dtype;
-    int instruction = -1;             ///< that computes it; -1: an operand
-    const std::byte* data = nullptr;  ///< of an operand
-    std::byte* direct = nullptr;      ///< output memory of a register that is kDirect
-    int buffer = kInput;              ///< block buffer, or kInput or kDirect
-    bool moves_inside = false;        ///< operand: not constant along a row
-    bool moves_across = false;        ///< operand: not the same for all rows
-    std::array<std::int64_t, Shape::kMaxRank> strides{};
+    int instruction;         ///< that computes it; -1: an operand
+    int last_use = -1;       ///< the last instruction that reads it; of an output beyond all
+    int buffer = -1;         ///< that holds a block of it; -1: it is where its memory is
+    bool is_direct = false;  ///< a result that is computed in the memory of its output
   };
   struct Instruction {
+    Instruction(isa::ElementwiseFn fn, int a, int b, int c, int result)
+        : fn(fn), args{a, b, c}, result(result) {}
+
     isa::ElementwiseFn fn;
-    int a, b, c, result;
+    std::array<int, 3> args;  ///< registers; -1: none
+    int result;
   };
-  struct Output {
+  /// What is done with memory in each block.
+  enum class Place : std::uint8_t {
+    direct,    ///< functions read or write it where it is
+    expanded,  ///< an operand that is copied into a buffer before the functions run
+    saved,     ///< an output that an operand is copied to after them, before its memory is written
+    copied,    ///< an output that is copied to from a buffer
+  };
+  /// Memory of an operand or an output.
+  struct Memory {
+    Memory(int reg, std::size_t size, void* data, bool is_output, const Strides& strides)
+        : reg(reg),
+          is_output(is_output),
+          size(static_cast<std::int64_t>(size)),
+          data(static_cast<std::byte*>(data)),
+          strides(strides) {}
+
     int reg;
-    std::byte* data;
-    bool copy;  ///< from the register's buffer at the end of a block
+    bool is_output;
+    Place place = Place::direct;
+    bool contiguous = false;                         ///< within each block
+    bool even = true;                                ///< rows are equally far apart
+    bool moves_across = false;                       ///< rows are not all the same
+    std::int64_t size;                               ///< bytes of an element
+    std::byte* data;                                 ///< nothing writes to that of an operand
+    std::int64_t row_stride = 0, column_stride = 0;  ///< from row to row if even; within a row
+    Strides strides;
   };
 
-  /// Where the block of a register begins that is read or written where it is.
-  struct DirectBlock {
-    int reg;
-    std::byte* data;
-    std::int64_t row_bytes, column_bytes;  ///< from row to row, from column to column
-    bool by_axes;                          ///< rows are not equally far apart
-  };
-
-  int add_register(const Register& reg);
-  void collapse_axes();
-  void place_registers();
-  void list_direct_blocks();
-  [[nodiscard]] bool can_be_direct(const Output& output) const;
+  int add_register(DType dtype, int instruction);
+  int add_instruction(isa::ElementwiseFn fn, int a, int b, int c, DType result);
+  void collapse_axes(bool join_axes);
+  [[nodiscard]] bool can_be_direct(const Memory& output) const;
+  void place_memory();
+  void share_buffers();
+  void cut_blocks();
 
   Shape shape_;
   std::vector<Register> registers_;
   std::vector<Instruction> instructions_;
-  std::vector<Output> outputs_;
+  std::vector<Memory> memory_;
 
-  // Set by prepare(). The iteration is `rows_` rows of `row_` elements.
+  // Set by prepare().
   int outer_rank_ = 0;
-  std::array<std::int64_t, Shape::kMaxRank> outer_{};  ///< axes before the last one
-  std::int64_t rows_ = 0, row_ = 0;
-  bool whole_rows_ = false;
-  std::int64_t block_ = 0;  ///< elements of a block: a part of a row, or whole rows
-  std::int64_t cost_ = 0;   ///< of one element, in cheap instructions
-  std::vector<DirectBlock> direct_blocks_;
-  std::vector<int> repeated_;  ///< operands that are expanded into a buffer
+  Strides outer_{};  ///< lengths of the axes before the last one
+  ElementwiseBlocks blocks_;
+  bool copies_ = false;  ///< outputs are saved or copied
   int buffers_ = 0;
-  std::size_t buffer_bytes_ = 0;  ///< of one block of the widest type
+  unsigned buffer_bytes_ = 0;  ///< of one block of the widest type
 };
 
 /// Runs a prepared program. Outputs do not depend on the number of threads.

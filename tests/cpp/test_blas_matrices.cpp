@@ -6,6 +6,8 @@
 #include "allocations.h"
 #include "blas_sample.h"
 #include "chainrule/blas.h"
+#include "chainrule/threads.h"
+#include "parallel/long_run.h"
 #include "test.h"
 
 namespace chainrule::test {
@@ -181,6 +183,28 @@ TEST("blas: products and element-wise expressions allocate nothing") {
   CHECK_EQ(allocations(), before + 1);
   C = A * B * A;  // the inner product: its memory and who owns it
   CHECK_EQ(allocations(), before + 3);
+}
+
+TEST("blas: who is asked whether to go on computes expressions, too") {
+  Matrix<float> A(400, 400), C(400, 400), expected(400, 400);
+  Vector<float> x(5), y(5);
+  A.setConstant(0.5F);
+  x.setConstant(1);
+  expected = A.array().exp() + A.array();
+  const blas::Threads single(1);
+  int asked = 0;
+  const Interruptible here(
+      [&] {
+        ++asked;
+        y = (x.array() + 1).exp();
+      },
+      0);
+  const LongRun run(true);
+  C = A.array().exp() + A.array();
+  CHECK(asked > 0);
+  CHECK_EQ(Matrix<float>(C - expected).maxCoeff(), 0.0F);
+  CHECK_EQ(Matrix<float>(C - expected).minCoeff(), 0.0F);
+  CHECK_CLOSE(y(4), std::exp(2.0), 1e-5);
 }
 
 // What an expression is, is known when it is compiled.

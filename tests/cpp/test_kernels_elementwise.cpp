@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "kernel_runs.h"
@@ -214,6 +215,111 @@ TEST("element-wise chains: strides, types, in place, many registers") {
     good &= std::abs(many[i] - (value + 50 * value * value)) < 1e-13;
   }
   CHECK(good);
+}
+
+using Strides = kernels::ElementwiseProgram::Strides;
+
+/// y = x * y + b over y itself, x * y > b, and y as it was, all three by `strides`, of a contiguous
+/// x and one b for each row; by blocks, or by the rectangles of a matrix.
+void check_strided(const Shape& shape, const Strides& strides) {
+  constexpr float kBetween = -77;
+  const auto at = [](Int i) { return static_cast<std::size_t>(i); };
+  Int size = 1, rows = 1;
+  for (int axis = 0; axis < shape.rank(); ++axis)
+    size += (shape[axis] - 1) * strides[static_cast<std::size_t>(axis)];
+  for (int axis = 0; axis + 1 < shape.rank(); ++axis) rows *= shape[axis];
+  const Int n = shape.back();
+  const std::vector<float> x = numbers<float>(shape.size(), 1), b = numbers<float>(rows, 2);
+  std::vector<float> before(at(size), kBetween);
+  std::vector<Int> place;  // of each element
+  for (Int i = 0; i < shape.size(); ++i) {
+    Int left = i, to = 0;
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      to += left % shape[axis] * strides[static_cast<std::size_t>(axis)];
+      left /= shape[axis];
+    }
+    place.push_back(to);
+    before[at(to)] = x[at(shape.size() - 1 - i)] + 0.25F;
+  }
+  std::vector<float> expected = before, expected_saved(at(size), kBetween);
+  std::vector<std::uint8_t> expected_flags(at(size), 9);
+  for (Int i = 0; i < shape.size(); ++i) {
+    const std::size_t to = at(place[at(i)]);
+    const float product = x[at(i)] * before[to];
+    expected[to] = product + b[at(i / n)];
+    expected_flags[to] = product > b[at(i / n)] ? 1 : 0;
+    expected_saved[to] = before[to];
+  }
+  for (const int way : {1, 2, 3}) {  // threads, or rectangles
+    if (way == 3 && shape.rank() != 2) continue;
+    std::vector<float> y = before, saved(at(size), kBetween);
+    std::vector<std::uint8_t> flags(at(size), 9);
+    kernels::ElementwiseProgram program(shape);
+    const int rx = program.operand(x.data(), DType::float32, shape);
+    const int ry = program.operand(y.data(), DType::float32, strides);
+    const int rb = program.operand(b.data(), DType::float32, shape.with(-1, 1));
+    const int product = program.apply(isa::multiply_code, DType::float32, rx, ry);
+    program.output(program.apply(isa::add_code, DType::float32, product, rb), y.data(), strides);
+    program.output(
+        program.apply(isa::greater_code, DType::float32, product, rb), flags.data(), strides);
+    program.output(ry, saved.data(), strides);
+    program.prepare();
+    if (way < 3) {
+      run_elementwise(Exec{.threads = way}, program);
+    } else {
+      const Int m = shape[0], left = (n + 2) / 3, top = (m + 1) / 2;
+      run_elementwise_block(program, 0, 0, top, left);
+      if (left < n) run_elementwise_block(program, 0, left, top, n - left);
+      if (top < m) run_elementwise_block(program, top, 0, m - top, n);
+    }
+    if (y != expected || flags != expected_flags || saved != expected_saved) {
+      test::report({__FILE__, __LINE__, "strides"},
+                   shape.str() + " by " + std::to_string(strides[0]) + ", " +
+                       std::to_string(strides[1]) + ": wrong, way " + std::to_string(way));
+    }
+  }
+}
+
+TEST("element-wise chains: outputs with strides, over operands") {
+  for (const Int m : {1, 2, 5, 37, 300}) {
+    for (const Int n : {1, 2, 7, 33, 255, 256, 1100, 4999}) {
+      check_strided({m, n}, {n, 1});
+      check_strided({m, n}, {n + 3, 1});      // rows with gaps
+      check_strided({m, n}, {1, m});          // by columns
+      check_strided({m, n}, {1, m + 2});      // with gaps
+      check_strided({m, n}, {2 * n + 5, 2});  // every other element
+      check_strided({m, n}, {2 * n, 2});      // of rows that are one
+    }
+  }
+  for (const Int n : {1, 3, 300}) {
+    check_strided({4, 5, n}, {5 * n, n, 1});
+    check_strided({4, 5, n}, {5 * n + 7, n, 1});
+    check_strided({4, 5, n}, {n, 4 * n, 1});
+    check_strided({4, 5, n}, {1, 4 * n, 4});
+  }
+}
+
+TEST("element-wise chains: one program after the other in the same memory") {
+  kernels::ElementwiseProgram program;
+  const float half = 0.5F;
+  for (const Int n : {1000, 3, 257}) {
+    const auto x = numbers<float>(2 * n, static_cast<std::uint64_t>(n));
+    std::vector<float> out(static_cast<std::size_t>(2 * n));
+    program.begin(Shape{2, n});
+    int last = program.operand(x.data(), DType::float32, Strides{1, 2});
+    const int factor = program.operand(&half, DType::float32, Shape{});
+    for (Int i = 0; i < n % 10; ++i)
+      last = program.apply(isa::multiply_code, DType::float32, last, factor);
+    program.output(last, out.data());
+    program.prepare();
+    run_elementwise(Exec{}, program);
+    bool good = true;
+    for (Int i = 0; i < 2 * n; ++i) {
+      const float from = x[static_cast<std::size_t>(i / n + 2 * (i % n))];
+      good &= out[static_cast<std::size_t>(i)] == std::ldexp(from, -static_cast<int>(n % 10));
+    }
+    CHECK(good);
+  }
 }
 
 TEST("element-wise chains: buffers of as many single bytes as there can be") {

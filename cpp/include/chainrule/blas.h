@@ -18,9 +18,10 @@
 // Shapes are checked when an expression is built or assigned: InvalidArgument, before anything has
 // changed. Positions in A(i, j) are not checked.
 //
-// Products use scratch memory of the calling thread, which grows to what the largest product asked
-// for and is kept until the thread ends. Large expressions are spread over threads (see Threads);
-// results do not depend on how many. In large ones denormal numbers may be taken for zero.
+// Products, and functions such as exp, use memory of the calling thread, which grows to what the
+// largest expression asked for and is kept until the thread ends. Large expressions are spread over
+// threads (see Threads); results do not depend on how many. In large ones denormal numbers may be
+// taken for zero.
 #pragma once
 
 #include "chainrule/blas/assign.h"

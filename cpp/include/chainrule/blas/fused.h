@@ -77,27 +77,27 @@ struct FusedArgs {
 };
 
 namespace portable {
-#define CHAINRULE_BYTES 16
+#define CHAINRULE_VECTOR_BYTES 16
 #define CHAINRULE_TARGET
 #include "chainrule/blas/fused_loops.inl"
-#undef CHAINRULE_BYTES
+#undef CHAINRULE_VECTOR_BYTES
 #undef CHAINRULE_TARGET
 }  // namespace portable
 
 #if defined(__x86_64__)
 namespace avx2 {
-#define CHAINRULE_BYTES 32
+#define CHAINRULE_VECTOR_BYTES 32
 #define CHAINRULE_TARGET [[gnu::target("avx2,fma")]]
 #include "chainrule/blas/fused_loops.inl"
-#undef CHAINRULE_BYTES
+#undef CHAINRULE_VECTOR_BYTES
 #undef CHAINRULE_TARGET
 }  // namespace avx2
 
 namespace avx512 {
-#define CHAINRULE_BYTES 64
+#define CHAINRULE_VECTOR_BYTES 64
 #define CHAINRULE_TARGET [[gnu::target("avx512f,avx512dq,avx512bw,avx512vl,fma")]]
 #include "chainrule/blas/fused_loops.inl"
-#undef CHAINRULE_BYTES
+#undef CHAINRULE_VECTOR_BYTES
 #undef CHAINRULE_TARGET
 }  // namespace avx512
 #endif

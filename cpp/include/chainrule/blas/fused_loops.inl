@@ -1,78 +1,27 @@
 // The loops of fused.h for one instruction set; it includes this once for each, in a namespace of
-// its own. CHAINRULE_BYTES is the length of a vector, CHAINRULE_TARGET says what is to be compiled
-// for.
+// its own. CHAINRULE_VECTOR_BYTES is the length of a vector, CHAINRULE_TARGET says what is to be
+// compiled for.
+
+#include "chainrule/blas/vector_parts.inl"
 
 #define CHAINRULE_INLINE [[gnu::always_inline]] CHAINRULE_TARGET static inline
 #define CHAINRULE_CALL [[gnu::noinline]] CHAINRULE_TARGET static
 
 template <const StepList& kList, class T>
 struct Fused {
-  using V [[gnu::vector_size(CHAINRULE_BYTES)]] = T;
+  using V = typename Lanes<T>::Vector;
+  using Mask = typename Lanes<T>::Mask;
   using Args = FusedArgs<T, kList.operand_count>;
-  static constexpr Index kLanes = CHAINRULE_BYTES / static_cast<Index>(sizeof(T));
+  static constexpr Index kLanes = CHAINRULE_VECTOR_BYTES / static_cast<Index>(sizeof(T));
   /// Where a row of each operand begins; those that are numbers, in all lanes.
   struct Row {
     const T* at[kList.operand_count];
     V number[kList.operand_count];
   };
   static constexpr int kVectors = 4;  // in flight, to hide latencies
+  static constexpr std::make_integer_sequence<int, static_cast<int>(kLanes)> kAllLanes = {};
 
-  using Lanes = std::make_integer_sequence<int, static_cast<int>(kLanes)>;
-  using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, long long>;
-  using Mask [[gnu::vector_size(CHAINRULE_BYTES)]] = Int;
-
-  /// All bits of the first n lanes.
-  template <int... kLane>
-  CHAINRULE_INLINE void first_lanes(Mask& mask, Index n, std::integer_sequence<int, kLane...>) {
-    mask = Mask{kLane...} < static_cast<Int>(n);
-  }
-
-  // n < kLanes elements: nothing else is read or written.
-#if defined(__GNUC__) && !defined(__clang__) && CHAINRULE_BYTES == 64
-  CHAINRULE_INLINE void load_part(V& v, const T* from, Index n) {
-    const unsigned mask = (1U << n) - 1;
-    if constexpr (sizeof(T) == 4) {
-      v = __builtin_ia32_loadups512_mask(from, V{}, static_cast<unsigned short>(mask));
-    } else {
-      v = __builtin_ia32_loadupd512_mask(from, V{}, static_cast<unsigned char>(mask));
-    }
-  }
-  CHAINRULE_INLINE void store_part(const V& v, T* to, Index n) {
-    const unsigned mask = (1U << n) - 1;
-    if constexpr (sizeof(T) == 4) {
-      __builtin_ia32_storeups512_mask(to, v, static_cast<unsigned short>(mask));
-    } else {
-      __builtin_ia32_storeupd512_mask(to, v, static_cast<unsigned char>(mask));
-    }
-  }
-#elif defined(__GNUC__) && !defined(__clang__) && CHAINRULE_BYTES == 32
-  CHAINRULE_INLINE void load_part(V& v, const T* from, Index n) {
-    Mask mask;
-    first_lanes(mask, n, Lanes());
-    if constexpr (sizeof(T) == 4) {
-      v = __builtin_ia32_maskloadps256(reinterpret_cast<const V*>(from), mask);
-    } else {
-      v = __builtin_ia32_maskloadpd256(reinterpret_cast<const V*>(from), mask);
-    }
-  }
-  CHAINRULE_INLINE void store_part(const V& v, T* to, Index n) {
-    Mask mask;
-    first_lanes(mask, n, Lanes());
-    if constexpr (sizeof(T) == 4) {
-      __builtin_ia32_maskstoreps256(reinterpret_cast<V*>(to), mask, v);
-    } else {
-      __builtin_ia32_maskstorepd256(reinterpret_cast<V*>(to), mask, v);
-    }
-  }
-#else
-  CHAINRULE_INLINE void load_part(V& v, const T* from, Index n) {
-    v = V{};
-    std::memcpy(&v, from, static_cast<std::size_t>(n) * sizeof(T));
-  }
-  CHAINRULE_INLINE void store_part(const V& v, T* to, Index n) {
-    std::memcpy(to, &v, static_cast<std::size_t>(n) * sizeof(T));
-  }
-#endif
+  // n elements, kLanes of them unless kPart.
   template <bool kPart>
   CHAINRULE_INLINE void load(V& v, const T* from, Index n) {
     if constexpr (kPart) {
@@ -214,7 +163,7 @@ struct Fused {
   template <Fold kFold>
   CHAINRULE_INLINE void fill_up(V& v, Index n) {
     Mask mask;
-    first_lanes(mask, n, Lanes());
+    first_lanes<T>(mask, n);
     v = mask ? v : (kFold == Fold::sum ? T(-0.0) : v[0]) - V{};
   }
   /// Lane k joins with lane k ^ kWidth, for kWidth of 1, 2, 4...: all lanes to one.
@@ -229,7 +178,7 @@ struct Fused {
   }
   template <Fold kFold>
   CHAINRULE_INLINE T finish(Seen& seen) {
-    merge_halves<kFold, 1>(seen, Lanes());
+    merge_halves<kFold, 1>(seen, kAllLanes);
     if constexpr (kFold == Fold::sum) return seen.total[0];
     return seen.nan[0] != seen.nan[0] ? seen.nan[0] : seen.total[0];
   }

@@ -3,9 +3,9 @@
 #include <new>
 #include <string>
 
-#include "blas/threads.h"
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
+#include "expressions/threads.h"
 #include "isa/functions.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"

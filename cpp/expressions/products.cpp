@@ -6,8 +6,8 @@
 
 #include "blas/direct.h"
 #include "blas/gemm.h"
-#include "blas/threads.h"
 #include "chainrule/blas/engine.h"
+#include "expressions/threads.h"
 #include "isa/functions.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
