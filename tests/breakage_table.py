@@ -290,8 +290,8 @@ BREAKAGES = (
     Breakage(
         "inspection: a run with an observer updates what is not finite",
         "cpp/runtime/program.cpp",
-        "      if (!is_finite(exec)) return false;\n      memory->begin_update();",
-        "      memory->begin_update();",
+        "      if (!is_finite(exec)) return false;\n      memory->mark_assigned();",
+        "      memory->mark_assigned();",
         ("cpp", "nonfinite"),
     ),
     Breakage(
@@ -360,8 +360,8 @@ BREAKAGES = (
     Breakage(
         "device: a step that is refused has marked the weights as changed",
         "cpp/runtime/program.cpp",
-        "  if (!is_finite(exec)) return false;\n  memory->begin_update();",
-        "  memory->begin_update();\n  if (!is_finite(exec)) return false;",
+        "  if (!is_finite(exec)) return false;\n  memory->mark_assigned();",
+        "  memory->mark_assigned();\n  if (!is_finite(exec)) return false;",
         ("cpp", "device"),
     ),
     Breakage(

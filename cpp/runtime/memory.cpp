@@ -122,7 +122,7 @@ void ProgramMemory::copy_in() const {
   for (const Edge& result : results_) result.tensor.buffer()->changed_on(result.block);
 }
 
-void ProgramMemory::claim() const {
+void ProgramMemory::mark() const {
   for (const Home& home : homes_) {
     if (!home.assigned) continue;
     if (is_host_) {

@@ -38,9 +38,10 @@ class ProgramMemory {
   void begin() const {
     if (!is_host_ || Buffer::any_on_device()) copy_in();
   }
-  /// Before the first instruction that writes variables: from then on they are current here alone.
-  void begin_update() const {
-    if (!is_host_ || Buffer::any_on_device()) claim();
+  /// The variables that are assigned are current here alone. Called before the first instruction
+  /// that writes them, and after the last: who reads without a turn may have copied between.
+  void mark_assigned() const {
+    if (!is_host_ || Buffer::any_on_device()) mark();
   }
 
   [[nodiscard]] const std::vector<VariablePtr>& variables() const { return variables_; }
@@ -49,7 +50,7 @@ class ProgramMemory {
   [[nodiscard]] bool is_current() const;
 
  private:
-  /// The buffer of a variable.
+  /// The buffer of a variable, or on the host of a constant.
   struct Home {
     std::shared_ptr<Buffer> buffer;
     DeviceBlock block;  // empty on the host
@@ -65,7 +66,7 @@ class ProgramMemory {
   void place_constants();
   [[nodiscard]] DeviceBlock block_of(const Location& place) const;
   void copy_in() const;
-  void claim() const;
+  void mark() const;
 
   std::shared_ptr<Device> device_;
   bool is_host_;

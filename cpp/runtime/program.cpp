@@ -239,8 +239,9 @@ bool Program::State::walk(const Exec& exec) const {
     }
   }
   if (!is_finite(exec)) return false;
-  memory->begin_update();
+  memory->mark_assigned();
   for (; step != end; ++step) (*step)(exec);
+  memory->mark_assigned();
   return true;
 }
 
@@ -252,7 +253,7 @@ bool Program::State::walk(const Exec& exec, InstructionObserver& observer) const
     if (i == first_update) {  // from here on a run is whole or was not
       asks.reset();
       if (!is_finite(exec)) return false;
-      memory->begin_update();
+      memory->mark_assigned();
     }
     LongRun::poll();
     observer.before(instructions[i]);
@@ -260,7 +261,9 @@ bool Program::State::walk(const Exec& exec, InstructionObserver& observer) const
     device->synchronize();
     show(i, observer);
   }
-  return first_update < steps.size() || is_finite(exec);
+  if (first_update == steps.size()) return is_finite(exec);
+  memory->mark_assigned();
+  return true;
 }
 
 void Program::State::show(std::size_t step, InstructionObserver& observer) const {

@@ -110,7 +110,7 @@ class Trainer {
   const FlatParameters& parameters();
   /// The step for batches of `batch` such samples. Data have been checked: by fit() or another run.
   StepGraph step_graph(Mode mode, const Data& data, std::int64_t size);
-  /// From now on steps run there, as if compile() had said so.
+  /// From now on steps run there, not on CompileOptions::device.
   void run_on(const std::shared_ptr<Device>& device) {
     options_.device = device;
     programs_.clear();

@@ -1,6 +1,9 @@
 // Programs on another device than the CPU: what they compute, what is copied, what is refused.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
-#include <cstring>
+#include <csignal>
 
 #include "base/guards.h"
 #include "chainrule/chainrule.h"
@@ -222,6 +225,32 @@ TEST("device: observers see copies of its memory, and instructions are timed") {
   CHECK_EQ(program.choose_threads(3), 3);
 }
 
+TEST("device: who reads a variable while it is written finds it whole afterwards") {
+  class Reader final : public InstructionObserver {
+   public:
+    explicit Reader(Tensor watched) : watched_(std::move(watched)) {}
+    void before(const Instruction& instruction) override {
+      if (instruction.update) static_cast<void>(watched_.read());
+    }
+
+   private:
+    Tensor watched_;
+  };
+  const Plain device = plain();
+  const Adder adder;
+  Program there = adder.on(device), here = adder.on({});
+  Reader reader(adder.w->value);
+  for (const float expected : {2.0F, 3.0F}) {
+    fill(there, 1);
+    CHECK(there.run(reader));
+    CHECK_EQ(adder.w->value.data<const float>()[0], expected);
+  }
+  fill(here, 1);
+  CHECK(here.run());
+  CHECK(there.run());
+  CHECK_EQ(output(there, 1), 18.0F);
+}
+
 TEST("device: guards see what its steps write beside their outputs") {
   /// Whose sums end with an element too many.
   class Careless final : public PlainDevice {
@@ -265,6 +294,21 @@ TEST("device: what it has no lowering of is refused, with op and layer") {
                            .carry[0];
   CHECK_THROWS(Program(graph, {x}, {in_loop}, {.device = plain({"tanh"})}),
                "has no lowering of an op. Received: op=tanh");
+}
+
+TEST("device: the plain one's memory is closed to everybody else") {
+  const Plain device = plain();
+  const std::shared_ptr<std::byte> block = device->allocate(64);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    for (const int each : {SIGSEGV, SIGBUS}) std::signal(each, SIG_DFL);
+    const volatile std::byte* const at = block.get();
+    _exit(*at == std::byte{0} ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
 }
 
 TEST("device: memory is there as long as somebody uses it, and for its programs alone") {

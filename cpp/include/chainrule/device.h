@@ -3,7 +3,7 @@
 //
 //     model.compile({.optimizer = "adam", .loss = {"mse"}, .device = my_device});
 //     model.fit(data);                                  // runs there, on memory there
-//     const float first = weight->value.data<float>()[0];  // copied back when it is asked for
+//     const float w = weight->value.data<const float>()[0];  // copied back when it is asked for
 #pragma once
 
 #include <cstddef>
