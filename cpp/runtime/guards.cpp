@@ -127,10 +127,11 @@ Step Guards::guarded(
                               variable->value.bytes(),
                               "variable '" + variable->name + "'"});
     }
-    if (const std::size_t bytes = plan.prepared[static_cast<std::size_t>(i)].scratch_bytes;
-        bytes > 0) {
-      made.scratch = {
-          memory_.arena(plan.scratch[static_cast<std::size_t>(i)]), bytes, "its scratch"};
+    const PreparedCall& call = plan.prepared[static_cast<std::size_t>(i)];
+    if (has_scratch(node, call)) {
+      made.scratch = {memory_.arena(plan.scratch[static_cast<std::size_t>(i)]),
+                      call.scratch_bytes,
+                      "its scratch"};
     }
     instructions_.push_back(std::move(made));
   }

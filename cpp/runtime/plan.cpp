@@ -300,7 +300,8 @@ class Planner {
       }
       PreparedCall& call = plan_.prepared[static_cast<std::size_t>(i)];
       call = prepare_on(device_, node(i));
-      if (const std::size_t bytes = call.scratch_bytes; bytes > 0) {
+      if (has_scratch(node(i), call)) {
+        const std::size_t bytes = call.scratch_bytes;
         plan_.scratch[static_cast<std::size_t>(i)] = arena.allocate(bytes);
         if (reuse_) arena.release(plan_.scratch[static_cast<std::size_t>(i)], bytes);
       }

@@ -31,6 +31,11 @@ struct Plan {
   std::size_t arena_bytes = 0;
 };
 
+/// Whether a call is given scratch memory, if only a place for none.
+inline bool has_scratch(const Node& node, const PreparedCall& call) {
+  return node.op->prepare != nullptr || call.scratch_bytes > 0;
+}
+
 /// Bytes behind all values of a guarded plan, for what writes far beyond a guard zone.
 constexpr std::size_t kGuardTail = 64 * 1024;
 
