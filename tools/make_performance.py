@@ -29,6 +29,7 @@ MEASURED = (
     "expressions",
     "ulp",
     "threads",
+    "threads-openmp",
     "executor",
 )
 
