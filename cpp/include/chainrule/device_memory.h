@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "chainrule/version.h"
+
 namespace chainrule {
 
 /// Addresses in this memory are only handed on: the host reads and writes what lies there by the

@@ -37,8 +37,8 @@
 
 namespace chainrule {
 
-struct FitOptions;
 class Device;
+struct FitOptions;
 class Model;
 class Program;
 class Snapshot;
