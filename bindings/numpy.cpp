@@ -183,7 +183,7 @@ py::array copy(const Tensor& tensor) {
                                   0,
                                   nullptr));
   if (!array) throw py::error_already_set();
-  if (tensor.size() > 0) std::memcpy(array.mutable_data(), tensor.raw(), tensor.bytes());
+  if (tensor.size() > 0) std::memcpy(array.mutable_data(), tensor.read(), tensor.bytes());
   return array;
 }
 

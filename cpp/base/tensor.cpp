@@ -1,18 +1,12 @@
 #include "chainrule/tensor.h"
 
-#include "base/dispatch.h"
-#include "base/guards.h"
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <utility>
+
+#include "base/dispatch.h"
 
 namespace chainrule {
 namespace {
@@ -40,43 +34,7 @@ bool fits(From x) {
           {{"value", text}, {"element", std::to_string(index)}});
 }
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-/// Bytes of NaN before a buffer and behind it.
-std::size_t guard_zone() { return guards_wanted() ? kGuardZone : 0; }
-
-/// Large buffers start on a huge page.
-std::align_val_t alignment_of(std::size_t bytes) {
-  return std::align_val_t{bytes >= kHugePage / 2 ? kHugePage : kAlignment};
-}
-
 }  // namespace
-
-Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
-  const bool large = bytes >= kHugePage / 2;
-  const std::size_t zone = guard_zone();
-  const std::size_t room =
-      (large ? (bytes + kHugePage - 1) / kHugePage * kHugePage : bytes) + 2 * zone;
-  auto* const memory =
-      static_cast<std::byte*>(::operator new(room, alignment_of(bytes), std::nothrow));
-  if (memory == nullptr) {
-    fail("memory",
-         "the system must have enough memory for the buffer",
-         {{"bytes", std::to_string(bytes)}});
-  }
-#if defined(__linux__)
-  // A hint: matrices whose rows lie pages apart would otherwise miss the TLB row by row.
-  if (large) (void)madvise(memory, room, MADV_HUGEPAGE);
-#endif
-  data_ = memory + zone;
-  std::memset(memory, 0xff, zone);
-  std::memset(data_, 0, bytes);
-  std::memset(data_ + bytes, 0xff, zone);
-}
-
-Buffer::~Buffer() {
-  if (owned_) ::operator delete(data_ - guard_zone(), alignment_of(bytes_));
-}
 
 Tensor::Tensor(TensorType type) : type_(type), buffer_(std::make_shared<Buffer>(type.bytes())) {}
 
@@ -105,7 +63,7 @@ void Tensor::check_access(DType asked) const {
 Tensor Tensor::clone() const {
   if (!defined()) return {};
   Tensor copy(type_);
-  std::memcpy(copy.raw(), raw(), bytes());
+  std::memcpy(copy.raw(), read(), bytes());
   return copy;
 }
 
@@ -125,7 +83,7 @@ Tensor Tensor::cast(DType dtype) const {
   Tensor result(type_.shape, dtype);
   const auto n = static_cast<std::size_t>(size());
   with_any(type_.dtype, [&]<class From>(From) {
-    const std::span<const From> in(reinterpret_cast<const From*>(raw()), n);
+    const std::span<const From> in(reinterpret_cast<const From*>(read()), n);
     with_any(dtype, [&]<class To>(To) {
       const std::span<To> out(reinterpret_cast<To*>(result.raw()), n);
       if (dtype == DType::boolean) {
@@ -142,7 +100,7 @@ Tensor Tensor::cast(DType dtype) const {
 }
 
 ArrayView view_of(const Tensor& tensor) {
-  return ArrayView::of_bytes(tensor.raw(), tensor.shape(), tensor.dtype());
+  return ArrayView::of_bytes(tensor.read(), tensor.shape(), tensor.dtype());
 }
 
 }  // namespace chainrule

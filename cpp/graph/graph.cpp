@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "graph/op.h"
@@ -24,9 +23,9 @@ Attrs input_attrs(const TensorType& type, std::string_view name) {
 }
 
 /// No instruction when the plan has computed the source in place.
-Step copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
+Step copy_bytes(Device& device, std::byte* to, const std::byte* from, std::size_t bytes) {
   if (to == from) return {};
-  return [=](const Exec&) { std::memcpy(to, from, bytes); };
+  return [=, copy = CopyBytes(device)](const Exec&) { copy(to, from, bytes); };
 }
 
 }  // namespace
@@ -59,9 +58,9 @@ const OpDef assign_op{
           return std::vector<TensorType>{};
         },
     .lower = [](const LowerContext& call) -> Step {
-      const Tensor& variable = call.node.attrs.get<VariablePtr>("variable")->value;
-      return copy_bytes(variable.raw(), call.inputs[0], variable.bytes());
+      return copy_bytes(call.device, call.outputs[0], call.inputs[0], call.node.in(0).bytes());
     },
+    .portable = true,
 };
 
 const OpDef copy_op{
@@ -69,8 +68,9 @@ const OpDef copy_op{
     .infer = [](const Node& node) { return std::vector{node.in(0)}; },
     .vjp = [](const VjpContext& c) { return std::vector{c.dy()}; },
     .lower = [](const LowerContext& call) -> Step {
-      return copy_bytes(call.outputs[0], call.inputs[0], call.node.in(0).bytes());
+      return copy_bytes(call.device, call.outputs[0], call.inputs[0], call.node.in(0).bytes());
     },
+    .portable = true,
 };
 
 // --- attributes ----------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ bool Attrs::operator==(const Attrs& other) const {
         [&](const auto& x) {
           const auto& y = std::get<std::decay_t<decltype(x)>>(b);
           if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Tensor>) {
-            return x.raw() == y.raw() && x.type() == y.type();
+            return x.address() == y.address() && x.type() == y.type();
           } else {
             return x == y;
           }

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <vector>
 
+#include "chainrule/device.h"
 #include "chainrule/graph.h"
 #include "parallel/exec.h"
 
@@ -32,9 +34,9 @@ struct VjpContext {
 };
 
 /// A graph that an op owns, ready to run: the op puts data into `inputs`, calls `run`, and finds
-/// the results in `outputs`.
+/// the results in `outputs`, all of them addresses in the memory of the program's device.
 struct CompiledGraph {
-  std::vector<Tensor> inputs, outputs;
+  std::vector<std::byte*> inputs, outputs;
   Step run;
 };
 
@@ -49,12 +51,37 @@ class GraphCompiler {
                                 std::int64_t times) = 0;
 };
 
+/// memcpy() in the memory of a device, which must outlive it.
+class CopyBytes {
+ public:
+  explicit CopyBytes(Device& device) : device_(device.is_host() ? nullptr : &device) {}
+  void operator()(std::byte* to, const std::byte* from, std::size_t bytes) const {
+    if (bytes == 0) return;
+    if (device_ == nullptr) {
+      std::memcpy(to, from, bytes);
+    } else {
+      device_->copy(to, from, bytes);
+    }
+  }
+  /// The byte at an address, for the host to decide by.
+  [[nodiscard]] std::byte look(const std::byte* at) const {
+    if (device_ == nullptr) return *at;
+    std::byte found{};
+    device_->download(&found, at, 1);
+    return found;
+  }
+
+ private:
+  Device* device_;  // null: the host
+};
+
 /// Memory of one call, resolved by the plan.
 struct LowerContext {
   const Node& node;
   std::span<std::byte* const> inputs;
-  std::span<std::byte* const> outputs;
-  GraphCompiler& graphs;  ///< for the graphs that the op owns
+  std::span<std::byte* const> outputs;  ///< of `assign`: the variable
+  GraphCompiler& graphs;                ///< for the graphs that the op owns
+  Device& device;                       ///< whose memory that is
 
   template <class T>
   [[nodiscard]] const T* in(int i) const {
@@ -66,8 +93,8 @@ struct LowerContext {
   }
 };
 
-/// One call of an op that needs scratch memory, before its memory is known. Whatever decides how
-/// much it needs, and how it is used, is in here: there is no second description.
+/// One call of an op before its memory is known. Whatever decides how much scratch memory it needs,
+/// and how that is used, is in here: there is no second description.
 struct PreparedCall {
   std::size_t scratch_bytes = 0;
   /// Resolves the call, as OpDef::lower does. `scratch`: scratch_bytes, kAlignment-aligned, with
@@ -106,12 +133,15 @@ struct OpDef {
   /// vary with the inputs, or is not meant to (comparisons, argmax, stop_gradient, random numbers):
   /// gradient zero.
   std::vector<Value> (*vjp)(const VjpContext& context) = nullptr;
-  /// Resolves one call: captures pointers and sizes by value, never `context` or its node, which
-  /// are gone when the step runs. An empty Step: nothing to do. nullptr for views and leaves, and
-  /// for ops with `prepare`.
+  /// Resolves one call on the CPU: captures pointers and sizes by value, never `context` or its
+  /// node, which are gone when the step runs. An empty Step: nothing to do. nullptr for views and
+  /// leaves, and for ops with `prepare`.
   Step (*lower)(const LowerContext& context) = nullptr;
   /// Instead of `lower`, for an op that needs scratch memory.
   PreparedCall (*prepare)(const Node& node) = nullptr;
+  /// Whether `lower` does for every device: it moves bytes by CopyBytes and runs graphs, nothing
+  /// else.
+  bool portable = false;
   /// Index into the kernel table's element-wise functions; -1 for all other ops.
   int elementwise = -1;
 

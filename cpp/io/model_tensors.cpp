@@ -103,7 +103,7 @@ void require_type(const NamedTensor& one, const Tensor& tensor, const std::strin
 void copy(const std::vector<NamedTensor>& wanted, const std::vector<const Tensor*>& tensors) {
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (tensors[i]->bytes() > 0)
-      std::memcpy(wanted[i].tensor.raw(), tensors[i]->raw(), tensors[i]->bytes());
+      std::memcpy(wanted[i].tensor.raw(), tensors[i]->read(), tensors[i]->bytes());
   }
 }
 

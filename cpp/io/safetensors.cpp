@@ -252,7 +252,7 @@ Layout layout_of(const TensorFile& file) {
   std::uint64_t end = 0;
   for (const std::size_t i : order) {
     const Tensor& tensor = file.tensors[i].second;
-    result.data.emplace_back(tensor.raw(), tensor.bytes());
+    result.data.emplace_back(tensor.read(), tensor.bytes());
     begins[i] = end;
     end += tensor.bytes();
   }

@@ -57,8 +57,8 @@ void Metric::reset() {
 MeanMetric::MeanMetric() : total_(add_state("total")), count_(add_state("count")) {}
 
 double MeanMetric::result() const {
-  const double count = count_->value.data<double>()[0];
-  return count == 0.0 ? 0.0 : total_->value.data<double>()[0] / count;
+  const double count = count_->value.data<const double>()[0];
+  return count == 0.0 ? 0.0 : total_->value.data<const double>()[0] / count;
 }
 
 // Each sample counts once, whatever the number of its positions: values and weights are averaged

@@ -76,7 +76,7 @@ LearningRate& LearningRate::operator=(double value) {
 
 LearningRate::operator double() const {
   return with_floating(variable_->value.dtype(), [&]<class T>(T) {
-    const T present = variable_->value.data<T>()[0];
+    const T present = variable_->value.data<const T>()[0];
     return present == static_cast<T>(given_) ? given_ : static_cast<double>(present);
   });
 }

@@ -1,7 +1,6 @@
 // Branches: one of two graphs is run.
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "chainrule/control_flow.h"
@@ -51,26 +50,33 @@ CompiledGraph compile(const BranchGraph& branch, const LowerContext& call) {
   for (std::size_t k = 0; k < branch.inputs.size(); ++k) {
     const Value& input = branch.inputs[k];
     if (!input.defined()) continue;
-    const auto memory = std::make_shared<Buffer>(call.inputs[k + 1], input.type().bytes());
-    copy.replace(input, graph.add1(borrowed_op, {}, {{"value", Tensor(input.type(), memory, 0)}}));
+    const Tensor operand = call.device.at(call.inputs[k + 1], input.type());
+    copy.replace(input, graph.add1(borrowed_op, {}, {{"value", operand}}));
   }
   return call.graphs.compile(graph, {}, copy(branch.results), 1);
 }
 
 Step lower(const LowerContext& call) {
-  const std::vector<std::byte*> outputs(call.outputs.begin(), call.outputs.end());
+  struct Copy {
+    std::byte *to, *from;
+    std::size_t bytes;
+  };
+  const CopyBytes copy_bytes(call.device);
   const auto step_of = [&](bool chosen) -> Step {
     CompiledGraph compiled = compile(*branch_of(call.node, chosen), call);
-    return [outputs, results = std::move(compiled.outputs), run = std::move(compiled.run)](
-               const Exec& exec) {
-      run(exec);
-      for (std::size_t k = 0; k < outputs.size(); ++k) {
-        if (results[k].bytes() > 0) std::memcpy(outputs[k], results[k].raw(), results[k].bytes());
-      }
-    };
+    std::vector<Copy> copies;
+    for (std::size_t k = 0; k < call.outputs.size(); ++k)
+      copies.push_back({call.outputs[k], compiled.outputs[k], call.node.outputs[k].bytes()});
+    return
+        [copy_bytes, copies = std::move(copies), run = std::move(compiled.run)](const Exec& exec) {
+          run(exec);
+          for (const Copy& copy : copies) copy_bytes(copy.to, copy.from, copy.bytes);
+        };
   };
-  return [condition = call.inputs[0], then = step_of(true), otherwise = step_of(false)](
-             const Exec& exec) { *condition != std::byte{0} ? then(exec) : otherwise(exec); };
+  return [copy_bytes, condition = call.inputs[0], then = step_of(true), otherwise = step_of(false)](
+             const Exec& exec) {
+    copy_bytes.look(condition) != std::byte{0} ? then(exec) : otherwise(exec);
+  };
 }
 
 /// A branch of the gradient: the branch run again, and the gradients of the needed operands of the
@@ -121,7 +127,7 @@ std::vector<Value> vjp(const VjpContext& context) {
   return gradients;
 }
 
-const OpDef cond_op{.name = "cond", .infer = infer, .vjp = vjp, .lower = lower};
+const OpDef cond_op{.name = "cond", .infer = infer, .vjp = vjp, .lower = lower, .portable = true};
 
 std::vector<Value> add_cond(Graph& graph,
                             const std::vector<Value>& operands,

@@ -1,7 +1,6 @@
 // pack: several arrays as one flat buffer. The plan lets their producers write straight into it, so
 // there is usually nothing left to run.
 
-#include <cstring>
 #include <span>
 
 #include "chainrule/ops.h"
@@ -65,13 +64,17 @@ Step lower(const LowerContext& call) {
     if (to != call.inputs[i]) copies.push_back({to, call.inputs[i], type.bytes()});
   }
   if (copies.empty()) return {};
-  return [copies](const Exec&) {
-    for (const Copy& copy : copies) std::memcpy(copy.to, copy.from, copy.bytes);
+  return [copies, copy_bytes = CopyBytes(call.device)](const Exec&) {
+    for (const Copy& copy : copies) copy_bytes(copy.to, copy.from, copy.bytes);
   };
 }
 
-const OpDef pack_op{
-    .name = "pack", .kind = OpKind::pack, .infer = infer, .vjp = vjp, .lower = lower};
+const OpDef pack_op{.name = "pack",
+                    .kind = OpKind::pack,
+                    .infer = infer,
+                    .vjp = vjp,
+                    .lower = lower,
+                    .portable = true};
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 // Loops: a graph that is run once for each row of its operands.
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "chainrule/control_flow.h"
@@ -49,10 +48,6 @@ struct Row {
   [[nodiscard]] std::byte* at(std::int64_t i) const { return array + as_size(i) * bytes; }
 };
 
-void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-}
-
 /// The body as a program whose carried values are variables: a step assigns the next ones, in place
 /// where the plan finds that nobody reads the old ones any more. What it captured is read where it
 /// is. Rows of xs are copied in, rows of ys out: both are in cache.
@@ -65,7 +60,7 @@ Step lower(const LowerContext& call) {
   Copier copy_body(*body.graph, graph);
   std::vector<VariablePtr> carries;
   for (const Value& carry : body.carries) {
-    carries.push_back(std::make_shared<Variable>("carry", Tensor(carry.type())));
+    carries.push_back(std::make_shared<Variable>("carry", call.device.make(carry.type())));
     copy_body.replace(carry, graph.read(carries.back()));
   }
   std::vector<Value> inputs;
@@ -74,10 +69,9 @@ Step lower(const LowerContext& call) {
     copy_body.replace(slice, inputs.back());
   }
   for (std::size_t k = 0; k < body.captured.size(); ++k) {
-    const TensorType& type = body.captured[k].type();
-    const auto memory = std::make_shared<Buffer>(call.inputs[carried + sliced + k], type.bytes());
-    copy_body.replace(body.captured[k],
-                      graph.add1(borrowed_op, {}, {{"value", Tensor(type, memory, 0)}}));
+    const Tensor operand =
+        call.device.at(call.inputs[carried + sliced + k], body.captured[k].type());
+    copy_body.replace(body.captured[k], graph.add1(borrowed_op, {}, {{"value", operand}}));
   }
   const std::vector<Value> outputs = copy_body(loop.stacked);
   const std::vector<Value> next = copy_body(body.next);
@@ -89,14 +83,15 @@ Step lower(const LowerContext& call) {
   std::vector<Row> first, last, in, out;
   for (std::size_t k = 0; k < carried; ++k) {
     const Tensor& value = carries[k]->value;
-    first.push_back({call.inputs[k], value.raw(), value.bytes()});
-    last.push_back({call.outputs[k], value.raw(), value.bytes()});
+    first.push_back({call.inputs[k], value.address(), value.bytes()});
+    last.push_back({call.outputs[k], value.address(), value.bytes()});
   }
   for (std::size_t k = 0; k < sliced; ++k)
-    in.push_back({call.inputs[carried + k], step.inputs[k].raw(), step.inputs[k].bytes()});
+    in.push_back({call.inputs[carried + k], step.inputs[k], inputs[k].type().bytes()});
   for (std::size_t k = 0; k < outputs.size(); ++k)
-    out.push_back({call.outputs[carried + k], step.outputs[k].raw(), step.outputs[k].bytes()});
+    out.push_back({call.outputs[carried + k], step.outputs[k], outputs[k].type().bytes()});
   return [=,
+          copy_bytes = CopyBytes(call.device),
           carries = std::move(carries),
           run = std::move(step.run),
           length = loop.length,
@@ -182,6 +177,7 @@ const OpDef scan_op{
     .infer = infer,
     .vjp = loop_gradient,
     .lower = lower,
+    .portable = true,
     .same_work = same_work,
     .unite = unite,
 };

@@ -1,5 +1,6 @@
-// The execution context: what every kernel gets first. On the CPU it says how many threads a kernel
-// may use; a device build puts its stream here.
+// The execution context: what every kernel gets first. It says how many threads of the CPU it may
+// use. Steps of another device know that device from when they were made, and find its stream
+// there.
 #pragma once
 
 namespace chainrule {

@@ -37,8 +37,9 @@ std::string bytes_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " b
 Guards::Guards(const Graph& graph,
                const Plan& plan,
                const std::vector<Value>& kept,
-               const Buffer& arena) {
-  regions_.push_back({arena.data(), arena.bytes(), {}});
+               const ProgramMemory& memory)
+    : memory_(memory) {
+  regions_.push_back({memory.arena(), memory.arena_bytes(), {}});
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(i);
     if (node.op->kind == OpKind::leaf) leaves_.push_back(range_of(graph, plan, i, 0));
@@ -55,7 +56,7 @@ Guards::Range Guards::range_of(const Graph& graph, const Plan& plan, int node, i
   const Location& place =
       plan.outputs[static_cast<std::size_t>(node)][static_cast<std::size_t>(output)];
   const TensorType& type = graph.node(node).outputs[static_cast<std::size_t>(output)];
-  return {place.external != nullptr ? place.external : regions_[0].begin + place.offset,
+  return {memory_.at(place),
           type.bytes(),
           name_of_output(graph.node(node), output),
           chainrule::is_floating(type.dtype)};
@@ -63,9 +64,11 @@ Guards::Range Guards::range_of(const Graph& graph, const Plan& plan, int node, i
 
 void Guards::watch(const Tensor& tensor) {
   if (tensor.bytes() == 0) return;
-  const std::size_t zone = guards_wanted() ? kGuardZone : 0;
-  std::byte* begin = tensor.raw() - zone;
-  std::byte* end = tensor.raw() + tensor.bytes() + zone;
+  // Buffers of the host have zones of their own.
+  const std::size_t zone = guards_wanted() && memory_.is_host() ? kGuardZone : 0;
+  std::byte* const place = memory_.at({tensor.address(), 0});
+  std::byte* begin = place - zone;
+  std::byte* end = place + tensor.bytes() + zone;
   // One region for memory that overlaps: windows of one buffer.
   std::erase_if(regions_, [&](const Region& region) {
     const bool arena = &region == regions_.data();
@@ -92,8 +95,10 @@ std::vector<Guards::Stretch> Guards::all_but(std::vector<const Range*> ranges, b
     std::byte* const end = region.begin + region.bytes;
     const auto add = [&](std::byte* to) {
       if (to <= at) return;
-      rest.push_back(
-          {at, region.copy.data() + (at - region.begin), static_cast<std::size_t>(to - at)});
+      rest.push_back({at,
+                      region.seen(at),
+                      region.copy.data() + (at - region.begin),
+                      static_cast<std::size_t>(to - at)});
     };
     for (const Range* range : ranges) {
       if (range->begin < region.begin || range->begin >= end) continue;
@@ -118,12 +123,14 @@ Step Guards::guarded(
       made.outputs.push_back(range_of(graph, plan, i, k));
     if (node.op->kind == OpKind::assign) {
       const VariablePtr& variable = node.attrs.get<VariablePtr>("variable");
-      made.outputs.push_back(
-          {variable->value.raw(), variable->value.bytes(), "variable '" + variable->name + "'"});
+      made.outputs.push_back({memory_.at({variable->value.address(), 0}),
+                              variable->value.bytes(),
+                              "variable '" + variable->name + "'"});
     }
-    if (node.op->prepare != nullptr) {
-      made.scratch = {regions_[0].begin + plan.scratch[static_cast<std::size_t>(i)],
-                      plan.prepared[static_cast<std::size_t>(i)].scratch_bytes,
+    const PreparedCall& call = plan.prepared[static_cast<std::size_t>(i)];
+    if (has_scratch(node, call)) {
+      made.scratch = {memory_.arena(plan.scratch[static_cast<std::size_t>(i)]),
+                      call.scratch_bytes,
                       "its scratch"};
     }
     instructions_.push_back(std::move(made));
@@ -145,7 +152,10 @@ Step Guards::guarded(
 
 void Guards::begin_run() {
   if (regions_[0].copy.empty()) {  // the first time: all that there is to watch is known
-    for (Region& region : regions_) region.copy.resize(region.bytes);
+    for (Region& region : regions_) {
+      region.copy.resize(region.bytes);
+      if (!memory_.is_host()) region.fetched.resize(region.bytes);
+    }
     std::vector<const Range*> kept;
     for (const Range& range : kept_) kept.push_back(&range);
     quiet_ = all_but(kept, true);
@@ -155,10 +165,11 @@ void Guards::begin_run() {
       each.untouched = all_but(own, false);
     }
   }
+  fetch();
   for (const Stretch& stretch : quiet_) {
     if (!ran_) {
       poison(stretch.begin, stretch.bytes);
-    } else if (std::memcmp(stretch.begin, stretch.copy, stretch.bytes) != 0) {
+    } else if (std::memcmp(stretch.seen, stretch.copy, stretch.bytes) != 0) {
       Instruction none;
       none.name = "none, between two runs";
       breach(none, stretch);
@@ -170,14 +181,32 @@ void Guards::begin_run() {
       if (is_in_arena(output)) poison(output.begin, output.bytes);
     }
   }
-  for (const Range& pack : zeroed_) std::memset(pack.begin, 0, pack.bytes);
-  for (Region& region : regions_) std::memcpy(region.copy.data(), region.begin, region.bytes);
+  for (const Range& pack : zeroed_) {
+    std::memset(regions_[0].seen(pack.begin), 0, pack.bytes);
+    send(pack.begin, pack.bytes);
+  }
+  for (Region& region : regions_)
+    std::memcpy(region.copy.data(), region.seen(region.begin), region.bytes);
+}
+
+void Guards::fetch() {
+  if (memory_.is_host()) return;
+  for (Region& region : regions_) {
+    if (region.bytes > 0)
+      memory_.device().download(region.fetched.data(), region.begin, region.bytes);
+  }
+}
+
+void Guards::send(std::byte* begin, std::size_t bytes) {
+  if (!memory_.is_host() && bytes > 0)
+    memory_.device().upload(begin, regions_[0].seen(begin), bytes);
 }
 
 void Guards::check(std::size_t step) {
   const Instruction& done = instructions_[step];
+  fetch();
   for (const Stretch& stretch : done.untouched) {
-    if (std::memcmp(stretch.begin, stretch.copy, stretch.bytes) != 0) breach(done, stretch);
+    if (std::memcmp(stretch.seen, stretch.copy, stretch.bytes) != 0) breach(done, stretch);
   }
   for (const Range& output : done.outputs) {
     check_written(done, output);
@@ -187,12 +216,13 @@ void Guards::check(std::size_t step) {
   for (const Range& dead : done.dying) poison(dead.begin, dead.bytes);
 }
 
-void Guards::check_written(const Instruction& by, const Range& output) const {
+void Guards::check_written(const Instruction& by, const Range& output) {
   if (!output.is_floating || !is_in_arena(output)) return;
+  const std::byte* const content = regions_[0].seen(output.begin);
   const auto first = static_cast<std::size_t>(output.begin - regions_[0].begin);
   for (std::size_t i = 0; i + kWord <= output.bytes; i += kWord) {
     std::uint32_t word = 0;
-    std::memcpy(&word, output.begin + i, kWord);
+    std::memcpy(&word, content + i, kWord);
     if (word != poison_at(first + i)) continue;
     fail("guards",
          "an instruction must write all of its outputs",
@@ -202,27 +232,30 @@ void Guards::check_written(const Instruction& by, const Range& output) const {
 
 void Guards::poison(std::byte* begin, std::size_t bytes) {
   Region& arena = regions_[0];
+  std::byte* const seen = arena.seen(arena.begin);
   auto offset = static_cast<std::size_t>(begin - arena.begin);
   for (const std::size_t end = offset + bytes; offset < end;) {
     const std::uint32_t word = poison_at(offset);
     const std::size_t length = std::min(kWord, end - offset);
-    std::memcpy(arena.begin + offset, &word, length);
+    std::memcpy(seen + offset, &word, length);
     std::memcpy(arena.copy.data() + offset, &word, length);
     offset += length;
   }
+  send(begin, bytes);
 }
 
 void Guards::remember(const Range& range) {
   for (Region& region : regions_) {
     if (range.begin < region.begin || range.begin >= region.begin + region.bytes) continue;
-    std::memcpy(region.copy.data() + (range.begin - region.begin), range.begin, range.bytes);
+    std::memcpy(
+        region.copy.data() + (range.begin - region.begin), region.seen(range.begin), range.bytes);
     return;
   }
 }
 
 void Guards::breach(const Instruction& by, const Stretch& stretch) {
-  const auto [at, copy] = std::mismatch(stretch.begin, stretch.begin + stretch.bytes, stretch.copy);
-  const std::string place = describe(by, at);
+  const auto [seen, copy] = std::mismatch(stretch.seen, stretch.seen + stretch.bytes, stretch.copy);
+  const std::string place = describe(by, stretch.begin + (seen - stretch.seen));
   ran_ = false;  // the next run begins anew
   fail("guards",
        "an instruction must write to its outputs and its scratch alone",

@@ -9,6 +9,7 @@
 #include "chainrule/graph.h"
 #include "chainrule/tensor.h"
 #include "graph/op.h"
+#include "runtime/memory.h"
 #include "runtime/plan.h"
 
 namespace chainrule {
@@ -22,12 +23,16 @@ namespace chainrule {
 ///   variable or constant, and no element of a floating output is still poison.
 /// - Between two runs, nothing in the arena has changed but inputs and outputs.
 ///
-/// Whatever is wrong is raised as a RuntimeError that names the instruction and the value.
+/// Whatever is wrong is raised as a RuntimeError that names the instruction and the value. Memory
+/// of a device is fetched to be looked at, after each instruction.
 class Guards {
  public:
-  /// For a guarded plan. `kept` are the program's inputs and outputs; the arena is that of the
-  /// plan, filled with zeros.
-  Guards(const Graph& graph, const Plan& plan, const std::vector<Value>& kept, const Buffer& arena);
+  /// For a guarded plan, and its memory, which outlives this. `kept` are the program's inputs and
+  /// outputs.
+  Guards(const Graph& graph,
+         const Plan& plan,
+         const std::vector<Value>& kept,
+         const ProgramMemory& memory);
 
   /// The step of plan.order[position], with what watches it; an empty one stays empty. Steps are
   /// handed over in their order, and must not outlive the Guards. `name` is what errors call it.
@@ -35,7 +40,8 @@ class Guards {
       const Graph& graph, const Plan& plan, int position, Step step, const std::string& name);
 
  private:
-  /// A value or a scratch area, under the name that errors call it by.
+  /// A value or a scratch area, under the name that errors call it by. Addresses are those of the
+  /// device.
   struct Range {
     std::byte* begin = nullptr;
     std::size_t bytes = 0;
@@ -45,6 +51,7 @@ class Guards {
   /// A part of memory that must be equal to its copy.
   struct Stretch {
     std::byte* begin;
+    const std::byte* seen;  ///< its content, for the host
     std::byte* copy;
     std::size_t bytes;
   };
@@ -60,6 +67,11 @@ class Guards {
     std::byte* begin;
     std::size_t bytes;
     std::vector<std::byte> copy;
+    std::vector<std::byte> fetched = {};  ///< of a device: its content
+    /// The content at an address of the region.
+    [[nodiscard]] std::byte* seen(std::byte* at) {
+      return fetched.empty() ? at : fetched.data() + (at - begin);
+    }
   };
 
   [[nodiscard]] Range range_of(const Graph& graph, const Plan& plan, int node, int output) const;
@@ -70,14 +82,18 @@ class Guards {
   [[nodiscard]] std::vector<Stretch> all_but(std::vector<const Range*> ranges, bool arena_only);
 
   void begin_run();
+  void fetch();
+  /// Content of the arena that was changed where it is seen goes to the device.
+  void send(std::byte* begin, std::size_t bytes);
   void check(std::size_t step);
-  void check_written(const Instruction& by, const Range& output) const;
+  void check_written(const Instruction& by, const Range& output);
   /// Fills memory of the arena, and its copy.
   void poison(std::byte* begin, std::size_t bytes);
   void remember(const Range& range);
   [[noreturn]] void breach(const Instruction& by, const Stretch& stretch);
   [[nodiscard]] std::string describe(const Instruction& by, const std::byte* at) const;
 
+  const ProgramMemory& memory_;
   std::vector<Region> regions_;  // the arena comes first
   std::vector<Range> leaves_;    // inputs, variables, constants
   std::vector<Range> kept_;      // inputs and outputs, which the caller may write to

@@ -52,6 +52,7 @@ namespace {
 class Stopwatch final : public InstructionObserver {
  public:
   explicit Stopwatch(int instructions) : times(static_cast<std::size_t>(instructions)) {}
+  [[nodiscard]] bool looks() const override { return false; }
   void before(const Instruction&) override { begin_ = Clock::now(); }
   void after(const Instruction& instruction,
              std::span<const ArrayView>,

@@ -13,11 +13,7 @@ CompiledGraph NestedGraphs::compile(const Graph& graph,
                                     std::int64_t times) {
   const auto program = std::make_shared<const Program>(graph, inputs, outputs, options_);
   bytes_ += bytes_made(graph) * static_cast<std::size_t>(times);
-  CompiledGraph compiled;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    compiled.inputs.push_back(program->input(static_cast<int>(i)));
-  for (std::size_t i = 0; i < outputs.size(); ++i)
-    compiled.outputs.push_back(program->output(static_cast<int>(i)));
+  CompiledGraph compiled = program->places();
   compiled.run = [program](const Exec& exec) { program->run_nested(exec); };
   return compiled;
 }

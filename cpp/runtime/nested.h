@@ -10,7 +10,8 @@ namespace chainrule {
 
 class NestedGraphs final : public GraphCompiler {
  public:
-  /// With the options of the program around them, but for its checked values.
+  /// With the options of the program around them, its device among them, but for its checked
+  /// values.
   explicit NestedGraphs(ProgramOptions options) : options_(std::move(options)) {
     options_.check.clear();
   }

@@ -8,6 +8,7 @@
 #include "base/guards.h"
 #include "graph/op.h"
 #include "runtime/arena.h"
+#include "runtime/lowering.h"
 
 namespace chainrule {
 namespace {
@@ -30,8 +31,8 @@ struct Storage {
 
 class Planner {
  public:
-  Planner(const Graph& graph, bool reuse, bool guarded)
-      : graph_(graph), reuse_(reuse), guarded_(guarded) {}
+  Planner(const Graph& graph, bool reuse, bool guarded, Device& device)
+      : graph_(graph), reuse_(reuse), guarded_(guarded), device_(device) {}
 
   Plan make(const std::vector<Value>& inputs,
             const std::vector<Value>& outputs,
@@ -77,9 +78,9 @@ class Planner {
         storage.bytes = type.bytes();
         storage.output = static_cast<int>(mine.size());
         if (node(i).op == &constant_op || node(i).op == &borrowed_op) {
-          storage.external = node(i).attrs.get<Tensor>("value").raw();
+          storage.external = node(i).attrs.get<Tensor>("value").address();
         } else if (node(i).op == &variable_op) {
-          storage.external = node(i).attrs.get<VariablePtr>("variable")->value.raw();
+          storage.external = node(i).attrs.get<VariablePtr>("variable")->value.address();
           storage.is_variable = true;
         } else if (node(i).op->kind != OpKind::leaf) {
           storage.producer = i;
@@ -124,11 +125,11 @@ class Planner {
       if (variable.value.bytes() > 0) written.push_back(&variable);
     }
     std::sort(written.begin(), written.end(), [](const Variable* a, const Variable* b) {
-      return a->value.raw() < b->value.raw();
+      return a->value.address() < b->value.address();
     });
     for (std::size_t i = 1; i < written.size(); ++i) {
       const Tensor &a = written[i - 1]->value, &b = written[i]->value;
-      if (a.raw() + a.bytes() <= b.raw()) continue;
+      if (a.address() + a.bytes() <= b.address()) continue;
       invalid("Program",
               "variables that share memory cannot be assigned in one step",
               {{"variables", "'" + written[i - 1]->name + "', '" + written[i]->name + "'"}});
@@ -199,12 +200,12 @@ class Planner {
       if (reader.op->kind == OpKind::assign && direct_.contains(plan_.order[p])) continue;
       for (const Value& input : reader.inputs) {
         const Storage& s = storages_[id(input)];
-        if (!s.is_variable || !overlap(s.external, s.bytes, variable.raw(), variable.bytes()))
+        if (!s.is_variable || !overlap(s.external, s.bytes, variable.address(), variable.bytes()))
           continue;
         // An element-wise op may overwrite what it reads, element by element.
-        const bool in_place = plan_.order[p] == producer && reader.op->in_place &&
-                              s.external == variable.raw() && input.shape() == reader.out().shape &&
-                              input.type().bytes() == variable.bytes();
+        const bool in_place =
+            plan_.order[p] == producer && reader.op->in_place && s.external == variable.address() &&
+            input.shape() == reader.out().shape && input.type().bytes() == variable.bytes();
         if (!in_place) return true;
       }
     }
@@ -221,7 +222,8 @@ class Planner {
 
   void place_direct_assignments() {
     for (const auto& [assignment, key] : direct_) {
-      storages_[key].external = node(assignment).attrs.get<VariablePtr>("variable")->value.raw();
+      storages_[key].external =
+          node(assignment).attrs.get<VariablePtr>("variable")->value.address();
     }
   }
 
@@ -296,9 +298,9 @@ class Planner {
           alive.push_back(key);
         }
       }
-      if (node(i).op->prepare != nullptr) {
-        PreparedCall& call = plan_.prepared[static_cast<std::size_t>(i)];
-        call = node(i).op->prepare(node(i));
+      PreparedCall& call = plan_.prepared[static_cast<std::size_t>(i)];
+      call = prepare_on(device_, node(i));
+      if (has_scratch(node(i), call)) {
         const std::size_t bytes = call.scratch_bytes;
         plan_.scratch[static_cast<std::size_t>(i)] = arena.allocate(bytes);
         if (reuse_) arena.release(plan_.scratch[static_cast<std::size_t>(i)], bytes);
@@ -333,6 +335,7 @@ class Planner {
 
   const Graph& graph_;
   bool reuse_, guarded_;
+  Device& device_;
   Plan plan_;
   std::vector<Storage> storages_;
   std::vector<std::vector<Key>> storage_of_;  // by node, by output
@@ -347,8 +350,9 @@ Plan make_plan(const Graph& graph,
                const std::vector<Value>& outputs,
                const std::vector<Value>& check,
                bool reuse,
-               bool guarded) {
-  return Planner(graph, reuse, guarded).make(inputs, outputs, check);
+               bool guarded,
+               Device& device) {
+  return Planner(graph, reuse, guarded, device).make(inputs, outputs, check);
 }
 
 }  // namespace chainrule

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "chainrule/graph.h"
+#include "chainrule/program.h"
 #include "graph/op.h"
 
 namespace chainrule {
 
 /// Where a value lies: `offset` bytes into the arena, or into memory that lives outside of it.
 struct Location {
-  std::byte* external = nullptr;  ///< variable or constant; null: arena
+  std::byte* external = nullptr;  ///< Tensor::address() of a variable or constant; null: arena
   std::size_t offset = 0;
 };
 
@@ -24,23 +25,30 @@ struct Plan {
   std::vector<int> order;                      ///< nodes that have an instruction, in running order
   int first_update = 0;                        ///< order[first_update..] may write variables
   std::vector<std::vector<Location>> outputs;  ///< by node, by output
-  std::vector<PreparedCall> prepared;          ///< by node; empty: its op has no scratch
+  std::vector<PreparedCall> prepared;          ///< by node; empty: it has no instruction
   std::vector<std::size_t> scratch;            ///< by node: arena offset
   std::vector<std::vector<std::pair<int, int>>> dying;  ///< by position: node, output last used
   std::size_t arena_bytes = 0;
 };
+
+/// Whether a call is given scratch memory, if only a place for none.
+inline bool has_scratch(const Node& node, const PreparedCall& call) {
+  return node.op->prepare != nullptr || call.scratch_bytes > 0;
+}
 
 /// Bytes behind all values of a guarded plan, for what writes far beyond a guard zone.
 constexpr std::size_t kGuardTail = 64 * 1024;
 
 /// `inputs`, `outputs` and the values of `check` keep their memory for the whole run. With `reuse`
 /// false every value has its own memory. `guarded` plans lay guard zones around values and scratch
-/// memory; the pieces of a pack are then no neighbours either, but copied.
+/// memory; the pieces of a pack are then no neighbours either, but copied. Throws InvalidArgument
+/// for ops of which the device has no lowering.
 Plan make_plan(const Graph& graph,
                const std::vector<Value>& inputs,
                const std::vector<Value>& outputs,
                const std::vector<Value>& check,
                bool reuse,
-               bool guarded = false);
+               bool guarded = false,
+               Device& device = *cpu_device());
 
 }  // namespace chainrule

@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
-#include <set>
 
-#include "base/dispatch.h"
 #include "base/guards.h"
 #include "graph/op.h"
-#include "kernels/reduce.h"
 #include "parallel/denormals.h"
 #include "parallel/long_run.h"
 #include "parallel/parallel_for.h"
 #include "runtime/guards.h"
 #include "runtime/instructions.h"
+#include "runtime/memory.h"
 #include "runtime/nested.h"
 #include "runtime/plan.h"
 #include "runtime/thread_choice.h"
@@ -22,25 +20,26 @@
 namespace chainrule {
 
 struct Program::State {
+  std::shared_ptr<Device> device;  // the last to go
+  std::optional<ProgramMemory> memory;
   std::vector<Step> steps;
-  std::size_t first_update = 0;  // steps from here on may write variables
-  std::shared_ptr<Buffer> arena;
+  std::size_t first_update = 0;    // steps from here on may write variables
   std::unique_ptr<Guards> guards;  // null: not asked for
-  std::vector<Tensor> inputs, outputs;
-  std::vector<Tensor> check;
-  bool is_long = false;  // enough to be interrupted
-  int threads = 0;       // fixed; 0: by choice
+  std::vector<Tensor> inputs, outputs, check;
+  std::vector<DeviceArray> checked;  // where those of `check` lie
+  bool is_long = false;              // enough to be interrupted
+  int threads = 0;                   // fixed; 0: by choice
   ThreadChoice choice;
-  std::vector<Tensor> constants;       // keep alive what instructions point to
-  std::vector<VariablePtr> variables;  // each once
-  std::vector<Tensor> variable_memory;
-  bool writes_variables = false;
   std::vector<Instruction> instructions;        // of the steps
-  std::vector<std::vector<std::byte*>> memory;  // of each: what it reads, then what it writes
+  std::vector<std::vector<std::byte*>> places;  // of each: what it reads, then what it writes
+  std::vector<std::byte*> input_places, output_places;
 
   bool walk(const Exec& exec) const;
   bool walk(const Exec& exec, InstructionObserver& observer) const;
-  bool is_finite(const Exec& exec) const;
+  void show(std::size_t step, InstructionObserver& observer) const;
+  bool is_finite(const Exec& exec) const {
+    return checked.empty() || device->all_finite(exec, checked);
+  }
 };
 
 namespace {
@@ -94,8 +93,8 @@ Value unchanging(Graph& graph, Value output) {
   const std::vector<int>& assignments = graph.assignments();
   const bool overwritten = std::any_of(assignments.begin(), assignments.end(), [&](int i) {
     const Tensor& written = graph.node(i).attrs.get<VariablePtr>("variable")->value;
-    return read.raw() < written.raw() + written.bytes() &&
-           written.raw() < read.raw() + read.bytes();
+    return read.address() < written.address() + written.bytes() &&
+           written.address() < read.address() + read.bytes();
   });
   return overwritten ? graph.add1(copy_op, {output}) : output;
 }
@@ -108,6 +107,8 @@ Program::Program(const Graph& graph,
                  const ProgramOptions& options)
     : state_(std::make_unique<State>()) {
   check_arguments(graph, inputs, outputs, options.check);
+  State& state = *state_;
+  state.device = options.device != nullptr ? options.device : cpu_device();
 
   // Passes see inputs, outputs and checked values as one list of tracked values.
   std::vector<Value> tracked = inputs;
@@ -115,7 +116,8 @@ Program::Program(const Graph& graph,
   tracked.insert(tracked.end(), options.check.begin(), options.check.end());
   require_listed_inputs(graph, inputs, live_nodes(graph, tracked));
   Rewritten rewritten = options.simplify ? simplify(graph, tracked) : copy_live(graph, tracked);
-  if (options.fuse) rewritten = fuse(*rewritten.graph, rewritten.tracked);
+  if (options.fuse && state.device->takes_fused())
+    rewritten = fuse(*rewritten.graph, rewritten.tracked);
   rewritten = copy_live(*rewritten.graph, rewritten.tracked);
   const Graph& final_graph = *rewritten.graph;
   const auto first = rewritten.tracked.begin();
@@ -127,50 +129,41 @@ Program::Program(const Graph& graph,
   const std::vector<Value> final_check(first + n_in + n_out, rewritten.tracked.end());
 
   const bool guarded = options.guards || guards_wanted();
-  const Plan plan = make_plan(
-      final_graph, final_inputs, final_outputs, final_check, options.reuse_memory, guarded);
-  State& state = *state_;
+  const Plan plan = make_plan(final_graph,
+                              final_inputs,
+                              final_outputs,
+                              final_check,
+                              options.reuse_memory,
+                              guarded,
+                              *state.device);
   state.threads = options.threads;
   state.is_long = bytes_made(final_graph) >= kLongBytes;
-  state.arena = std::make_shared<Buffer>(plan.arena_bytes);
+  ProgramMemory& memory = state.memory.emplace(final_graph, plan, state.device);
   if (guarded) {
     std::vector<Value> kept = final_inputs;
     kept.insert(kept.end(), final_outputs.begin(), final_outputs.end());
     kept.insert(kept.end(), final_check.begin(), final_check.end());
-    state.guards = std::make_unique<Guards>(final_graph, plan, kept, *state.arena);
+    state.guards = std::make_unique<Guards>(final_graph, plan, kept, memory);
   }
 
-  const auto pointer = [&](const Value& value) {
-    const Location& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
-                                        [static_cast<std::size_t>(value.output())];
-    return place.external != nullptr ? place.external : state.arena->data() + place.offset;
+  const auto location = [&](const Value& value) -> const Location& {
+    return plan.outputs[static_cast<std::size_t>(value.node_index())]
+                       [static_cast<std::size_t>(value.output())];
   };
-  std::set<const Variable*> seen;
-  for (int i = 0; i < final_graph.size(); ++i) {
-    const Node& node = final_graph.node(i);
-    if (node.op == &constant_op || node.op == &borrowed_op)
-      state.constants.push_back(node.attrs.get<Tensor>("value"));
-    if (node.op != &variable_op && node.op != &assign_op) continue;
-    const auto& variable = node.attrs.get<VariablePtr>("variable");
-    state.writes_variables = state.writes_variables || node.op == &assign_op;
-    if (!seen.insert(variable.get()).second) continue;
-    state.variables.push_back(variable);
-    state.variable_memory.push_back(variable->value);
-  }
   NestedGraphs nested(options);
   for (std::size_t p = 0; p < plan.order.size(); ++p) {
     if (static_cast<int>(p) == plan.first_update) state.first_update = state.steps.size();
     const int i = plan.order[p];
     const Node& node = final_graph.node(i);
     std::vector<std::byte*> in, out;
-    for (const Value& value : node.inputs) in.push_back(pointer(value));
-    for (std::size_t k = 0; k < node.outputs.size(); ++k)
-      out.push_back(pointer({const_cast<Graph*>(&final_graph), i, static_cast<int>(k)}));
-    const LowerContext call{node, in, out, nested};
+    for (const Value& value : node.inputs) in.push_back(memory.at(location(value)));
+    for (const Location& place : plan.outputs[static_cast<std::size_t>(i)])
+      out.push_back(memory.at(place));
+    if (node.op->kind == OpKind::assign)
+      out.push_back(memory.at({node.attrs.get<VariablePtr>("variable")->value.address(), 0}));
+    const LowerContext call{node, in, out, nested, *state.device};
     const auto at = static_cast<std::size_t>(i);
-    Step step = node.op->prepare == nullptr
-                    ? node.op->lower(call)
-                    : plan.prepared[at].bind(call, state.arena->data() + plan.scratch[at]);
+    Step step = plan.prepared[at].bind(call, memory.arena(plan.scratch[at]));
     if (state.guards) {
       step = state.guards->guarded(
           final_graph, plan, static_cast<int>(p), std::move(step), describe(node).str());
@@ -180,28 +173,25 @@ Program::Program(const Graph& graph,
     instruction.index = static_cast<int>(state.steps.size());
     instruction.update = static_cast<int>(p) >= plan.first_update;
     in.insert(in.end(), out.begin(), out.end());
-    state.memory.push_back(std::move(in));
+    state.places.push_back(std::move(in));
     state.steps.push_back(std::move(step));
   }
   if (plan.first_update >= static_cast<int>(plan.order.size()))
     state.first_update = state.steps.size();
   state.is_long = state.is_long || nested.bytes() >= kLongBytes;
 
-  const auto window = [&](const Value& value) {
-    const Location& place = plan.outputs[static_cast<std::size_t>(value.node_index())]
-                                        [static_cast<std::size_t>(value.output())];
-    if (place.external == nullptr) return Tensor(value.type(), state.arena, place.offset);
-    for (const std::vector<Tensor>* owners : {&state.variable_memory, &state.constants}) {
-      for (const Tensor& owner : *owners) {
-        if (owner.raw() == place.external && owner.bytes() == value.type().bytes())
-          return owner.reshaped(value.shape());
-      }
-    }
-    fail("Program", "a value has no memory");  // unreachable: externals are variables and constants
-  };
-  for (const Value& value : final_inputs) state.inputs.push_back(window(value));
-  for (const Value& value : final_outputs) state.outputs.push_back(window(value));
-  for (const Value& value : final_check) state.check.push_back(window(value));
+  for (const Value& value : final_inputs) {
+    state.inputs.push_back(memory.input(value.type(), location(value)));
+    state.input_places.push_back(memory.at(location(value)));
+  }
+  for (const Value& value : final_outputs) {
+    state.outputs.push_back(memory.result(value.type(), location(value)));
+    state.output_places.push_back(memory.at(location(value)));
+  }
+  for (const Value& value : final_check) {
+    state.check.push_back(memory.result(value.type(), location(value)));
+    state.checked.push_back({memory.at(location(value)), value.type()});
+  }
 }
 
 Program::~Program() = default;
@@ -225,13 +215,7 @@ const Tensor& Program::input(int i) const { return at(state_->inputs, i, "input"
 const Tensor& Program::output(int i) const { return at(state_->outputs, i, "output"); }
 const Tensor& Program::check(int i) const { return at(state_->check, i, "checked value"); }
 
-bool Program::State::is_finite(const Exec& exec) const {
-  return std::all_of(check.begin(), check.end(), [&](const Tensor& value) {
-    return with_floating(value.dtype(), [&]<class T>(T) {
-      return kernels::all_finite(exec, reinterpret_cast<const T*>(value.raw()), value.size());
-    });
-  });
-}
+CompiledGraph Program::places() const { return {state_->input_places, state_->output_places, {}}; }
 
 void Program::run_nested(const Exec& exec) const {
   for (const Step& step : state_->steps) {
@@ -243,6 +227,7 @@ void Program::run_nested(const Exec& exec) const {
 /// All instructions; those from first_update on only if the checked values are finite.
 bool Program::State::walk(const Exec& exec) const {
   const FlushDenormals flush;
+  memory->begin();
   const Step* step = steps.data();
   const Step* const update = step + first_update;
   const Step* const end = step + steps.size();
@@ -254,32 +239,55 @@ bool Program::State::walk(const Exec& exec) const {
     }
   }
   if (!is_finite(exec)) return false;
+  memory->mark_assigned();
   for (; step != end; ++step) (*step)(exec);
+  memory->mark_assigned();
   return true;
 }
 
 bool Program::State::walk(const Exec& exec, InstructionObserver& observer) const {
   const FlushDenormals flush;
   std::optional<LongRun> asks(std::in_place, is_long);
+  memory->begin();
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (i == first_update) {  // from here on a run is whole or was not
       asks.reset();
       if (!is_finite(exec)) return false;
+      memory->mark_assigned();
     }
     LongRun::poll();
-    const Instruction& instruction = instructions[i];
-    observer.before(instruction);
+    observer.before(instructions[i]);
     steps[i](exec);
-    std::vector<ArrayView> views;
-    for (const std::vector<TensorType>* types : {&instruction.inputs, &instruction.outputs}) {
-      for (const TensorType& type : *types)
-        views.push_back(ArrayView::of_bytes(memory[i][views.size()], type.shape, type.dtype));
-    }
-    const std::span<const ArrayView> all(views);
-    observer.after(
-        instruction, all.first(instruction.inputs.size()), all.subspan(instruction.inputs.size()));
+    device->synchronize();
+    show(i, observer);
   }
-  return first_update < steps.size() || is_finite(exec);
+  if (first_update == steps.size()) return is_finite(exec);
+  memory->mark_assigned();
+  return true;
+}
+
+void Program::State::show(std::size_t step, InstructionObserver& observer) const {
+  const Instruction& instruction = instructions[step];
+  if (!observer.looks()) {
+    observer.after(instruction, {}, {});
+    return;
+  }
+  std::vector<ArrayView> views;
+  std::vector<Tensor> copies;  // of what the host cannot read
+  for (const std::vector<TensorType>* types : {&instruction.inputs, &instruction.outputs}) {
+    for (const TensorType& type : *types) {
+      const std::byte* place = places[step][views.size()];
+      if (!memory->is_host()) {
+        copies.emplace_back(type);
+        if (type.bytes() > 0) device->download(copies.back().raw(), place, type.bytes());
+        place = copies.back().read();
+      }
+      views.push_back(ArrayView::of_bytes(place, type.shape, type.dtype));
+    }
+  }
+  const std::span<const ArrayView> all(views);
+  observer.after(
+      instruction, all.first(instruction.inputs.size()), all.subspan(instruction.inputs.size()));
 }
 
 int Program::choose_threads(int most) {
@@ -289,6 +297,7 @@ int Program::choose_threads(int most) {
     if (const int fixed = fixed_threads(); fixed > 0) return fixed;
     most = granted_threads();
   }
+  if (!state.memory->is_host()) return most;  // they fill the inputs, and that is all
   return state.choice.next(most);
 }
 
@@ -312,17 +321,10 @@ bool Program::run(InstructionObserver& observer, int threads) {
   return state_->walk(Exec{threads}, observer);
 }
 
-const std::vector<VariablePtr>& Program::variables() const { return state_->variables; }
-bool Program::writes_variables() const { return state_->writes_variables; }
-
-bool Program::is_current() const {
-  for (std::size_t i = 0; i < state_->variables.size(); ++i) {
-    if (state_->variables[i]->value.raw() != state_->variable_memory[i].raw()) return false;
-  }
-  return true;
-}
-
-std::size_t Program::arena_bytes() const { return state_->arena->bytes(); }
+const std::vector<VariablePtr>& Program::variables() const { return state_->memory->variables(); }
+bool Program::writes_variables() const { return state_->memory->writes_variables(); }
+bool Program::is_current() const { return state_->memory->is_current(); }
+std::size_t Program::arena_bytes() const { return state_->memory->arena_bytes(); }
 int Program::instruction_count() const { return static_cast<int>(state_->steps.size()); }
 
 const std::vector<Instruction>& Program::instructions() const { return state_->instructions; }

@@ -139,7 +139,7 @@ bool Trainer::run_epoch(const Epoch& epoch) {
 void Trainer::report_nonfinite_gradient(const Program& program,
                                         std::string_view where,
                                         std::vector<Received> received) const {
-  const double loss = program.output(0).cast(DType::float64).data<double>()[0];
+  const double loss = program.output(0).cast(DType::float64).data<const double>()[0];
   if (!std::isfinite(loss) || parameters_.variables.empty()) return;
   const Tensor& packed = program.check(1);
   std::vector<std::string> names;  // of weights, inputs first
@@ -147,8 +147,8 @@ void Trainer::report_nonfinite_gradient(const Program& program,
     const Variable& variable = *parameters_.variables[i];
     const bool finite = with_floating(packed.dtype(), [&]<class T>(T) {
       const std::span<const T> gradient =
-          packed.data<T>().subspan(static_cast<std::size_t>(parameters_.offsets[i]),
-                                   static_cast<std::size_t>(variable.value.size()));
+          packed.data<const T>().subspan(static_cast<std::size_t>(parameters_.offsets[i]),
+                                         static_cast<std::size_t>(variable.value.size()));
       return std::all_of(
           gradient.begin(), gradient.end(), [](T each) { return std::isfinite(each); });
     });
@@ -250,7 +250,7 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
     reset_metrics();
     if (options.shuffle) {
       // A function of the saved random state alone, so that a resumed run sees the same order.
-      const auto state = model_.random_state()->value.data<std::int64_t>();
+      const auto state = model_.random_state()->value.data<const std::int64_t>();
       kernels::random_permutation(order.data(),
                                   count,
                                   static_cast<std::uint64_t>(state[0]),

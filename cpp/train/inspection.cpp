@@ -243,7 +243,8 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
     // As the step was written down: every op on its own, every value in memory of its own.
     LongRun::poll();
     const StepGraph step = step_graph(Mode::train, data, n);
-    ProgramOptions options{.simplify = false, .fuse = false, .reuse_memory = false};
+    ProgramOptions options{
+        .simplify = false, .fuse = false, .reuse_memory = false, .device = options_.device};
     options.check = {step.loss};
     if (step.packed_gradient.defined()) options.check.push_back(step.packed_gradient);
     Program program(*step.graph, step.inputs, {step.loss}, options);

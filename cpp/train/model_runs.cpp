@@ -116,7 +116,9 @@ std::unique_lock<ForkLock> Model::change(std::string_view where) {
 
 void Model::compile(CompileOptions options) {
   const auto lock = change("compile");
+  const std::shared_ptr<Device> device = options.device;
   trainer_ = std::make_unique<Trainer>(*this, std::move(options));
+  predictor_->run_on(device);
 }
 
 const CompileOptions& Model::compile_options() const {

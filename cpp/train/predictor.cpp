@@ -69,7 +69,7 @@ std::shared_ptr<Program> Predictor::compile(std::int64_t batch, std::span<const 
                {"batch", std::to_string(batch)}});
     }
   }
-  return programs_.add(key, Program(graph, inputs, outputs));
+  return programs_.add(key, Program(graph, inputs, outputs, {.device = device_}));
 }
 
 void Predictor::check(std::span<const ArrayView> x) {
@@ -149,7 +149,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
       }
       const std::size_t sample_bytes = output.bytes() / static_cast<std::size_t>(n);
       std::memcpy(results[k].raw() + static_cast<std::size_t>(first) * sample_bytes,
-                  output.raw(),
+                  output.read(),
                   output.bytes());
     }
     ticker.end_batch(step, [] { return Logs{}; });

@@ -22,6 +22,12 @@ class Predictor {
   /// Runs all samples as one batch; the program holds the outputs until its next run. Shapes that
   /// were seen before are not checked again, and nothing is allocated.
   std::shared_ptr<Program> run(std::span<const ArrayView> x, const StepThreads& threads);
+  /// From now on programs run there; null: on the CPU.
+  void run_on(const std::shared_ptr<Device>& device) {
+    if (device != device_) programs_.clear();
+    device_ = device;
+  }
+  [[nodiscard]] const std::shared_ptr<Device>& device() const { return device_; }
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
   void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()
@@ -38,6 +44,7 @@ class Predictor {
   void check(std::span<const ArrayView> x);
 
   Model& model_;
+  std::shared_ptr<Device> device_;
   const Substitutes* substitutes_ = nullptr;
   ProgramCache<Program> programs_;
   ProgramKey key_;  // of the last find(); here for its memory

@@ -33,6 +33,7 @@ Snapshot::Snapshot(const Model& model) {
   model.require_shape("snapshot");
   state_ = std::make_unique<State>(model);
   state_->reader.predictor_->read_instead(&state_->substitutes);
+  state_->reader.predictor_->run_on(model.predictor_->device());
   update();
 }
 
@@ -46,7 +47,7 @@ void Snapshot::update() {
   const BetweenSteps pause(s.originals);
   for (std::size_t i = 0; i < s.copies.size(); ++i) {
     const Tensor& from = s.originals[i]->value;
-    if (from.bytes() > 0) std::memcpy(s.copies[i]->value.raw(), from.raw(), from.bytes());
+    if (from.bytes() > 0) std::memcpy(s.copies[i]->value.raw(), from.read(), from.bytes());
   }
 }
 

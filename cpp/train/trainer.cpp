@@ -54,7 +54,7 @@ FlatParameters FlatParameters::gather(const std::vector<VariablePtr>& variables)
     const Tensor place(variables[i]->value.type(),
                        buffer,
                        static_cast<std::size_t>(result.offsets[i]) * size_of(type));
-    std::memcpy(place.raw(), variables[i]->value.raw(), place.bytes());
+    std::memcpy(place.raw(), variables[i]->value.read(), place.bytes());
     variables[i]->value = place;
   }
   result.flat->name = "parameters";
@@ -66,8 +66,8 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
   if (flat == nullptr || others != variables) return false;
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const std::byte* place =
-        flat->value.raw() + static_cast<std::size_t>(offsets[i]) * size_of(flat->value.dtype());
-    if (variables[i]->value.raw() != place) return false;
+        flat->value.address() + static_cast<std::size_t>(offsets[i]) * size_of(flat->value.dtype());
+    if (variables[i]->value.address() != place) return false;
   }
   return true;
 }
@@ -267,7 +267,7 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int
 
 StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch) {
   StepGraph step = step_graph(mode, data, batch);
-  ProgramOptions options;
+  ProgramOptions options{.device = options_.device};
   if (options_.raise_nonfinite) {
     options.check = {step.loss};
     if (step.packed_gradient.defined()) options.check.push_back(step.packed_gradient);

@@ -110,6 +110,11 @@ class Trainer {
   const FlatParameters& parameters();
   /// The step for batches of `batch` such samples. Data have been checked: by fit() or another run.
   StepGraph step_graph(Mode mode, const Data& data, std::int64_t size);
+  /// From now on steps run there, not on CompileOptions::device.
+  void run_on(const std::shared_ptr<Device>& device) {
+    options_.device = device;
+    programs_.clear();
+  }
   /// For a model whose structure has changed.
   void forget_programs() { programs_.clear(); }
   void leave_programs() { programs_.leave(); }  ///< see Model::leave_programs()

@@ -33,7 +33,7 @@ std::size_t hash_of(const Node& node) {
     if (const auto* variable = std::get_if<VariablePtr>(&attr)) {
       mix(std::hash<VariablePtr>{}(*variable));
     } else if (const auto* tensor = std::get_if<Tensor>(&attr)) {
-      mix(std::hash<const void*>{}(tensor->raw()));
+      mix(std::hash<const void*>{}(tensor->address()));
     } else if (const auto* number = std::get_if<std::int64_t>(&attr)) {
       mix(std::hash<std::int64_t>{}(*number));
     } else if (const auto* list = std::get_if<std::vector<std::int64_t>>(&attr)) {

@@ -143,7 +143,7 @@ std::vector<Tensor> run_guarded(const Graph& graph,
         node.op->prepare != nullptr ? node.op->prepare(node) : PreparedCall{};
     const Guarded scratch(prepared.scratch_bytes);
     NestedGraphs nested({});
-    const LowerContext call{node, in, out, nested};
+    const LowerContext call{node, in, out, nested, *cpu_device()};
     const Step step = prepared.bind ? prepared.bind(call, scratch.data()) : node.op->lower(call);
     if (step) step(Exec{1});
 

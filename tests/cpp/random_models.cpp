@@ -9,6 +9,7 @@
 
 #include "chainrule/program.h"
 #include "graph/op.h"
+#include "plain_device.h"
 #include "random_steps.h"
 #include "tolerance.h"
 
@@ -35,7 +36,11 @@ class Trial {
       steps_->prepare();
     }
     outcome_.redrawn = steps_->interpret();
-    for (const isa::KernelTable* table : tables) run_on(*table);
+    for (const isa::KernelTable* table : tables) {
+      const isa::UseTable use(*table);
+      run_on(table->name, nullptr);
+    }
+    run_on("the plain device", std::make_shared<PlainDevice>());
     for (const Step& step : steps_->all()) outcome_.steps += step.mode == Mode::train ? 1 : 0;
     if (outcome_.kind == Kind::different) return;
     const std::optional<std::string> error = steps_->slope_error();
@@ -47,8 +52,9 @@ class Trial {
   }
 
  private:
-  void run_on(const isa::KernelTable& table);
-  void compare_program(Step& step);
+  /// `where`: for reports. `device`: null for the CPU.
+  void run_on(const std::string& where, const std::shared_ptr<Device>& device);
+  void compare_program(Step& step, const std::shared_ptr<Device>& device);
   void compare(const std::string& what, const Tensor& got, Step& step, Value value);
   void compare_steps(const std::vector<Found>& found, Mode mode);
   void differs(const std::string& report) {
@@ -84,7 +90,7 @@ class Trial {
   Draw draw_;
   Outcome& outcome_;
   std::unique_ptr<RandomSteps> steps_;  ///< null before they are made
-  std::string table_;
+  std::string where_;
   std::map<std::string, Tensor> first_results_;  ///< of the first table, by what they are
 };
 
@@ -110,7 +116,7 @@ void Trial::compare(const std::string& what, const Tensor& got, Step& step, Valu
       if (is_floating(got.dtype()) ? rest <= kSpreads * expected.spreads[i] : error == 0) continue;
       std::ostringstream text;
       text.precision(9);
-      text << table_ << ": " << what << ": element " << i << " of " << found.size() << " is "
+      text << where_ << ": " << what << ": element " << i << " of " << found.size() << " is "
            << found[i] << ", of " << whose << " " << wanted[i] << ": "
            << error / expected.spreads[i] << " times the spread";
       differs(text.str());
@@ -118,7 +124,7 @@ void Trial::compare(const std::string& what, const Tensor& got, Step& step, Valu
     }
   };
   if (found.size() != expected.values.size()) {
-    differs(table_ + ": " + what + ": another size");
+    differs(where_ + ": " + what + ": another size");
     return;
   }
   look(expected.values, "the interpreter");
@@ -149,13 +155,13 @@ void Trial::compare_steps(const std::vector<Found>& found, Mode mode) {
 }
 
 /// Gradients and predictions, by a program that is asked for them.
-void Trial::compare_program(Step& step) {
+void Trial::compare_program(Step& step, const std::shared_ptr<Device>& device) {
   steps_->restore();
   std::vector<Value> outputs = {step.graph.loss};
   std::copy(step.graph.gradients.begin(), step.graph.gradients.end(), std::back_inserter(outputs));
   std::copy(
       step.graph.predictions.begin(), step.graph.predictions.end(), std::back_inserter(outputs));
-  Program program(*step.graph.graph, step.graph.inputs, outputs);
+  Program program(*step.graph.graph, step.graph.inputs, outputs, {.device = device});
   for (std::size_t i = 0; i < step.data.size(); ++i) {
     const Tensor& input = program.input(static_cast<int>(i));
     const Tensor data = step.data[i].cast(input.dtype());
@@ -176,11 +182,10 @@ void Trial::compare_program(Step& step) {
   }
 }
 
-void Trial::run_on(const isa::KernelTable& table) {
-  const isa::UseTable use(table);
-  table_ = table.name;
+void Trial::run_on(const std::string& where, const std::shared_ptr<Device>& device) {
+  where_ = where;
   Model& model = *steps_->made().model;
-  model.trainer()->forget_programs();
+  model.trainer()->run_on(device);
   Watcher training(*steps_, Mode::train);
   FitOptions options{.batch_size = steps_->made().batch, .epochs = 1, .shuffle = false};
   options.class_weight = steps_->made().class_weight;
@@ -193,7 +198,7 @@ void Trial::run_on(const isa::KernelTable& table) {
         steps_->made().rows(0, steps_->made().batch), steps_->made().batch, &testing));
     compare_steps(testing.found, Mode::test);
   }
-  for (Step& step : steps_->all()) compare_program(step);
+  for (Step& step : steps_->all()) compare_program(step, device);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Random models: one step of each is compared with the plain interpreter in double, and every table
-// of kernels with every other.
+// Random models: one step of each is compared with the plain interpreter in double, on every table
+// of kernels and on a device made of that interpreter (plain_device.h), and each with the first.
 //
 // A model is a function of its seed alone. Some are in double precision: then the interpreter is
 // held to as many digits as those of a program. Everything it is made of comes from tables in

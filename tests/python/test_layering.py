@@ -34,13 +34,13 @@ EXCEPTIONS = {("graph", "parallel/exec.h")}  # an op's instructions run in an ex
 
 # Room -> the public headers that it implements.
 PUBLIC_HEADERS = {
-    "base": "elementwise.def error.h fields.h fork_lock.h json.h random.h shape.h tensor.h"
+    "base": "device_memory.h elementwise.def error.h fields.h fork_lock.h json.h random.h shape.h tensor.h"
     " version.h",
     "parallel": "threads.h",
     "isa": "blas/vector_parts.inl",
     "expressions": "blas.h blas/assign.h blas/dense_base.h blas/engine.h blas/expression.h"
     " blas/fused.h blas/fused_loops.inl blas/matrix.h blas/operators.h eigen.h",
-    "graph": "graph.h",
+    "graph": "device.h graph.h",
     "ops": "control_flow.h ops.h own_op.h",
     "runtime": "program.h",
     "nn": "config.h dtype_policy.h initializers.h layers.h losses.h metrics.h optimizers.h",

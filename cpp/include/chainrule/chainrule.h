@@ -9,6 +9,8 @@
 #include "chainrule/callbacks.h"
 #include "chainrule/config.h"
 #include "chainrule/control_flow.h"
+#include "chainrule/device.h"
+#include "chainrule/device_memory.h"
 #include "chainrule/dtype_policy.h"
 #include "chainrule/error.h"
 #include "chainrule/fork_lock.h"

@@ -37,6 +37,7 @@
 
 namespace chainrule {
 
+class Device;
 struct FitOptions;
 class Model;
 class Program;
@@ -129,6 +130,9 @@ struct CompileOptions {
   bool raise_nonfinite = true;
   /// Pieces of the step that the program replaces; none: all are fit()'s.
   Option<TrainingStep> step = {};
+  /// Where the model's programs run, predictions and snapshots among them; null: cpu_device(). No
+  /// part of files.
+  std::shared_ptr<Device> device = {};
 };
 
 /// Where a fit, evaluation or prediction is.

@@ -12,10 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "chainrule/device.h"
 #include "chainrule/graph.h"
 
 namespace chainrule {
 
+struct CompiledGraph;
 struct Exec;
 
 struct ProgramOptions {
@@ -32,7 +34,12 @@ struct ProgramOptions {
   /// Floating values, of any shape, that run() looks at before anything is written to a variable:
   /// all their elements must be finite. A loss, the gradients.
   std::vector<Value> check = {};
+  /// Where it runs; null: cpu_device().
+  std::shared_ptr<Device> device = {};
 };
+
+/// The CPU, whose memory is that of tensors.
+const std::shared_ptr<Device>& cpu_device();
 
 /// An instruction of a program: a call of a kernel.
 struct Instruction {
@@ -55,6 +62,8 @@ struct Instruction {
 class InstructionObserver {
  public:
   virtual ~InstructionObserver() = default;
+  /// Whether after() is to be given the memory: of a device, copies of it.
+  [[nodiscard]] virtual bool looks() const { return true; }
   virtual void before(const Instruction& instruction) { (void)instruction; }
   /// The memory of what it read and wrote: valid until this returns, and an operand that the result
   /// took the place of holds the result.
@@ -81,10 +90,11 @@ class Program {
   Program(Program&&) noexcept;
   Program& operator=(Program&&) noexcept;
 
-  /// Where to put input i before run(): a window of the arena.
+  /// Where to put input i before run(): a window of the arena, or, if that is not the host's
+  /// memory, what each run() copies there.
   [[nodiscard]] const Tensor& input(int i) const;
   /// Output i of the last run(): a window of the arena (or of a variable), overwritten by the next
-  /// one.
+  /// one; copied to the host when it is asked for.
   [[nodiscard]] const Tensor& output(int i) const;
 
   /// Value i of ProgramOptions::check, of the last run(): to find out which element was not finite.
@@ -122,6 +132,8 @@ class Program {
   friend class NestedGraphs;  // of loops and branches: runtime/nested.h
   /// All instructions, as part of an instruction of the program around this one.
   void run_nested(const Exec& exec) const;
+  /// Where its inputs and outputs lie on the device.
+  [[nodiscard]] CompiledGraph places() const;
 
   struct State;
   std::unique_ptr<State> state_;

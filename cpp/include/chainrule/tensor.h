@@ -1,15 +1,18 @@
-// Owning, aligned host memory with a shape: constants, weights, results.
+// Owning, aligned memory with a shape: constants, weights, results.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <ranges>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "chainrule/device_memory.h"
 #include "chainrule/error.h"
 #include "chainrule/shape.h"
 
@@ -20,22 +23,64 @@ namespace chainrule {
 constexpr std::size_t kAlignment = 64;
 
 /// A zeroed block of kAlignment-aligned memory, shared by whoever points into it.
+///
+/// A program of a device (chainrule/device.h) has the content of its variables in memory there.
+/// Whoever asks for the address here, by data() or read(), finds current content: it is copied back
+/// if the device has changed it since. As data() may be written to, the device gets it again before
+/// its next run, so a pointer is good until then: ask again after it.
 class Buffer {
  public:
   /// Throws RuntimeError when the system has not that much memory.
   explicit Buffer(std::size_t bytes);
   /// Memory of somebody else, who keeps it as long as it is used here.
   Buffer(std::byte* data, std::size_t bytes) : data_(data), bytes_(bytes), owned_(false) {}
+  /// Memory of a device and nothing here: data() and read() throw RuntimeError.
+  Buffer(DeviceBlock block, std::size_t bytes);
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
-  [[nodiscard]] std::byte* data() const { return data_; }
+  /// To read and to write.
+  [[nodiscard]] std::byte* data() const {
+    if (has_mirror()) bring_home(true);
+    return data_;
+  }
+  /// To read alone: a device that has the content keeps it.
+  [[nodiscard]] const std::byte* read() const {
+    if (has_mirror()) bring_home(false);
+    return data_;
+  }
+  /// Where data() is, or the block on the device if it is only there: to compare, never to be
+  /// looked at. Copies nothing.
+  [[nodiscard]] std::byte* address() const { return data_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
+  // For programs.
+
+  /// Whether any of the living buffers has been on a device; if not, all content is here.
+  [[nodiscard]] static bool any_on_device() {
+    return mirrors_.load(std::memory_order_relaxed) != 0;
+  }
+  [[nodiscard]] bool is_on_device_only() const;
+  /// The block for the content on this device, made at the first call.
+  [[nodiscard]] DeviceBlock block_on(const std::shared_ptr<DeviceMemory>& device) const;
+  /// Makes the content of the block current.
+  void bring_to(const DeviceBlock& block) const;
+  /// From now on only that of the block is.
+  void changed_on(const DeviceBlock& block) const;
+
  private:
+  struct Mirror;
+  [[nodiscard]] bool has_mirror() const {
+    return mirror_.load(std::memory_order_acquire) != nullptr;
+  }
+  [[nodiscard]] Mirror& mirror() const;
+  void bring_home(bool to_write) const;
+
+  static std::atomic<int> mirrors_;
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   bool owned_ = true;
+  mutable std::atomic<Mirror*> mirror_{nullptr};  // owned; null: it never was on a device
 };
 
 /// A dense row-major array. Copies share the memory (as NumPy arrays do); clone() does not.
@@ -65,10 +110,19 @@ class Tensor {
   [[nodiscard]] std::size_t bytes() const { return type_.bytes(); }
   [[nodiscard]] bool defined() const { return buffer_ != nullptr; }
 
+  /// The memory, to read and write; to read alone; and its identity, which is only compared: see
+  /// Buffer.
   [[nodiscard]] std::byte* raw() const { return buffer_ ? buffer_->data() + offset_ : nullptr; }
-  /// The elements, writable, also of a const Tensor (as with shared_ptr). Throws InvalidArgument
-  /// when T is not the element type, or the tensor is not defined. T = bool reads the bytes of
-  /// `boolean`.
+  [[nodiscard]] const std::byte* read() const {
+    return buffer_ ? buffer_->read() + offset_ : nullptr;
+  }
+  [[nodiscard]] std::byte* address() const {
+    return buffer_ ? buffer_->address() + offset_ : nullptr;
+  }
+  [[nodiscard]] const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
+  /// The elements, writable, also of a const Tensor (as with shared_ptr); data<const T>() is to
+  /// read alone. Throws InvalidArgument when T is not the element type, or the tensor is not
+  /// defined. T = bool reads the bytes of `boolean`.
   template <class T>
   [[nodiscard]] std::span<T> data() const;
 
@@ -96,8 +150,12 @@ class Tensor {
 
 template <class T>
 std::span<T> Tensor::data() const {
-  check_access(dtype_of<T>);
-  return {reinterpret_cast<T*>(raw()), static_cast<std::size_t>(size())};
+  check_access(dtype_of<std::remove_const_t<T>>);
+  if constexpr (std::is_const_v<T>) {
+    return {reinterpret_cast<T*>(read()), static_cast<std::size_t>(size())};
+  } else {
+    return {reinterpret_cast<T*>(raw()), static_cast<std::size_t>(size())};
+  }
 }
 
 template <class T>
