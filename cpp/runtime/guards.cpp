@@ -53,8 +53,7 @@ Guards::Guards(const Graph& graph,
 }
 
 Guards::Range Guards::range_of(const Graph& graph, const Plan& plan, int node, int output) const {
-  const Location& place =
-      plan.outputs[static_cast<std::size_t>(node)][static_cast<std::size_t>(output)];
+  const Location& place = plan.outputs[node][static_cast<std::size_t>(output)];
   const TensorType& type = graph.node(node).outputs[static_cast<std::size_t>(output)];
   return {memory_.at(place),
           type.bytes(),
@@ -127,11 +126,9 @@ Step Guards::guarded(
                               variable->value.bytes(),
                               "variable '" + variable->name + "'"});
     }
-    const PreparedCall& call = plan.prepared[static_cast<std::size_t>(i)];
+    const PreparedCall& call = plan.prepared[i];
     if (has_scratch(node, call)) {
-      made.scratch = {memory_.arena(plan.scratch[static_cast<std::size_t>(i)]),
-                      call.scratch_bytes,
-                      "its scratch"};
+      made.scratch = {memory_.arena(plan.scratch[i]), call.scratch_bytes, "its scratch"};
     }
     instructions_.push_back(std::move(made));
   }

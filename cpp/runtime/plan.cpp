@@ -55,10 +55,7 @@ class Planner {
  private:
   using Key = std::size_t;
 
-  [[nodiscard]] Key id(const Value& value) const {
-    return storage_of_[static_cast<std::size_t>(value.node_index())]
-                      [static_cast<std::size_t>(value.output())];
-  }
+  [[nodiscard]] Key id(const Value& value) const { return storage_of_[value]; }
   [[nodiscard]] const Node& node(int i) const { return graph_.node(i); }
   [[nodiscard]] Key root(Key key) const {
     while (storages_[key].parent >= 0) key = static_cast<Key>(storages_[key].parent);
@@ -66,9 +63,9 @@ class Planner {
   }
 
   void create_storages() {
-    storage_of_.resize(static_cast<std::size_t>(graph_.size()));
+    storage_of_ = ValueMap<Key>(graph_);
     for (int i = 0; i < graph_.size(); ++i) {
-      std::vector<Key>& mine = storage_of_[static_cast<std::size_t>(i)];
+      std::vector<Key>& mine = storage_of_[i];
       if (node(i).op->kind == OpKind::view) {
         mine = {id(node(i).inputs[0])};
         continue;
@@ -101,7 +98,7 @@ class Planner {
   void place_packs() {
     for (int i = 0; i < graph_.size(); ++i) {
       if (node(i).op->kind != OpKind::pack) continue;
-      const Key whole = storage_of_[static_cast<std::size_t>(i)][0];
+      const Key whole = storage_of_[i][0];
       storages_[whole].pinned = true;  // the gaps stay zero
       if (guarded_) continue;
       const auto& offsets = node(i).attrs.get<std::vector<std::int64_t>>("offsets");
@@ -146,21 +143,18 @@ class Planner {
   /// Candidates for being computed straight into their variable: all but those that a checked
   /// value or a pack depends on, since these must exist before any variable changes.
   void choose_direct_assignments(const std::vector<Value>& check) {
-    std::vector<bool> early(static_cast<std::size_t>(graph_.size()), false);
-    for (const Value& value : check) early[static_cast<std::size_t>(value.node_index())] = true;
+    NodeMap<bool> early(graph_);
+    for (const Value& value : check) early[value.node_index()] = true;
     for (int i = graph_.size() - 1; i >= 0; --i) {
-      const bool wanted = early[static_cast<std::size_t>(i)] || node(i).op->kind == OpKind::pack;
+      const bool wanted = early[i] || node(i).op->kind == OpKind::pack;
       if (!wanted) continue;
-      early[static_cast<std::size_t>(i)] = true;
-      for (const Value& input : node(i).inputs)
-        early[static_cast<std::size_t>(input.node_index())] = true;
+      early[i] = true;
+      for (const Value& input : node(i).inputs) early[input.node_index()] = true;
     }
     for (const int i : graph_.assignments()) {
       const Value& value = node(i).inputs[0];
       const Key key = id(value);
-      if (!movable(key, value.type().bytes()) ||
-          early[static_cast<std::size_t>(storages_[key].producer)])
-        continue;
+      if (!movable(key, value.type().bytes()) || early[storages_[key].producer]) continue;
       const bool taken = std::any_of(
           direct_.begin(), direct_.end(), [&](const auto& d) { return d.second == key; });
       if (!taken) direct_[i] = key;
@@ -169,13 +163,11 @@ class Planner {
 
   /// Writers of variables, and what depends on them, go last; copies of assignments last of all.
   void order_instructions() {
-    std::vector<bool> late(static_cast<std::size_t>(graph_.size()), false);
-    for (const auto& [assignment, key] : direct_)
-      late[static_cast<std::size_t>(storages_[key].producer)] = true;
+    NodeMap<bool> late(graph_);
+    for (const auto& [assignment, key] : direct_) late[storages_[key].producer] = true;
     for (int i = 0; i < graph_.size(); ++i) {
       for (const Value& input : node(i).inputs) {
-        if (late[static_cast<std::size_t>(input.node_index())])
-          late[static_cast<std::size_t>(i)] = true;
+        if (late[input.node_index()]) late[i] = true;
       }
     }
     for (const int phase : {0, 1, 2}) {
@@ -183,19 +175,18 @@ class Planner {
       for (int i = 0; i < graph_.size(); ++i) {
         const OpKind kind = node(i).op->kind;
         if (kind == OpKind::leaf || kind == OpKind::view) continue;
-        const int my_phase = kind == OpKind::assign ? 2 : late[static_cast<std::size_t>(i)] ? 1 : 0;
+        const int my_phase = kind == OpKind::assign ? 2 : late[i] ? 1 : 0;
         if (my_phase == phase) plan_.order.push_back(i);
       }
     }
-    position_.assign(static_cast<std::size_t>(graph_.size()), -1);
+    position_ = NodeMap<int>(graph_, -1);
     for (std::size_t p = 0; p < plan_.order.size(); ++p)
-      position_[static_cast<std::size_t>(plan_.order[p])] = static_cast<int>(p);
+      position_[plan_.order[p]] = static_cast<int>(p);
   }
 
   /// Does some instruction still need the variable's old content when `producer` overwrites it?
   [[nodiscard]] bool read_too_late(int producer, const Tensor& variable) const {
-    const int written = position_[static_cast<std::size_t>(producer)];
-    for (std::size_t p = static_cast<std::size_t>(written); p < plan_.order.size(); ++p) {
+    for (auto p = static_cast<std::size_t>(position_[producer]); p < plan_.order.size(); ++p) {
       const Node& reader = node(plan_.order[p]);
       if (reader.op->kind == OpKind::assign && direct_.contains(plan_.order[p])) continue;
       for (const Value& input : reader.inputs) {
@@ -239,7 +230,7 @@ class Planner {
     for (std::size_t p = 0; p < plan_.order.size(); ++p) {
       const int i = plan_.order[p];
       for (const Value& input : node(i).inputs) use(id(input), static_cast<int>(p));
-      for (const Key key : storage_of_[static_cast<std::size_t>(i)]) use(key, static_cast<int>(p));
+      for (const Key key : storage_of_[i]) use(key, static_cast<int>(p));
     }
     for (Storage& s : storages_) {
       if (s.pinned || !reuse_) s.last_use = kForever;
@@ -258,8 +249,7 @@ class Planner {
       const Storage& s = storages_[key];
       const auto same_memory = [&](const Value& other) { return id(other) == key; };
       if (s.external == nullptr && s.parent < 0 && s.producer >= 0 && !taken.contains(key) &&
-          s.last_use == position_[static_cast<std::size_t>(i)] &&
-          input.shape() == n.outputs[k].shape &&
+          s.last_use == position_[i] && input.shape() == n.outputs[k].shape &&
           size_of(input.dtype()) == size_of(n.outputs[k].dtype) &&
           std::count_if(n.inputs.begin(), n.inputs.end(), same_memory) == 1) {
         return &input;
@@ -270,13 +260,13 @@ class Planner {
 
   void assign_offsets() {
     ArenaPlanner arena(guarded_ ? kGuardZone : 0);
-    plan_.scratch.assign(static_cast<std::size_t>(graph_.size()), 0);
+    plan_.scratch = NodeMap<std::size_t>(graph_);
     plan_.dying.resize(plan_.order.size());
-    plan_.prepared.resize(static_cast<std::size_t>(graph_.size()));
+    plan_.prepared = NodeMap<PreparedCall>(graph_);
     const auto in_arena = [&](const Storage& s) { return s.external == nullptr && s.parent < 0; };
     for (int i = 0; i < graph_.size(); ++i) {  // inputs, packs: for the whole run
       if (node(i).op == &input_op || node(i).op->kind == OpKind::pack) {
-        Storage& s = storages_[storage_of_[static_cast<std::size_t>(i)][0]];
+        Storage& s = storages_[storage_of_[i][0]];
         s.offset = arena.allocate(s.bytes);
       }
     }
@@ -286,7 +276,7 @@ class Planner {
       std::set<Key> taken;
       if (node(i).op->kind != OpKind::pack) {
         for (std::size_t k = 0; k < node(i).outputs.size(); ++k) {
-          const Key key = storage_of_[static_cast<std::size_t>(i)][k];
+          const Key key = storage_of_[i][k];
           Storage& s = storages_[key];
           if (!in_arena(s)) continue;
           if (const Value* operand = operand_to_overwrite(i, k, taken)) {
@@ -298,12 +288,12 @@ class Planner {
           alive.push_back(key);
         }
       }
-      PreparedCall& call = plan_.prepared[static_cast<std::size_t>(i)];
+      PreparedCall& call = plan_.prepared[i];
       call = prepare_on(device_, node(i));
       if (has_scratch(node(i), call)) {
         const std::size_t bytes = call.scratch_bytes;
-        plan_.scratch[static_cast<std::size_t>(i)] = arena.allocate(bytes);
-        if (reuse_) arena.release(plan_.scratch[static_cast<std::size_t>(i)], bytes);
+        plan_.scratch[i] = arena.allocate(bytes);
+        if (reuse_) arena.release(plan_.scratch[i], bytes);
       }
       std::erase_if(alive, [&](Key key) {
         const Storage& s = storages_[key];
@@ -318,8 +308,8 @@ class Planner {
   }
 
   Plan finish() {
-    plan_.outputs.resize(static_cast<std::size_t>(graph_.size()));
-    for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
+    plan_.outputs = ValueMap<Location>(graph_);
+    for (int i = 0; i < graph_.size(); ++i) {
       for (const Key key : storage_of_[i]) {
         std::size_t shift = 0;
         Key k = key;
@@ -338,9 +328,9 @@ class Planner {
   Device& device_;
   Plan plan_;
   std::vector<Storage> storages_;
-  std::vector<std::vector<Key>> storage_of_;  // by node, by output
-  std::vector<int> position_;                 // of a node in the order; -1: no instruction
-  std::map<int, Key> direct_;                 // assign node -> storage computed in place
+  ValueMap<Key> storage_of_;
+  NodeMap<int> position_;      // in the order; -1: no instruction
+  std::map<int, Key> direct_;  // assign node -> storage computed in place
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "chainrule/graph.h"
 #include "chainrule/program.h"
+#include "graph/node_map.h"
 #include "graph/op.h"
 
 namespace chainrule {
@@ -22,11 +23,11 @@ struct Location {
 /// in place; an assigned value is computed straight into its variable when everyone else has read
 /// the old content.
 struct Plan {
-  std::vector<int> order;                      ///< nodes that have an instruction, in running order
-  int first_update = 0;                        ///< order[first_update..] may write variables
-  std::vector<std::vector<Location>> outputs;  ///< by node, by output
-  std::vector<PreparedCall> prepared;          ///< by node; empty: it has no instruction
-  std::vector<std::size_t> scratch;            ///< by node: arena offset
+  std::vector<int> order;  ///< nodes that have an instruction, in running order
+  int first_update = 0;    ///< order[first_update..] may write variables
+  ValueMap<Location> outputs;
+  NodeMap<PreparedCall> prepared;                       ///< empty: it has no instruction
+  NodeMap<std::size_t> scratch;                         ///< arena offset
   std::vector<std::vector<std::pair<int, int>>> dying;  ///< by position: node, output last used
   std::size_t arena_bytes = 0;
 };

@@ -146,10 +146,7 @@ Program::Program(const Graph& graph,
     state.guards = std::make_unique<Guards>(final_graph, plan, kept, memory);
   }
 
-  const auto location = [&](const Value& value) -> const Location& {
-    return plan.outputs[static_cast<std::size_t>(value.node_index())]
-                       [static_cast<std::size_t>(value.output())];
-  };
+  const auto location = [&](const Value& value) -> const Location& { return plan.outputs[value]; };
   NestedGraphs nested(options);
   for (std::size_t p = 0; p < plan.order.size(); ++p) {
     if (static_cast<int>(p) == plan.first_update) state.first_update = state.steps.size();
@@ -157,13 +154,11 @@ Program::Program(const Graph& graph,
     const Node& node = final_graph.node(i);
     std::vector<std::byte*> in, out;
     for (const Value& value : node.inputs) in.push_back(memory.at(location(value)));
-    for (const Location& place : plan.outputs[static_cast<std::size_t>(i)])
-      out.push_back(memory.at(place));
+    for (const Location& place : plan.outputs[i]) out.push_back(memory.at(place));
     if (node.op->kind == OpKind::assign)
       out.push_back(memory.at({node.attrs.get<VariablePtr>("variable")->value.address(), 0}));
     const LowerContext call{node, in, out, nested, *state.device};
-    const auto at = static_cast<std::size_t>(i);
-    Step step = plan.prepared[at].bind(call, memory.arena(plan.scratch[at]));
+    Step step = plan.prepared[i].bind(call, memory.arena(plan.scratch[i]));
     if (state.guards) {
       step = state.guards->guarded(
           final_graph, plan, static_cast<int>(p), std::move(step), describe(node).str());
@@ -231,12 +226,15 @@ bool Program::State::walk(const Exec& exec) const {
   const Step* step = steps.data();
   const Step* const update = step + first_update;
   const Step* const end = step + steps.size();
-  {
-    const LongRun asks(is_long);
+  if (is_long) {
+    const LongRun asks(true);
     for (; step != update; ++step) {
       (*step)(exec);
       LongRun::poll();
     }
+  } else {
+    const LongRun nobody_asks(false);
+    for (; step != update; ++step) (*step)(exec);
   }
   if (!is_finite(exec)) return false;
   memory->mark_assigned();

@@ -65,8 +65,7 @@ class SymbolicRun {
   Value value(int node, int output) const { return {const_cast<Graph*>(&graph_), node, output}; }
 
   std::byte* address(const Value& v) const {
-    const Location& place = plan_.outputs[static_cast<std::size_t>(v.node_index())]
-                                         [static_cast<std::size_t>(v.output())];
+    const Location& place = plan_.outputs[v];
     return place.external != nullptr ? place.external : arena_ + place.offset;
   }
 
@@ -161,17 +160,13 @@ class SymbolicRun {
     }
     const std::size_t scratch =
         node.op->prepare != nullptr ? node.op->prepare(node).scratch_bytes : 0;
-    for (std::size_t b = 0; b < scratch; ++b)
-      memory_[arena_ + plan_.scratch[static_cast<std::size_t>(i)] + b] = {};
+    for (std::size_t b = 0; b < scratch; ++b) memory_[arena_ + plan_.scratch[i] + b] = {};
     for (const Value& input : node.inputs) {
       if (scratch > 0) require(input, "scratch lies over an operand of " + name);
     }
     for (std::size_t k = 0; k < node.outputs.size(); ++k) {
       const Value out = value(i, static_cast<int>(k));
-      if (overlap(address(out),
-                  out.type().bytes(),
-                  arena_ + plan_.scratch[static_cast<std::size_t>(i)],
-                  scratch)) {
+      if (overlap(address(out), out.type().bytes(), arena_ + plan_.scratch[i], scratch)) {
         error_ = "scratch lies over an output of " + name;
       }
       if (node.op->kind == OpKind::pack) {
@@ -333,8 +328,7 @@ TEST("plan: a plan that gives two live values the same memory is caught") {
   const Value sum = y + z;
   Plan plan = make_plan(g, {x}, {sum}, {}, true);
   CHECK_EQ(SymbolicRun(g, plan).errors({x}, {sum}), std::string());
-  plan.outputs[static_cast<std::size_t>(z.node_index())] =
-      plan.outputs[static_cast<std::size_t>(y.node_index())];
+  plan.outputs[z.node_index()] = plan.outputs[y.node_index()];
   CHECK(!SymbolicRun(g, plan).errors({x}, {sum}).empty());
 }
 

@@ -34,8 +34,8 @@ EXCEPTIONS = {("graph", "parallel/exec.h")}  # an op's instructions run in an ex
 
 # Room -> the public headers that it implements.
 PUBLIC_HEADERS = {
-    "base": "device_memory.h elementwise.def error.h fields.h fork_lock.h json.h random.h shape.h tensor.h"
-    " version.h",
+    "base": "device_memory.h elementwise.def error.h fields.h fork_lock.h json.h random.h shape.h"
+    " tensor.h version.h",
     "parallel": "threads.h",
     "isa": "blas/vector_parts.inl",
     "expressions": "blas.h blas/assign.h blas/dense_base.h blas/engine.h blas/expression.h"
