@@ -14,7 +14,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from breakage_table import BREAKAGES, Breakage
+from breakage import Breakage
+from breakages_of_engine import ENGINE
+from breakages_of_models import MODELS
+
+BREAKAGES = ENGINE + MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "release"

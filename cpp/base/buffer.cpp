@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #endif
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -142,4 +142,4 @@ void Buffer::changed_on(const DeviceBlock& block) const {
   other.here = false;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -11,7 +11,7 @@
 
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Throws RuntimeError: a caller that should have refused the type has not.
 [[noreturn]] void refuse_dtype(DType type, std::string_view admitted);
@@ -116,4 +116,4 @@ auto with_integer(DType dtype, F&& f) {
   refuse_dtype(dtype, "integer types");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

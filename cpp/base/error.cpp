@@ -7,7 +7,7 @@
 
 #include "base/utf8.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 // Longer names are no misspelt ones, and a distance costs the product of the lengths.
@@ -109,4 +109,4 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   return text.empty() ? text : text + "?";
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

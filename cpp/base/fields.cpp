@@ -6,7 +6,7 @@
 
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 const Rule positive{"the value must be positive", [](const Json& v) { return v.as_double() > 0; }};
 const Rule not_negative{"the value must not be negative",
@@ -20,7 +20,7 @@ const Rule closed_unit_interval{"the value must be in [0, 1]", [](const Json& v)
 void Rule::check(std::string_view where, std::string_view name, const Json& value) const {
   const bool number = value.kind() == Json::Kind::integer || value.kind() == Json::Kind::number;
   if (holds != nullptr && number && !holds(value))
-    invalid(where, text, {{std::string(name), value.dump()}});
+    invalid(where, text, {{std::string(name), shown(value)}});
 }
 
 std::string python_text(const Json& value) {
@@ -105,4 +105,4 @@ Json fitted(std::string_view where,
   return result;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

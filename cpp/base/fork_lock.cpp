@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::atomic<std::uint32_t> forks{0};     // between the first process and this one
@@ -91,4 +91,4 @@ GlobalLock::GlobalLock() {
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

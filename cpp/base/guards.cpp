@@ -6,7 +6,7 @@
 
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 bool guards_wanted() {
   static const bool wanted = [] {
@@ -22,4 +22,4 @@ bool guards_wanted() {
   return wanted;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Bytes of a guard zone: a multiple of the alignment of every buffer.
 constexpr std::size_t kGuardZone = 256;
@@ -13,4 +13,4 @@ constexpr std::size_t kGuardZone = 256;
 /// at once in a process. Throws InvalidArgument for another value than 0 and 1.
 bool guards_wanted();
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

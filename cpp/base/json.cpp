@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::array<std::string_view, 7> kKinds = {
@@ -404,4 +404,4 @@ std::string Json::dump(int indent) const {
   return writer.take();
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// The upper one of an even number; 0 for none.
 inline double median(std::vector<double> numbers) {
@@ -15,4 +15,4 @@ inline double median(std::vector<double> numbers) {
   return *middle;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

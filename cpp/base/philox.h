@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace chainrule::base {
+namespace chainrule::inline v0_1::base {
 
 /// Replaces the counter by its 128 random bits under `key`. Always inlined, so that no copy
 /// compiled for one instruction set can be linked into code for another.
@@ -23,4 +23,4 @@ namespace chainrule::base {
   }
 }
 
-}  // namespace chainrule::base
+}  // namespace chainrule::inline v0_1::base

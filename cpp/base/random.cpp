@@ -10,7 +10,7 @@
 #include "base/uniform_below.h"
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
@@ -71,4 +71,4 @@ std::vector<std::int64_t> Random::permutation(std::int64_t n) {
   return order;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "base/dispatch.h"
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::atomic<DType>& present_floatx() {
@@ -163,4 +163,4 @@ int normalize_axis(std::int64_t axis, int rank, std::string_view where, std::str
 
 std::string TensorType::str() const { return std::string(name_of(dtype)) + " " + shape.str(); }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

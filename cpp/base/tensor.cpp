@@ -8,7 +8,7 @@
 
 #include "base/dispatch.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Whether the type can hold the number, but for its fraction.
@@ -103,4 +103,4 @@ ArrayView view_of(const Tensor& tensor) {
   return ArrayView::of_bytes(tensor.read(), tensor.shape(), tensor.dtype());
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace chainrule::base {
+namespace chainrule::inline v0_1::base {
 
 /// Uniform in [0, n), n > 0, from 64 random bits of next() or, seldom, more of them; without bias
 /// (Lemire, "Fast Random Integer Generation in an Interval", 2019).
@@ -22,4 +22,4 @@ std::uint64_t uniform_below(std::uint64_t n, Next&& next) {
   return static_cast<std::uint64_t>(product >> 64);
 }
 
-}  // namespace chainrule::base
+}  // namespace chainrule::inline v0_1::base

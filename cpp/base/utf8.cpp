@@ -1,6 +1,6 @@
 #include "base/utf8.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 std::size_t utf8_length(std::string_view text, std::size_t i) {
   const auto byte = [&](std::size_t k) {
@@ -59,4 +59,4 @@ std::string in_quotes(std::string_view text) {
   return out += '\'';
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Length in bytes of the UTF-8 sequence at text[i], 0 when it is none (Unicode 15, table 3-7: no
 /// overlong forms, no surrogates, nothing above U+10FFFF). i must be inside the text.
@@ -19,4 +19,4 @@ std::string in_quotes(std::string_view text);
 /// Appends the UTF-8 sequence of a code point, at most U+10FFFF.
 void append_utf8(std::string& out, std::uint32_t code);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

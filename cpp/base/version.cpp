@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 // Headers must not need the build to say their version.
 static_assert(std::string_view(CHAINRULE_VERSION) == CHAINRULE_VERSION_STRING,
@@ -10,4 +10,4 @@ static_assert(std::string_view(CHAINRULE_VERSION) == CHAINRULE_VERSION_STRING,
 
 const char* version() { return CHAINRULE_VERSION_STRING; }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 using Int = std::int64_t;
 
@@ -338,4 +338,4 @@ class Block {
   Int row_tasks_ = 1, col_tasks_ = 1;
 };
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

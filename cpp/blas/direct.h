@@ -11,7 +11,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one element
 constexpr Int kSmallDepth = 128;  // never cut
@@ -217,4 +217,4 @@ void run_narrow(const Exec& exec,
   if (g.has_b_sums) kernels.column_sums(g.k, g.n, b, g.ldb, true, data.b_sums);
 }
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

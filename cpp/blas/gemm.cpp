@@ -15,7 +15,7 @@
 #include "parallel/denormals.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 namespace {
 
 constexpr Int kMaxSlots = 64;  // scratch areas of a batch
@@ -168,4 +168,4 @@ template class GemmPlan<double>;
 template class GemmBatchPlan<float>;
 template class GemmBatchPlan<double>;
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

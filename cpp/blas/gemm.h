@@ -10,12 +10,12 @@
 
 #include "parallel/exec.h"
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 template <class T>
 struct FloatKernels;
 }
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 /// A non-owning reference to a callable `void(int64 i, int64 j, int64 rows, int64 columns)`; it may
 /// refer to nothing.
@@ -156,4 +156,4 @@ class GemmBatchPlan {
   std::int64_t grain_;  // slots that are worth a thread
 };
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

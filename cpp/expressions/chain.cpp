@@ -2,7 +2,7 @@
 
 #include "kernels/copy.h"
 
-namespace chainrule::blas::detail {
+namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
 static_assert(3 * kMaxOperands <= kernels::ElementwiseProgram::kMaxRegisters);
@@ -77,4 +77,4 @@ void run(const Chain<T>& chain, T* data, Index row_step, Index col_step) {
 template void run(const Chain<float>&, float*, Index, Index);
 template void run(const Chain<double>&, double*, Index, Index);
 
-}  // namespace chainrule::blas::detail
+}  // namespace chainrule::inline v0_1::blas::detail

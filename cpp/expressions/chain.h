@@ -8,7 +8,7 @@
 #include "isa/functions.h"
 #include "kernels/elementwise_run.h"
 
-namespace chainrule::blas::detail {
+namespace chainrule::inline v0_1::blas::detail {
 
 /// A chain as a program, not yet prepared. Chains come and go with each assignment: the thread
 /// keeps a program for them, and making one allocates nothing once there was one as long.
@@ -36,4 +36,4 @@ inline Exec exec_for(Index work) {
   return {.threads = work < 2 * isa::kParallelAdditions ? 1 : threads()};
 }
 
-}  // namespace chainrule::blas::detail
+}  // namespace chainrule::inline v0_1::blas::detail

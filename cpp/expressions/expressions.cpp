@@ -10,7 +10,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 namespace {
 
 thread_local int chosen_threads = 0;  // 0: default ones
@@ -148,4 +148,4 @@ void bad_rank(const char* which, const Shape& shape) {
 }
 
 }  // namespace detail
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

@@ -9,7 +9,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::blas::detail {
+namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
 constexpr Index kPieces = 32;     // of one long fold, for threads to share
@@ -254,4 +254,4 @@ void fold_lines(
 template void fold_lines(const Chain<float>&, Fold, bool, Finish<float>, float*, Index);
 template void fold_lines(const Chain<double>&, Fold, bool, Finish<double>, double*, Index);
 
-}  // namespace chainrule::blas::detail
+}  // namespace chainrule::inline v0_1::blas::detail

@@ -12,7 +12,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::blas::detail {
+namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
 /// A product of fewer multiply-adds is over before a second thread would have begun.
@@ -152,4 +152,4 @@ void gemm(const GemmCall<T>& call) {
 template void gemm(const GemmCall<float>&);
 template void gemm(const GemmCall<double>&);
 
-}  // namespace chainrule::blas::detail
+}  // namespace chainrule::inline v0_1::blas::detail

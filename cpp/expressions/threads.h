@@ -1,9 +1,9 @@
 // How many threads an expression may use.
 #pragma once
 
-namespace chainrule::blas::detail {
+namespace chainrule::inline v0_1::blas::detail {
 
 /// The number that a blas::Threads on this thread says, else default_threads().
 int threads();
 
-}  // namespace chainrule::blas::detail
+}  // namespace chainrule::inline v0_1::blas::detail

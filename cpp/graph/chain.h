@@ -7,7 +7,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Registers 0..n-1 are the node's inputs, register n + i is the result of instruction i. All
 /// results have the node's shape; inputs broadcast to it.
@@ -28,4 +28,4 @@ struct ElementwiseChain final : AttrObject {
   }
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 Copier::Copier(const Graph& from, Graph& to) : from_(from), to_(to), copies_(from) {
   for (int i = 0; i < from.size(); ++i) copies_[i].resize(from.node(i).outputs.size());
@@ -45,4 +45,4 @@ std::vector<Value> Copier::operator()(const std::vector<Value>& values) {
   return result;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 
 #include "graph/node_map.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Copies values of one graph to another, with all that they need and nothing twice.
 ///
@@ -26,4 +26,4 @@ class Copier {
   ValueMap<Value> copies_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 Tensor over(const TensorType& type, DeviceBlock block) {
@@ -21,4 +21,4 @@ Tensor Device::at(std::byte* address, const TensorType& type) {
   return over(type, {shared_from_this(), std::shared_ptr<std::byte>(address, [](std::byte*) {})});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

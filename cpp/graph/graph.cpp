@@ -6,7 +6,7 @@
 
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::vector<TensorType> infer_leaf(const Node& node) {
@@ -312,4 +312,4 @@ std::string layers_of(const std::vector<Origin>& origins) {
   return text;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

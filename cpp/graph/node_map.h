@@ -5,7 +5,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A T for each node that a graph has by now, found by the node's index.
 ///
@@ -54,4 +54,4 @@ class ValueMap {
   NodeMap<std::vector<T>> lists_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

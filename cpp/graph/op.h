@@ -14,7 +14,7 @@
 #include "chainrule/graph.h"
 #include "parallel/exec.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// One instruction of a program, with every pointer and size resolved: calls one kernel. It must
 /// not allocate, lock or throw.
@@ -178,4 +178,4 @@ extern const OpDef borrowed_op;
 /// y = x in memory of its own.
 extern const OpDef copy_op;
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

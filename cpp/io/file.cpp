@@ -19,7 +19,7 @@
 #include "base/utf8.h"
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;  // some systems refuse 2 GB in one call
@@ -268,4 +268,4 @@ void replace_file(const std::string& path,
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Owns an open file descriptor.
 class Descriptor {
@@ -74,4 +74,4 @@ void replace_file(const std::string& path,
                   std::span<const std::span<const std::byte>> pieces,
                   std::string_view where);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -21,7 +21,7 @@
 #include "chainrule/model.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr const char* kWhere = "model_from_config";
@@ -215,4 +215,4 @@ std::shared_ptr<Model> model_from_config(const Json& spec, const ObjectFactory& 
   return model;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

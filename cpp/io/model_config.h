@@ -5,7 +5,7 @@
 
 #include "chainrule/json.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Throws InvalidArgument, in the name of `where`, for a number that JSON has not: infinity or NaN.
 /// The error names the argument and the layer, loss, metric or optimizer that it belongs to.
@@ -14,4 +14,4 @@ void require_finite(const Json& spec, std::string_view where);
 /// Says of every layer without a dtype that it is float32, as all layers were that did not say so.
 void add_older_dtypes(Json& spec);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

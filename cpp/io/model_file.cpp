@@ -16,7 +16,7 @@
 #include "io/model_tensors.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr const char* kModel = "chainrule-model";
@@ -262,4 +262,4 @@ std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
   return load_model(std::as_bytes(std::span(bytes)), make, compile);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr const char* kOptimizer = "optimizer/";
@@ -209,4 +209,4 @@ void restore_weights(const std::vector<NamedTensor>& wanted, const TensorFile& f
   copy(wanted, tensors);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

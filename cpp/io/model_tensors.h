@@ -14,7 +14,7 @@
 #include "chainrule/model.h"
 #include "chainrule/safetensors.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A tensor of the file, and the memory of the model that it is.
 struct NamedTensor {
@@ -39,4 +39,4 @@ void restore_weights(const std::vector<NamedTensor>& wanted, const TensorFile& f
 /// The value of a key of the metadata, or null.
 const std::string* find_metadata(const TensorFile& file, std::string_view key);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

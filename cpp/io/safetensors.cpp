@@ -19,7 +19,7 @@
 #include "chainrule/json.h"
 #include "io/file.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
@@ -363,4 +363,4 @@ TensorFile parse_safetensors(std::string_view bytes) {
   return parse_safetensors(std::as_bytes(std::span(bytes)));
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

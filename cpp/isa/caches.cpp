@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 namespace {
 
 /// The first CPU's caches as Linux lists them: "48K" in .../index0/size and so on.
@@ -42,4 +42,4 @@ UseCaches::UseCaches(const CacheSizes& sizes) : saved_(std::exchange(sizes_in_us
 
 UseCaches::~UseCaches() { sizes_in_use() = saved_; }
 
-}  // namespace chainrule::isa
+}  // namespace chainrule::inline v0_1::isa

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 
 /// Bytes of data cache that one core reaches.
 struct CacheSizes {
@@ -27,4 +27,4 @@ class UseCaches {
   CacheSizes saved_;
 };
 
-}  // namespace chainrule::isa
+}  // namespace chainrule::inline v0_1::isa

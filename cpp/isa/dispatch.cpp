@@ -6,7 +6,7 @@
 #include "chainrule/error.h"
 #include "isa/table.h"
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 
 #define SET(name, runs_here)     \
   namespace name {               \
@@ -93,4 +93,4 @@ std::vector<const char*> available() {
   return names;
 }
 
-}  // namespace chainrule::isa
+}  // namespace chainrule::inline v0_1::isa

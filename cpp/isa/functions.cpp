@@ -1,6 +1,6 @@
 #include "isa/functions.h"
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 namespace {
 
 enum Result : bool { kSame = false, kBool = true };
@@ -17,4 +17,4 @@ const Function kFunctions[kElementwiseCount] = {
 #undef TERNARY
 };
 
-}  // namespace chainrule::isa
+}  // namespace chainrule::inline v0_1::isa

@@ -5,7 +5,7 @@
 
 #include "isa/table.h"
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 
 struct Function {
   const char* name;
@@ -20,4 +20,4 @@ extern const Function kFunctions[kElementwiseCount];
 /// Additions of elements in cache that are worth a thread: some 3 us.
 constexpr std::int64_t kParallelAdditions = 128 * 1024;
 
-}  // namespace chainrule::isa
+}  // namespace chainrule::inline v0_1::isa

@@ -32,7 +32,7 @@
   [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
 #define CHAINRULE_TARGET         // that of the file's flags
 
-namespace chainrule::isa::CHAINRULE_ISA {
+namespace chainrule::inline v0_1::isa::CHAINRULE_ISA {
 namespace {
 
 // clang-format off: in the order in which they use each other
@@ -91,4 +91,4 @@ void fill(KernelTable& table) {
   table.philox = philox;
 }
 
-}  // namespace chainrule::isa::CHAINRULE_ISA
+}  // namespace chainrule::inline v0_1::isa::CHAINRULE_ISA

@@ -12,7 +12,7 @@
 
 #include "chainrule/shape.h"
 
-namespace chainrule::isa {
+namespace chainrule::inline v0_1::isa {
 
 /// Element-wise codes, one per line of chainrule/elementwise.def.
 enum Elementwise : int {
@@ -228,4 +228,4 @@ inline const KernelTable& table() {
   return chosen != nullptr ? *chosen : first_table();
 }
 
-}  // namespace chainrule::isa
+}  // namespace chainrule::inline v0_1::isa

@@ -7,7 +7,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 /// Bytes that are worth another thread.
@@ -90,4 +90,4 @@ void gather_batch(
   }
 }
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

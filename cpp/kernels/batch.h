@@ -6,7 +6,7 @@
 #include "chainrule/shape.h"
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// Samples of a data set: `size` elements each, `stride` bytes apart.
 struct Samples {
@@ -31,4 +31,4 @@ struct Batch {
 void gather_batch(
     const Exec& exec, void* out, DType dtype, const Samples& samples, const Batch& batch);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -8,7 +8,7 @@
 #include "kernels/copy_line.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 using Int = std::int64_t;
@@ -238,4 +238,4 @@ void fill(const Exec& exec, void* dst, const void* element, Int n, std::size_t e
   strided_copy(exec, dst, element, copy);
 }
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

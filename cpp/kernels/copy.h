@@ -10,7 +10,7 @@
 #include "chainrule/shape.h"
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// A loop over `rank` axes that copies src[offset + sum(i * src_stride)] to dst[offset + ...];
 /// offsets and strides in elements. Made once by the functions below, run often.
@@ -56,4 +56,4 @@ void fill_zero(const Exec& exec, void* dst, std::int64_t bytes);
 void fill(
     const Exec& exec, void* dst, const void* element, std::int64_t n, std::size_t element_size);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

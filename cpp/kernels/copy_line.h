@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// n elements as large as Bits, whatever their type; strides in elements. Lines may be the same
 /// one.
@@ -29,4 +29,4 @@ void copy_line(std::byte* to,
   }
 }
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -8,7 +8,7 @@
 #include "kernels/elementwise_run.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 constexpr Int kBlock = ElementwiseProgram::kBlock;  // a chain stays in the first cache
@@ -256,4 +256,4 @@ void run_elementwise_block(const ElementwiseProgram& program, Int i, Int j, Int 
   }
 }
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -19,7 +19,7 @@
 #include "isa/table.h"
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// How the work of a program is cut: its rows into blocks of whole rows, or of a part of one.
 struct ElementwiseBlocks {
@@ -170,4 +170,4 @@ void run_elementwise_block(const ElementwiseProgram& program,
                            std::int64_t rows,
                            std::int64_t columns);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

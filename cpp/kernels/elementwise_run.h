@@ -8,7 +8,7 @@
 #include "kernels/copy_line.h"
 #include "kernels/elementwise.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 using Int = std::int64_t;
 
@@ -194,4 +194,4 @@ class ElementwiseRun {
   alignas(64) std::byte storage_[kStorageBytes];
 };
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -6,7 +6,7 @@
 
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 using Int = std::int64_t;
@@ -100,4 +100,4 @@ CHAINRULE_INDICES(CHAINRULE_SCATTER, std::int64_t)
 #undef CHAINRULE_SCATTER
 #undef CHAINRULE_INDEX
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

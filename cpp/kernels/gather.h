@@ -5,7 +5,7 @@
 
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// out (count, width) = x[indices], x (rows, width). An index outside [0, rows) gives a row of NaN
 /// for floating T, else zeros. T: float, double, int32, int64, uint8.
@@ -34,4 +34,4 @@ void scatter_add_rows(const Exec& exec,
 template <class T, class I>
 void one_hot(const Exec& exec, T* out, const I* labels, std::int64_t count, std::int64_t classes);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -8,7 +8,7 @@
 #include "kernels/reduce.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 using Int = std::int64_t;
@@ -95,4 +95,4 @@ void reduce_moments(
 template void reduce_moments<float>(const Exec&, float*, float*, const float*, Int, Int, Int);
 template void reduce_moments<double>(const Exec&, double*, double*, const double*, Int, Int, Int);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -9,7 +9,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 using Int = std::int64_t;
@@ -104,4 +104,4 @@ CHAINRULE_RANDOM(float)
 CHAINRULE_RANDOM(double)
 #undef CHAINRULE_RANDOM
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -7,7 +7,7 @@
 
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// Where in the stream of random numbers an array lies.
 struct RandomState {
@@ -38,4 +38,4 @@ void random_permutation(std::int64_t* order,
                         std::uint64_t seed,
                         std::uint64_t stream);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -8,7 +8,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 using Int = std::int64_t;
@@ -295,4 +295,4 @@ CHAINRULE_BEST(std::int64_t)
 CHAINRULE_BEST(std::uint8_t)
 #undef CHAINRULE_BEST
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

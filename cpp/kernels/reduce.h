@@ -8,7 +8,7 @@
 
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// out = scale * sum(x); 0 for n = 0. T: float, double, int32, int64.
 template <class T>
@@ -61,4 +61,4 @@ void argmin(const Exec& exec,
             std::int64_t n,
             std::int64_t inner);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -6,7 +6,7 @@
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 using Int = std::int64_t;
@@ -184,4 +184,4 @@ CHAINRULE_SOFTMAX(float)
 CHAINRULE_SOFTMAX(double)
 #undef CHAINRULE_SOFTMAX
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -8,7 +8,7 @@
 
 #include "parallel/exec.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 
 /// out = exp(x) / sum(exp(x)). out may be x.
 template <class T>
@@ -48,4 +48,4 @@ void sparse_softmax_cross_entropy(const Exec& exec,
                                   std::int64_t rows,
                                   std::int64_t classes);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

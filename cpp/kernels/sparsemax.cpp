@@ -4,7 +4,7 @@
 
 #include "parallel/parallel_for.h"
 
-namespace chainrule::kernels {
+namespace chainrule::inline v0_1::kernels {
 namespace {
 
 /// Elements of work that are worth a thread.
@@ -54,4 +54,4 @@ void sparsemax(const Exec& exec, T* out, const T* x, std::int64_t rows, std::int
 template void sparsemax(const Exec&, float*, const float*, std::int64_t, std::int64_t);
 template void sparsemax(const Exec&, double*, const double*, std::int64_t, std::int64_t);
 
-}  // namespace chainrule::kernels
+}  // namespace chainrule::inline v0_1::kernels

@@ -10,7 +10,7 @@
 #include "chainrule/layers.h"
 #include "nn/functions.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 namespace activations {
 namespace {
@@ -305,4 +305,4 @@ Activation FieldType<Activation>::read(const Json& v) {
   return activation;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

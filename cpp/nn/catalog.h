@@ -3,7 +3,7 @@
 
 #include "chainrule/config.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Calls register_<stem>(catalog) of every cpp/nn/<kind>/<stem>.cpp.
 void register_all(Catalog& catalog);
@@ -21,4 +21,4 @@ void add(Catalog& catalog,
                      }});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

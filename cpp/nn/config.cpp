@@ -8,7 +8,7 @@
 #include "nn/catalog.h"
 #include "nn/own_classes.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 namespace {
 
@@ -200,4 +200,4 @@ std::shared_ptr<Configurable> deserialize(Kind kind, const Json& spec) {
   return object;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "chainrule/error.h"
 #include "chainrule/fork_lock.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// What set_dtype_policy() has said.
@@ -71,4 +71,4 @@ DTypePolicy FieldType<DTypePolicy>::read(const Json& v) {
   return DTypePolicy(std::string_view(name));
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

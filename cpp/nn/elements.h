@@ -9,7 +9,7 @@
 #include "base/dispatch.h"
 #include "chainrule/losses.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Elements of a sample. The array must have an axis of samples.
 inline std::int64_t sample_size(const ArrayView& array) {
@@ -36,4 +36,4 @@ inline double element(const ArrayView& array, std::int64_t i, std::int64_t k) {
   });
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 
 #include "ops/function.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// What the files of cpp/ops and cpp/nn describe (see cmake/tables.cmake).
 std::vector<Function> all_functions();
@@ -17,4 +17,4 @@ const std::vector<Function>& functions();
 /// Throws InvalidArgument for an unknown name, with the nearest.
 const Function& find_function(std::string_view name);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 
 #include "chainrule/fork_lock.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// The process-wide sequence of seeds.
@@ -42,4 +42,4 @@ std::uint64_t next_random_seed() {
   return seeds().sequence.next_u64();
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 GlobalLock names_mutex;
@@ -388,4 +388,4 @@ LayerPtr make(std::string_view class_name, const Json::Object& arguments) {
 }
 
 }  // namespace layers
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 #include "chainrule/layers.h"
 #include "nn/masks.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Gives a layer the masks of its inputs for the time of its call.
@@ -86,4 +86,4 @@ std::vector<Value> Layer::call_masked(CallContext& context,
   return outputs;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

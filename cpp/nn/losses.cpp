@@ -5,7 +5,7 @@
 #include "chainrule/ops.h"
 #include "nn/sample_weight.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// One of Keras's names; its None is "none".
@@ -143,4 +143,4 @@ Value match_targets(Value y_true, Value y_pred, std::string_view where) {
   return cast(match_targets(y_true, y_pred.shape(), where), y_pred.dtype());
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

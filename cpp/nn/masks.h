@@ -5,7 +5,7 @@
 
 #include "chainrule/layers.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Whether one of them is there.
 bool any_mask(const std::vector<Value>& masks);
@@ -17,4 +17,4 @@ void check_masks(const Layer& layer,
                  const std::vector<Value>& masks,
                  const std::vector<Value>& outputs);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 #include "chainrule/ops.h"
 #include "nn/sample_weight.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class FunctionMetric final : public MeanMetric {
@@ -123,4 +123,4 @@ std::shared_ptr<MeanMetric> mean_tracker(const std::string& name) {
   return result;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "chainrule/layers.h"
 #include "nn/functions.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 const std::vector<Function>& functions() {
   static const std::vector<Function> instance = [] {
@@ -52,4 +52,4 @@ std::vector<Value> compute(std::string_view function,
   return found(first->value().graph(), operands, options);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

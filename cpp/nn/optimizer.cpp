@@ -11,7 +11,7 @@
 #include "chainrule/optimizers.h"
 #include "nn/optimizers/common.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 VariablePtr scalar_variable(const char* name, DType dtype) {
@@ -233,4 +233,4 @@ OptimizerPtr optimizer(const Json& spec) {
   return std::static_pointer_cast<Optimizer>(deserialize(Kind::optimizers, spec));
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

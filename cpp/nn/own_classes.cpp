@@ -6,7 +6,7 @@
 
 #include "chainrule/fork_lock.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 struct OwnClass {
@@ -79,4 +79,4 @@ std::vector<std::string> own_class_names(Kind kind) {
   return names;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

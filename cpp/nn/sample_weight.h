@@ -6,7 +6,7 @@
 
 #include "chainrule/ops.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// `x` with trailing axes of length 1 added or removed until its rank is `rank`, as far as that is
 /// possible.
@@ -61,4 +61,4 @@ inline Value masked_weight(Value weight, Value mask) {
   return with_rank(weight, rank) * with_rank(cast(mask, weight.dtype()), rank);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

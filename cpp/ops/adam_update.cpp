@@ -8,7 +8,7 @@
 #include "ops/lowering.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::int64_t kParallelElements = 1 << 15;  // worth a thread: some 5 us
@@ -75,4 +75,4 @@ std::span<const OpDef* const> adam_update_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

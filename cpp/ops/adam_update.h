@@ -3,7 +3,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct AdamUpdate {
   Value parameter, m, v;
@@ -21,4 +21,4 @@ AdamUpdate adam_update(Value parameter,
                        double beta_2,
                        double epsilon);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

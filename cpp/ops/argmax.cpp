@@ -6,7 +6,7 @@
 #include "ops/function.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 AxisBlock block_of(const Node& node) {
@@ -91,4 +91,4 @@ std::vector<Function> argmax_functions() {
                    keepdims)};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

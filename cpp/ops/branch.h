@@ -6,7 +6,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A branch: a graph, which results are functions of which inputs. There is one input for each
 /// operand of the node behind the condition; undefined where the branch does not read it.
@@ -19,4 +19,4 @@ using BranchPtr = std::shared_ptr<const BranchGraph>;
 /// The branch of a node of `cond` that runs if the condition is `chosen`.
 BranchPtr branch_of(const Node& node, bool chosen);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

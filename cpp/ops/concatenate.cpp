@@ -6,7 +6,7 @@
 #include "ops/function.h"
 #include "ops/lengths.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 int axis_of(const Node& node) { return static_cast<int>(node.attrs.get<std::int64_t>("axis")); }
@@ -168,4 +168,4 @@ std::vector<Function> concatenate_functions() {
                option("axis", 0, "The axis, whose length they divide.").if_absent(-1))};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "graph/op.h"
 #include "ops/branch.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::vector<Value> add_cond(Graph& graph,
@@ -187,4 +187,4 @@ std::span<const OpDef* const> cond_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

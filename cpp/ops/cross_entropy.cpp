@@ -9,7 +9,7 @@
 #include "ops/lowering.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::int64_t kParallelElements = 1 << 16;  // multiplications worth a thread
@@ -196,4 +196,4 @@ std::span<const OpDef* const> cross_entropy_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,11 +3,11 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// -sum(target * log_softmax(logits)) along the last axis, in separate ops.
 Value softmax_cross_entropy_unfused(Value logits, Value target);
 /// The same with target = one_hot(labels), for labels in [0, C).
 Value sparse_softmax_cross_entropy_unfused(Value logits, Value labels);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include "ops/function.h"
 #include "ops/fused.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 // --- dtypes --------------------------------------------------------------------------------------
@@ -350,4 +350,4 @@ std::vector<Function> elementwise_functions() {
   return all;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,7 +3,7 @@
 #include "chainrule/ops.h"
 #include "ops/function.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 Value full(Graph& graph, const Shape& shape, double value, DType dtype) {
   return broadcast_to(graph.scalar(value, dtype), shape);
@@ -34,4 +34,4 @@ std::vector<Function> full_functions() {
           function("ones_like", "Ones of the shape and type of x.", ones_like, x)};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

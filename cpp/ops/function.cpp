@@ -4,7 +4,7 @@
 
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 Parameter Parameter::stored_as(std::string name) const {
   Parameter result = *this;
@@ -159,4 +159,4 @@ std::vector<Value> Function::operator()(Graph& graph,
   return run({graph, operands, all});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -28,7 +28,7 @@
 #include "chainrule/fields.h"
 #include "chainrule/ops.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A parameter of a function: a tensor, or an option, which is plain data.
 struct Parameter {
@@ -202,4 +202,4 @@ Function function(std::string name,
       std::move(name), std::move(doc), on_graph, {std::move(parameters)...});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 
 #include "kernels/elementwise.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 const ElementwiseChain& chain_of(const Node& node) {
@@ -78,4 +78,4 @@ Step lower_elementwise(const LowerContext& call) {
   return run(std::move(program));
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

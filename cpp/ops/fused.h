@@ -8,7 +8,7 @@
 #include "graph/op.h"
 #include "kernels/elementwise.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Bounds of a group that fusion makes.
 constexpr int kMaxChainLength = 64;
@@ -33,4 +33,4 @@ kernels::ElementwiseProgram program_of(const ElementwiseChain& chain,
                                        std::span<const TensorType> input_types,
                                        std::span<std::byte* const> outputs);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include "ops/fused.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Null: no chain.
@@ -118,4 +118,4 @@ std::span<const OpDef* const> fused_matmul_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "ops/function.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 void require_indices(const char* where, const char* name, const TensorType& type) {
@@ -200,4 +200,4 @@ std::vector<Function> gather_functions() {
                             "       [1., 0.]], dtype=float32)")};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include "chainrule/ops.h"
 #include "ops/function.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 using Ints = std::vector<std::int64_t>;
@@ -115,4 +115,4 @@ std::vector<Function> get_item_functions() {
               .without_python()};  // there it is x[...]
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

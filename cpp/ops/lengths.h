@@ -7,7 +7,7 @@
 
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 inline std::vector<std::int64_t> dims_of(const Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};
@@ -22,4 +22,4 @@ inline std::string as_tuple(const std::vector<std::int64_t>& lengths) {
   return text + (lengths.size() == 1 ? ",)" : ")");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

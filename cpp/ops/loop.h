@@ -8,7 +8,7 @@
 #include "chainrule/graph.h"
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// The body of a loop: a graph, which results are functions of which inputs.
 struct LoopBody final : AttrObject {
@@ -41,4 +41,4 @@ extern const OpDef scan_op;
 /// The gradient rule of scan_op (ops/loop_gradient.cpp).
 std::vector<Value> loop_gradient(const VjpContext& context);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -15,7 +15,7 @@
 #include "graph/copy.h"
 #include "ops/loop.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::size_t as_size(int i) { return static_cast<std::size_t>(i); }
@@ -323,4 +323,4 @@ std::vector<Value> loop_gradient(const VjpContext& context) {
   return BackwardLoop(context, loop, step).make();
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

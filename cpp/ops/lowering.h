@@ -8,7 +8,7 @@
 #include "chainrule/error.h"
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A tensor seen as (outer, n, inner) with the axes of interest, which are adjacent, as the middle.
 struct AxisBlock {
@@ -30,4 +30,4 @@ inline void require_floating(const char* where, const char* name, const TensorTy
   invalid(where, "the operand must be floating; cast it first", {{name, type.str()}});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

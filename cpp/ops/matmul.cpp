@@ -9,7 +9,7 @@
 #include "ops/lowering.h"
 #include "ops/transpose.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 struct Flags {
@@ -231,4 +231,4 @@ std::vector<Function> matmul_functions() {
                             "array([[11.]], dtype=float32)")};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include "graph/op.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct OwnOpAccess {
   static const OwnOp& of(const Node& node) {
@@ -144,4 +144,4 @@ void OwnOp::Kernel::split(std::int64_t n,
   chainrule::parallel_for(Exec{threads_}, n, grain, range);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

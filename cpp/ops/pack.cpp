@@ -6,7 +6,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::vector<TensorType> infer(const Node& node) {
@@ -91,4 +91,4 @@ std::span<const OpDef* const> pack_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

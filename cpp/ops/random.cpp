@@ -8,7 +8,7 @@
 #include "ops/lengths.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Fourth word of the counter of random_fold.
@@ -167,4 +167,4 @@ std::span<const OpDef* const> random_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

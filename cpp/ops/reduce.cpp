@@ -12,7 +12,7 @@
 #include "ops/function.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Adjacent axes [first, last).
@@ -349,4 +349,4 @@ std::vector<Function> reduce_functions() {
       reduction("logsumexp", "log(sum(exp(x))) over axes, without overflow.", logsumexp)};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

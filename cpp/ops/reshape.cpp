@@ -5,7 +5,7 @@
 #include "ops/function.h"
 #include "ops/lengths.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 const OpDef reshape_op{
@@ -134,4 +134,4 @@ std::vector<Function> reshape_functions() {
               .completed_by(find_axes)};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

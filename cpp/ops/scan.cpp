@@ -9,7 +9,7 @@
 #include "ops/loop.h"
 #include "parallel/long_run.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
@@ -281,4 +281,4 @@ std::span<const OpDef* const> scan_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

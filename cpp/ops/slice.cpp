@@ -7,7 +7,7 @@
 #include "kernels/copy.h"
 #include "ops/lengths.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 using Lengths = std::vector<std::int64_t>;
@@ -119,4 +119,4 @@ std::span<const OpDef* const> slice_ops() {
   return ops;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

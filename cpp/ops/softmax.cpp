@@ -7,7 +7,7 @@
 #include "ops/function.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::int64_t axis_of(const Node& node) { return node.attrs.get<std::int64_t>("axis"); }
@@ -78,4 +78,4 @@ std::vector<Function> softmax_functions() {
           function("log_softmax", "log(softmax(x)) along an axis.", log_softmax, x, axis)};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 #include "ops/function.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::vector<TensorType> infer_sparsemax(const Node& node) {
@@ -59,4 +59,4 @@ std::vector<Function> sparsemax_functions() {
               .without_python()};  // there it is an activation
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,8 +5,8 @@
 
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 std::vector<const OpDef*> all_ops();
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

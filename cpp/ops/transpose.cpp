@@ -12,7 +12,7 @@
 #include "ops/function.h"
 #include "ops/lengths.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 const Axes& axes_of(const Node& node) { return node.attrs.get<std::vector<std::int64_t>>("axes"); }
@@ -138,4 +138,4 @@ std::vector<Function> transpose_functions() {
                    option("axis2", required, "The second."))};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

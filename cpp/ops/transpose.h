@@ -3,9 +3,9 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// The value behind a transpose that exchanges the last two axes, or none.
 Value untransposed(Value value);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

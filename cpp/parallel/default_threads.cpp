@@ -14,7 +14,7 @@
 #include "chainrule/error.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 int affinity_threads() {
@@ -146,4 +146,4 @@ int default_threads() {
   return fixed > 0 ? fixed : granted_threads();
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

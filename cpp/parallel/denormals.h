@@ -5,7 +5,7 @@
 #include <xmmintrin.h>
 #endif
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// While it lives, denormal operands and results are zero on this thread. parallel_for holds one on
 /// every thread it uses; whoever runs many kernels holds one around them all.
@@ -44,4 +44,4 @@ class FlushDenormals {
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,10 +3,10 @@
 // there.
 #pragma once
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct Exec {
   int threads = 1;  ///< upper bound; results never depend on it
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

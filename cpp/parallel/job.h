@@ -16,7 +16,7 @@
 #include "parallel/long_run.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Job {
  public:
@@ -72,4 +72,4 @@ class Job {
   std::exception_ptr error_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

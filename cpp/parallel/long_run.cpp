@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 thread_local Interruptible* innermost = nullptr;
@@ -50,4 +50,4 @@ void LongRun::poll_clock() {
   asked->next_ = after(asked->interval_);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,7 +3,7 @@
 
 #include "chainrule/threads.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// While it lives, this thread's kernels look at the clock between their chunks, and ask the
 /// Interruptible of the thread, if there is one, whether to go on.
@@ -27,4 +27,4 @@ class LongRun {
   Interruptible* before_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

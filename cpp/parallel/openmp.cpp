@@ -5,7 +5,7 @@
 
 #include "parallel/team.h"
 
-namespace chainrule::team {
+namespace chainrule::inline v0_1::team {
 namespace {
 
 // The job that a region is for, and the threads that are done with it. A region takes no variable
@@ -43,4 +43,4 @@ void end() {
 
 void forget() { forked = true; }
 
-}  // namespace chainrule::team
+}  // namespace chainrule::inline v0_1::team

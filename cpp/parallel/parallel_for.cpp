@@ -12,7 +12,7 @@
 #include "parallel/long_run.h"
 #include "parallel/team.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr int kChunksPerThread = 4;  // evens out chunks of unequal cost
@@ -119,4 +119,4 @@ bool close() {
 }
 
 }  // namespace team
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

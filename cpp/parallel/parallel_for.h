@@ -8,7 +8,7 @@
 #include "chainrule/threads.h"
 #include "parallel/exec.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A non-owning reference to a callable `void(int64 begin, int64 end)`: no allocation, one indirect
 /// call.
@@ -58,4 +58,4 @@ int default_threads();
 /// those above it; 0 without a limit. Files are looked for below `root`.
 int cpu_quota(const std::string& root = "");
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -20,7 +20,7 @@
 // There where a program, or a library that it has loaded, uses OpenMP itself.
 extern "C" __attribute__((weak)) int omp_in_parallel();
 
-namespace chainrule::team {
+namespace chainrule::inline v0_1::team {
 namespace {
 
 constexpr int kSpins = 4000;  // some 20 us: longer than the gap between two kernels
@@ -185,4 +185,4 @@ void end() {
 
 void forget() { pool = nullptr; }  // not deleted: its threads were never told to end
 
-}  // namespace chainrule::team
+}  // namespace chainrule::inline v0_1::team

@@ -4,7 +4,7 @@
 
 #include "parallel/job.h"
 
-namespace chainrule::team {
+namespace chainrule::inline v0_1::team {
 
 /// Whether this thread is in a parallel region of OpenMP.
 bool in_region();
@@ -37,4 +37,4 @@ class AtWork {
 /// that runs now, but not for ever, and keeps others from beginning one. False: a job runs on.
 bool close();
 
-}  // namespace chainrule::team
+}  // namespace chainrule::inline v0_1::team

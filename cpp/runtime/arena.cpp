@@ -4,7 +4,7 @@
 
 #include "chainrule/tensor.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::size_t aligned(std::size_t bytes) {
@@ -57,4 +57,4 @@ void ArenaPlanner::release(std::size_t offset, std::size_t bytes) {
   free_[offset] = bytes;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <map>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Hands out kAlignment-aligned offsets, best fit first, and grows at the end. No memory is
 /// touched.
@@ -22,4 +22,4 @@ class ArenaPlanner {
   std::size_t zone_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

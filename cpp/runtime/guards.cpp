@@ -7,7 +7,7 @@
 
 #include "base/guards.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Poison is made of words: NaN as a float32, and so is each pair of them as a float64.
@@ -294,4 +294,4 @@ std::string Guards::describe(const Instruction& by, const std::byte* at) const {
          (at < range.begin ? " before " : " behind the end of ") + range.name;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -12,7 +12,7 @@
 #include "runtime/memory.h"
 #include "runtime/plan.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Watches the memory of one program against a copy of it:
 ///
@@ -103,4 +103,4 @@ class Guards {
   bool ran_ = false;            // and nothing was wrong: the copy tells what memory holds
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 #include "graph/op.h"
 #include "parallel/long_run.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 Instruction describe(const Node& node) {
   Instruction made{.index = 0,
@@ -81,4 +81,4 @@ std::vector<double> Program::profile(int runs, int threads) {
   return medians;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

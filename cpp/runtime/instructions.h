@@ -5,7 +5,7 @@
 
 #include "chainrule/program.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// What an instruction for this node is; its index is 0.
 Instruction describe(const Node& node);
@@ -13,4 +13,4 @@ Instruction describe(const Node& node);
 /// Sizes of all values that a graph makes.
 std::size_t bytes_made(const Graph& graph);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include "chainrule/program.h"
 #include "kernels/reduce.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 PreparedCall without_scratch(const OpDef& op) {
@@ -65,4 +65,4 @@ PreparedCall prepare_on(Device& device, const Node& node) {
   invalid("Program", "the device '" + device.name() + "' has no lowering of an op", received);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

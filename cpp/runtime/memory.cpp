@@ -6,7 +6,7 @@
 
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 ProgramMemory::ProgramMemory(const Graph& graph, const Plan& plan, std::shared_ptr<Device> device)
     : device_(std::move(device)), is_host_(device_->is_host()), arena_bytes_(plan.arena_bytes) {
@@ -140,4 +140,4 @@ bool ProgramMemory::is_current() const {
   return true;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -11,7 +11,7 @@
 #include "chainrule/tensor.h"
 #include "runtime/plan.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// An arena, and the places of variables and constants, on the device that a program runs on. The
 /// plan knows the latter by the addresses that they have on the host (Tensor::address()); here they
@@ -83,4 +83,4 @@ class ProgramMemory {
   std::vector<Edge> inputs_, results_;             // empty on the host
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

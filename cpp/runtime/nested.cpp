@@ -5,7 +5,7 @@
 
 #include "runtime/instructions.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 CompiledGraph NestedGraphs::compile(const Graph& graph,
                                     const std::vector<Value>& inputs,
@@ -18,4 +18,4 @@ CompiledGraph NestedGraphs::compile(const Graph& graph,
   return compiled;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "chainrule/program.h"
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class NestedGraphs final : public GraphCompiler {
  public:
@@ -27,4 +27,4 @@ class NestedGraphs final : public GraphCompiler {
   std::size_t bytes_ = 0;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include "runtime/arena.h"
 #include "runtime/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr int kForever = std::numeric_limits<int>::max();
@@ -345,4 +345,4 @@ Plan make_plan(const Graph& graph,
   return Planner(graph, reuse, guarded, device).make(inputs, outputs, check);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include "graph/node_map.h"
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Where a value lies: `offset` bytes into the arena, or into memory that lives outside of it.
 struct Location {
@@ -52,4 +52,4 @@ Plan make_plan(const Graph& graph,
                bool guarded = false,
                Device& device = *cpu_device());
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -17,7 +17,7 @@
 #include "runtime/thread_choice.h"
 #include "transform/passes.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct Program::State {
   std::shared_ptr<Device> device;  // the last to go
@@ -333,4 +333,4 @@ std::string Program::listing() const {
   return text;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::int64_t kFirstRuns = 2;  // which start threads and touch memory
@@ -70,4 +70,4 @@ void ThreadChoice::finish_trial(double own, double other) {
   wait_ = static_cast<std::int64_t>(pause / least);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include <array>
 #include <cstdint>
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Chooses for the runs of one program. Not for use by two threads.
 class ThreadChoice {
@@ -50,4 +50,4 @@ class ThreadChoice {
   std::array<std::array<double, kRounds>, 2> counted_{};
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

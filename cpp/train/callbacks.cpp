@@ -6,7 +6,7 @@
 
 #include "chainrule/error.h"
 
-namespace chainrule::callbacks {
+namespace chainrule::inline v0_1::callbacks {
 namespace {
 
 [[noreturn]] void refuse_log(std::string_view where,
@@ -191,4 +191,4 @@ void ReduceLROnPlateau::on_epoch_end(std::int64_t epoch, const Logs& logs) {
   wait_ = 0;
 }
 
-}  // namespace chainrule::callbacks
+}  // namespace chainrule::inline v0_1::callbacks

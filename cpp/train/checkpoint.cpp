@@ -12,7 +12,7 @@
 #include "chainrule/callbacks.h"
 #include "chainrule/error.h"
 
-namespace chainrule::callbacks {
+namespace chainrule::inline v0_1::callbacks {
 namespace {
 
 constexpr std::string_view kWhere = "ModelCheckpoint";
@@ -153,4 +153,4 @@ void ModelCheckpoint::on_epoch_end(std::int64_t epoch, const Logs& logs) {
   last_path_ = file;
 }
 
-}  // namespace chainrule::callbacks
+}  // namespace chainrule::inline v0_1::callbacks

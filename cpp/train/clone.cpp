@@ -4,7 +4,7 @@
 
 #include "chainrule/model.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::shared_ptr<Layer> copy_of(const std::shared_ptr<Layer>& layer,
@@ -53,4 +53,4 @@ std::shared_ptr<Model> clone_model(const Model& model, const Model::LayerCopier&
   return model.clone(copy);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include "base/dispatch.h"
 #include "nn/elements.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Equal lengths, unknown ones matching any.
@@ -310,4 +310,4 @@ std::string nonfinite_sample(const Data& data,
   return found;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

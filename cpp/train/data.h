@@ -11,7 +11,7 @@
 #include "kernels/batch.h"
 #include "parallel/exec.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Whether there is no array: for outputs that need no target, or have no weights of their own.
 inline bool is_absent(const ArrayView& array) {
@@ -102,4 +102,4 @@ std::string nonfinite_sample(const Data& data,
                              std::int64_t count,
                              std::int64_t offset);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

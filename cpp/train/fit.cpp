@@ -13,7 +13,7 @@
 #include "train/ticker.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// The stream of Random from which orders of samples are drawn; steps have streams of their own.
@@ -348,4 +348,4 @@ Logs Trainer::test_on_batch(const Data& given) {
   return logs();
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

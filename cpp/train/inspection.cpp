@@ -13,7 +13,7 @@
 #include "train/data.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -271,4 +271,4 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
   return std::nullopt;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -11,7 +11,7 @@
 #include "train/predictor.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Walks a functional model from its outputs, depth first. With a stack of its own: models may be
@@ -329,4 +329,4 @@ const std::vector<double>& History::operator[](std::string_view log) const {
   invalid("History", "there is no log '" + std::string(log) + "'" + did_you_mean(log, names));
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -12,7 +12,7 @@
 #include "train/step_threads.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 Trainer& Model::require_trainer(std::string_view where) const {
   if (!trainer_)
@@ -191,4 +191,4 @@ void Model::reset_metrics() {
   require_trainer("reset_metrics").reset_metrics();
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 #include "chainrule/callbacks.h"
 #include "chainrule/error.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 Observers::Observers(const std::vector<RunObserver*>& observers) {
   for (RunObserver* observer : observers) {
@@ -78,4 +78,4 @@ void Observers::on_progress(const Progress& progress, const std::function<Logs()
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "train/ticker.h"
 #include "train/turns.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// A program that writes variables runs while nobody else reads or writes them: the caller has no
@@ -157,4 +157,4 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
   return results;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include "train/program_cache.h"
 #include "train/step_threads.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Predictor {
  public:
@@ -56,4 +56,4 @@ TensorType batch_type(const TensorType& expected, const ArrayView& array, std::i
 /// Types of symbols, in order.
 std::vector<TensorType> types_of(const Symbols& symbols);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 
 #include "chainrule/losses.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// What a program was compiled for, as numbers: lengths, and whatever else distinguishes programs.
 using ProgramKey = std::vector<std::int64_t>;
@@ -62,4 +62,4 @@ class ProgramCache {
   std::vector<std::pair<ProgramKey, std::shared_ptr<Entry>>> entries_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

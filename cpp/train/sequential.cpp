@@ -2,7 +2,7 @@
 
 #include "chainrule/model.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 bool is_input(const LayerPtr& layer) { return layer->class_name() == "InputLayer"; }
@@ -90,4 +90,4 @@ void Sequential::build(const std::vector<Shape>& input_shapes) {
   names_.insert(input.call->layer->name);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "train/predictor.h"
 #include "train/step_threads.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct Snapshot::State {
   explicit State(const Model& model)
@@ -61,4 +61,4 @@ std::vector<Tensor> Snapshot::get_weights() const { return read_variables(state(
 
 Snapshot Model::snapshot() const { return Snapshot(*this); }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

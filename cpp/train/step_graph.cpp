@@ -13,7 +13,7 @@
 #include "train/predictor.h"
 #include "train/trainer.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 // --- the hooks -----------------------------------------------------------------------------------
 
@@ -279,4 +279,4 @@ void Trainer::add_inputs(StepGraph& made,
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "parallel/exec.h"
 #include "parallel/parallel_for.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// For the steps of one call, which finds the fixed number once: reading the environment takes as
 /// long as a small instruction.
@@ -34,4 +34,4 @@ class StepThreads {
   int fixed_ = fixed_threads();
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

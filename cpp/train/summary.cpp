@@ -4,7 +4,7 @@
 
 #include "chainrule/model.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::string with_commas(std::int64_t n) {
@@ -101,4 +101,4 @@ std::string Model::summary(int width) const {
   return text;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "chainrule/model.h"
 #include "train/turns.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Ticker {
  public:
@@ -65,4 +65,4 @@ class Ticker {
   Clock::time_point next_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

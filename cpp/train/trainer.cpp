@@ -8,7 +8,7 @@
 #include "train/data.h"
 #include "train/predictor.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::int64_t round_to_line(std::int64_t elements, DType type) {
@@ -347,4 +347,4 @@ Trainer::Outer::~Outer() {
     std::memcpy(variable->value.raw(), value.raw(), value.bytes());
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

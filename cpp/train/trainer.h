@@ -19,7 +19,7 @@
 #include "train/step_threads.h"
 #include "train/turns.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// All trainable weights in one array, so that an update is one pass: each weight's memory is a
 /// window of it.
@@ -187,4 +187,4 @@ class Trainer {
   ProgramKey key_;  ///< of the last step(); here for its memory
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 
 #include "chainrule/model.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// What runs and BetweenSteps of all threads use at this moment.
 class TurnRegistry {
@@ -202,4 +202,4 @@ void write_variables(const std::vector<VariablePtr>& variables,
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -16,7 +16,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A lock that goes to who has waited longest, so that neither steps nor readers starve.
 class Turn {
@@ -63,4 +63,4 @@ class StepRun {
   bool held_ = false;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 #include "transform/grouping.h"
 #include "transform/passes.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Copies a graph group by group.
@@ -147,4 +147,4 @@ Rewritten fuse(const Graph& graph, const std::vector<Value>& tracked) {
   return result;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -8,7 +8,7 @@
 #include "graph/node_map.h"
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Undoes broadcasting, for all ops at once: sums the axes along which a value of shape `shape` was
@@ -134,4 +134,4 @@ std::vector<Value> gradients(const std::vector<Value>& values,
   return result;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

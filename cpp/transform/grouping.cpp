@@ -9,7 +9,7 @@
 #include "graph/op.h"
 #include "ops/fused.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 bool contains(const std::vector<int>& sorted, int node) {
@@ -208,4 +208,4 @@ std::vector<int> Grouping::schedule() const {
   return order;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

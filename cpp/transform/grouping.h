@@ -7,7 +7,7 @@
 
 #include "graph/node_map.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A partition of the live nodes into groups: single nodes; element-wise nodes of one shape; and a
 /// matrix product with what is computed along with it, which is an element-wise group that finishes
@@ -53,4 +53,4 @@ bool is_elementwise(const Node& node);
 /// A product of two matrices.
 bool is_matrix_product(const Node& node);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 
 #include "graph/node_map.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct Rewritten {
   std::unique_ptr<Graph> graph;
@@ -32,4 +32,4 @@ Rewritten copy_live(const Graph& graph, const std::vector<Value>& tracked);
 /// Which nodes the tracked values and the assignments depend on, themselves included.
 NodeMap<bool> live_nodes(const Graph& graph, const std::vector<Value>& tracked);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "graph/op.h"
 #include "transform/passes.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// An op that broadcasts reads the small side of a broadcast itself, as long as its own shape
@@ -182,4 +182,4 @@ Rewritten simplify(const Graph& graph, const std::vector<Value>& tracked) {
   return result;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 #include "ops/function.h"
 #include "ops/lowering.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 std::vector<TensorType> infer_cumsum(const Node& node) {
@@ -61,4 +61,4 @@ std::vector<Function> cumsum_functions() {
               .with_example(">>> ops.cumsum([1.0, 2.0, 3.0])\narray([1., 3., 6.], dtype=float32)")};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

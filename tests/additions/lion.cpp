@@ -4,7 +4,7 @@
 #include "chainrule/optimizers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Lion final : public Optimizer {
@@ -46,4 +46,4 @@ void register_lion(Catalog& catalog) {
             "Optimization Algorithms\", 2023).");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

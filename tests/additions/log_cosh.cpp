@@ -4,7 +4,7 @@
 #include "chainrule/ops.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class LogCosh final : public Loss {
@@ -31,4 +31,4 @@ void register_log_cosh(Catalog& catalog) {
                "`mean(log(cosh(y_pred - y_true)), axis=-1)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

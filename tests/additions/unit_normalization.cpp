@@ -3,7 +3,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class UnitNormalization final : public UnaryLayer {
@@ -32,4 +32,4 @@ void register_unit_normalization(Catalog& catalog) {
                          "Scales each sample to the length 1. Output shape: that of the input.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

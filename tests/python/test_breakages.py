@@ -1,6 +1,5 @@
-"""The faults of tests/breakage_table.py can be put into the code as it is now."""
+"""The faults of tests/breakages_of_*.py can be put into the code as it is now."""
 
-import importlib.util
 import sys
 
 import pytest
@@ -8,15 +7,12 @@ from test_layering import ROOT
 
 pytestmark = pytest.mark.once
 
-spec = importlib.util.spec_from_file_location(
-    "breakage_table", ROOT / "tests" / "breakage_table.py"
-)
-breakages = importlib.util.module_from_spec(spec)
-sys.modules["breakage_table"] = breakages
-spec.loader.exec_module(breakages)
+sys.path.append(str(ROOT / "tests"))
+from breakages_of_engine import ENGINE  # noqa: E402
+from breakages_of_models import MODELS  # noqa: E402
 
 
-@pytest.mark.parametrize("breakage", breakages.BREAKAGES, ids=lambda each: each.title)
+@pytest.mark.parametrize("breakage", ENGINE + MODELS, ids=lambda each: each.title)
 def test_what_a_breakage_replaces_is_there_once(breakage):
     assert (ROOT / breakage.file).read_text().count(breakage.right) == 1
     assert breakage.wrong != breakage.right

@@ -186,6 +186,22 @@ def test_passes_ask_ops_for_properties_not_for_names():
     assert asked == []
 
 
+def test_everything_is_in_the_inline_namespace_of_the_version():
+    version = re.search(
+        r"project\(chainrule VERSION (\d+)\.(\d+)", (ROOT / "CMakeLists.txt").read_text()
+    )
+    expected = f"chainrule::inline v{version[1]}_{version[2]}"
+    files = [ROOT / "cmake" / "tables.cmake"]
+    files += [file for file in CPP.rglob("*") if file.suffix in SUFFIXES]
+    others = [
+        f"{file.relative_to(ROOT)}: {line}"
+        for file in files
+        for line in file.read_text().splitlines()
+        if re.match(r"namespace chainrule\b", line) and not line.startswith(f"namespace {expected}")
+    ]
+    assert others == []
+
+
 def test_files_stay_small():
     folders = ("cpp", "bindings", "python", "tests", "benchmarks", "examples", "cmake")
     long = {

@@ -18,7 +18,7 @@
 
 #include "chainrule/model.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Several observers as one, called in their order: for evaluate() and predict(), which take one.
 /// None may be null; they must outlive it.
@@ -180,4 +180,4 @@ class ReduceLROnPlateau final : public Monitor {
 };
 
 }  // namespace callbacks
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -29,7 +29,7 @@
 #include "chainrule/fields.h"
 #include "chainrule/json.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Fields;
 
@@ -214,4 +214,4 @@ struct Option : std::shared_ptr<Base> {
             std::make_shared<std::remove_cvref_t<T>>(std::forward<T>(object)))) {}
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

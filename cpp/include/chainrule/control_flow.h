@@ -12,7 +12,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// What the body of a loop gets.
 struct ScanStep {
@@ -66,4 +66,4 @@ ScanResult scan(const ScanBody& body,
 using Branch = std::function<std::vector<Value>(Graph&)>;
 std::vector<Value> cond(Value condition, const Branch& then, const Branch& otherwise);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -14,7 +14,7 @@
 #include "chainrule/shape.h"
 #include "chainrule/tensor.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct Exec;
 struct Node;
@@ -53,4 +53,4 @@ class Device : public DeviceMemory, public std::enable_shared_from_this<Device> 
   [[nodiscard]] Tensor at(std::byte* address, const TensorType& type);
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Addresses in this memory are only handed on: the host reads and writes what lies there by the
 /// copies below and by nothing else. No address of it is one of the host's memory as well. Copies,
@@ -39,4 +39,4 @@ struct DeviceBlock {
   bool operator==(const DeviceBlock&) const = default;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -11,7 +11,7 @@
 #include "chainrule/config.h"
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// The types of a layer: floating inputs are cast to `compute_dtype`, weights are `variable_dtype`.
 /// "float32" and "float64" are policies; Keras's others are refused.
@@ -50,4 +50,4 @@ struct FieldType<DTypePolicy> {
   static DTypePolicy read(const Json& v);
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -13,7 +13,7 @@
 
 #include "chainrule/blas.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 namespace detail {
 
@@ -93,4 +93,4 @@ auto as_eigen(M&& matrix) {
   }
 }
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

@@ -9,7 +9,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Every exception that Chainrule throws derives from this class *and* from a standard one, so both
 /// `catch (const chainrule::Error&)` and `catch (const std::exception&)` work.
@@ -78,4 +78,4 @@ std::string error_message(std::string_view where,
 /// case does not count.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

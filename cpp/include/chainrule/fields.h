@@ -11,7 +11,7 @@
 #include "chainrule/json.h"
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A condition on one field: what it says goes into the error.
 struct Rule {
@@ -126,4 +126,4 @@ struct FieldType<std::optional<T>> {
   }
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A recursive mutex, with the functions of std::recursive_mutex. In a child, locks of the thread
 /// that forked are still its own; those that other threads had are free.
@@ -49,4 +49,4 @@ class GlobalLock : public ForkLock {
   friend struct GlobalLocks;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -18,7 +18,7 @@
 #include "chainrule/shape.h"
 #include "chainrule/tensor.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Graph;
 struct Node;
@@ -268,4 +268,4 @@ inline const TensorType& Value::type() const {
   return node().outputs[static_cast<std::size_t>(output_)];
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

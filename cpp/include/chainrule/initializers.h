@@ -8,7 +8,7 @@
 #include "chainrule/random.h"
 #include "chainrule/tensor.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Initializer : public Configurable {
  public:
@@ -38,4 +38,4 @@ void set_random_seed(std::uint64_t seed);
 /// fit.
 std::uint64_t next_random_seed();
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

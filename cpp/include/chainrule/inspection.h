@@ -8,7 +8,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// An instruction of a training step, and how long it takes.
 struct ProfiledInstruction {
@@ -33,4 +33,4 @@ struct NonFinite {
   [[nodiscard]] std::string str() const;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -13,7 +13,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A JSON value. Integers that fit 64 bits stay integers; objects keep the order of insertion.
 ///
@@ -89,4 +89,4 @@ class Json {
 /// "null", "boolean", "integer", "number", "string", "array", "object".
 std::string_view name_of(Json::Kind kind);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -17,7 +17,7 @@
 #include "chainrule/initializers.h"
 #include "chainrule/ops.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Layer;
 
@@ -401,4 +401,4 @@ std::vector<Value> compute(std::string_view function,
                            const Json& options = {});
 /// The names that compute() knows, sorted.
 std::vector<std::string> computed_functions();
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

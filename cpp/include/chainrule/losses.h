@@ -9,7 +9,7 @@
 #include "chainrule/config.h"
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Loss : public Configurable {
  public:
@@ -86,4 +86,4 @@ LossPtr BinaryCrossentropy(bool from_logits = false, double label_smoothing = 0.
 LossPtr CategoricalCrossentropy(bool from_logits = false, double label_smoothing = 0.0);
 LossPtr SparseCategoricalCrossentropy(bool from_logits = false);
 }  // namespace losses
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

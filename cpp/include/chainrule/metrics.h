@@ -9,7 +9,7 @@
 #include "chainrule/config.h"
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Which values of a metric are better; unknown for functions of the caller's own.
 enum class Better : std::uint8_t { unknown, smaller, larger };
@@ -69,4 +69,4 @@ const std::function<Value(Value, Value)>* function_of(const Metric& metric);
 /// A plain weighted mean, for losses: use update_mean.
 std::shared_ptr<MeanMetric> mean_tracker(const std::string& name);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

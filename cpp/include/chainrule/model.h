@@ -35,7 +35,7 @@
 #include "chainrule/optimizers.h"
 #include "chainrule/training_step.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 class Device;
 struct FitOptions;
@@ -443,4 +443,4 @@ std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
 ///     copy->set_weights(model.get_weights());
 std::shared_ptr<Model> clone_model(const Model& model, const Model::LayerCopier& copy = {});
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -15,7 +15,7 @@
 
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A Value, or a number that becomes a scalar of the other operand's graph and dtype.
 class Operand {
@@ -194,4 +194,4 @@ Value random_fold(Value state, Value index);
 Value random_bernoulli(
     Value state, std::int64_t stream, const Shape& shape, double p, DType dtype = floatx());
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

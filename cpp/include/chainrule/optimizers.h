@@ -11,7 +11,7 @@
 #include "chainrule/config.h"
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A learning rate: a number that programs read from a variable, so that it may be changed between
 /// steps. Assigning one that is negative, NaN or beyond float32 throws InvalidArgument.
@@ -145,4 +145,4 @@ struct AdamOptions {
 OptimizerPtr Adam(AdamOptions options = {});
 
 }  // namespace optimizers
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

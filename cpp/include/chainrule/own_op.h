@@ -31,7 +31,7 @@
 #include "chainrule/graph.h"
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// A function of arrays. One object is one function: its parameters are its members, which must not
 /// change once it has been applied. Graphs and programs that use it own it, too.
@@ -154,4 +154,4 @@ class OwnOp::Kernel {
   int threads_ = 1;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

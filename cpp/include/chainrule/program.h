@@ -15,7 +15,7 @@
 #include "chainrule/device.h"
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 struct CompiledGraph;
 struct Exec;
@@ -139,4 +139,4 @@ class Program {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// The 128 random bits at a counter, under a 64-bit key.
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
@@ -43,4 +43,4 @@ class Random {
   double spare_ = 0;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -17,7 +17,7 @@
 
 #include "chainrule/tensor.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// What a file holds. Names, and keys of the metadata, are each unique; both keep their order.
 struct TensorFile {
@@ -49,4 +49,4 @@ TensorFile read_safetensors(std::istream& stream);
 TensorFile parse_safetensors(std::span<const std::byte> bytes);
 TensorFile parse_safetensors(std::string_view bytes);
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

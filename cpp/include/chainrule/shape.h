@@ -13,7 +13,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Element types. `boolean` is one byte, 0 or 1.
 ///
@@ -173,4 +173,4 @@ struct TensorType {
   [[nodiscard]] std::string str() const;  ///< "float32 (32, 10)"
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -14,7 +14,7 @@
 
 #include "chainrule/model.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Layers of a model with copies of its weights. Predictions take no lock of the model and let it
 /// train; the model waits for update(), which copies. What else changes the model afterwards does
@@ -46,4 +46,4 @@ class Snapshot {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -16,7 +16,7 @@
 #include "chainrule/error.h"
 #include "chainrule/shape.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Alignment of every buffer, and of every value inside an arena, in bytes: one cache line, one
 /// AVX-512 register.
@@ -230,4 +230,4 @@ ArrayView view(Elements&& elements, const Shape& shape) {
   return {std::ranges::data(elements), shape};
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

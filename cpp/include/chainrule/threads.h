@@ -6,7 +6,7 @@
 
 #include "chainrule/version.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// No run uses more threads than this.
 constexpr int kMaxThreads = 256;
@@ -50,4 +50,4 @@ class Interruptible {
   Interruptible* outer_;
 };
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -19,7 +19,7 @@
 #include "chainrule/config.h"
 #include "chainrule/graph.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Builds the graph of a step, once for each batch size; nothing here runs in the step itself. Each
 /// function appends nodes to Batch::graph, in the order in which they stand here, and does what
@@ -64,4 +64,4 @@ class TrainingStep : public Configurable {
 };
 using TrainingStepPtr = std::shared_ptr<TrainingStep>;
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -23,12 +23,12 @@
 #define CHAINRULE_TEXT_OF(number) CHAINRULE_TEXT_OF_TOKEN(number)
 #define CHAINRULE_TEXT_OF_TOKEN(token) #token
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// The version of the library that the program was linked with: "0.1.0". That of the headers is
 /// CHAINRULE_VERSION_STRING.
 const char* version();
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1
 
 #endif

@@ -5,7 +5,7 @@
 #include "chainrule/initializers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 Tensor full_tensor(const Shape& shape, DType dtype, double value) {
@@ -76,4 +76,4 @@ void register_constant(Catalog& catalog) {
                 {"IdentityInitializer"});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 #include "base/dispatch.h"
 #include "chainrule/initializers.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// An initializer whose field `seed` may replace the stream of the weight.
 class RandomInitializer : public Initializer {
@@ -49,4 +49,4 @@ inline double truncated_normal(Random& random) {
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

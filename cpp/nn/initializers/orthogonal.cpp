@@ -6,7 +6,7 @@
 #include "nn/catalog.h"
 #include "nn/initializers/fill.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Makes `count` random vectors of `length` elements, one after the other, orthonormal by the
@@ -80,4 +80,4 @@ void register_orthogonal(Catalog& catalog) {
                   {"OrthogonalInitializer"});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,7 +3,7 @@
 #include "nn/catalog.h"
 #include "nn/initializers/fill.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class RandomNormal final : public RandomInitializer {
@@ -76,4 +76,4 @@ void register_random(Catalog& catalog) {
   add<RandomUniform>(catalog, Kind::initializers, "RandomUniform", "A uniform distribution.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 #include "nn/catalog.h"
 #include "nn/initializers/fill.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 using AxisList = std::optional<std::vector<std::int64_t>>;
@@ -193,4 +193,4 @@ void register_variance_scaling(Catalog& catalog) {
   }
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

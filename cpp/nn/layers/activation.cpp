@@ -3,7 +3,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class ActivationLayer final : public UnaryLayer {
@@ -41,4 +41,4 @@ void register_activation(Catalog& catalog) {
                        "Applies an activation function. The output has the shape of the input.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 #include "nn/catalog.h"
 #include "nn/masks.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Concatenate final : public Layer {
@@ -81,4 +81,4 @@ void register_concatenate(Catalog& catalog) {
                    "lengths along `axis` added up.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

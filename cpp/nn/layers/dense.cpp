@@ -3,7 +3,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Dense final : public UnaryLayer {
@@ -67,6 +67,8 @@ LayerPtr layers::Dense(std::int64_t units, DenseOptions options) {
   layer->trainable = options.trainable;
   layer->dtype = options.dtype;
   layer->options = std::move(options);
+  Activation& activation = layer->options.activation;
+  if (!activation.function) activation = FieldType<Activation>::read(activation.name);
   check_fields(*layer);
   return layer;
 }
@@ -82,4 +84,4 @@ void register_dense(Catalog& catalog) {
              "bias `(units,)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

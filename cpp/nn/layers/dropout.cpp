@@ -6,7 +6,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Lengths of a shape, or "as the input".
@@ -125,4 +125,4 @@ void register_dropout(Catalog& catalog) {
                "the shape of the input.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

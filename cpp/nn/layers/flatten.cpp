@@ -3,7 +3,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Flatten final : public UnaryLayer {
@@ -55,4 +55,4 @@ void register_flatten(Catalog& catalog) {
                "`(batch,)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

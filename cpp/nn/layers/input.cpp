@@ -3,7 +3,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// The source of a functional model. It is never called: models put the caller's data in its place.
@@ -87,4 +87,4 @@ void register_input(Catalog& catalog) {
                   "A tensor that the caller of a model provides: of shape `(batch,) + shape`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

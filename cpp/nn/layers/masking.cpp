@@ -5,7 +5,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Masking final : public UnaryLayer {
@@ -73,4 +73,4 @@ void register_masking(Catalog& catalog) {
                "`(batch, ...)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Inputs of lower rank get axes of length 1 after the batch axis; then all broadcast as NumPy
@@ -222,4 +222,4 @@ void register_merge(Catalog& catalog) {
       catalog, Kind::layers, "Minimum", "The element-wise minimum of a list of inputs." + shapes);
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 namespace {
 
@@ -130,4 +130,4 @@ void register_operation(Catalog& catalog) {
                  "`ops.exp(x)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

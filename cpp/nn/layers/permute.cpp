@@ -6,7 +6,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Permute final : public UnaryLayer {
@@ -75,4 +75,4 @@ void register_permute(Catalog& catalog) {
                "`dims[i]`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

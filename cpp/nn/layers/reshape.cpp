@@ -6,7 +6,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Reshape final : public UnaryLayer {
@@ -89,4 +89,4 @@ void register_reshape(Catalog& catalog) {
                "Input shape: `(batch, ...)`. Output shape: `(batch,) + target_shape`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

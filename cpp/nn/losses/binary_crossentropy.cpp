@@ -4,7 +4,7 @@
 #include "nn/catalog.h"
 #include "nn/losses/crossentropy.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class BinaryCrossentropy final : public Loss {
@@ -61,4 +61,4 @@ void register_binary_crossentropy(Catalog& catalog) {
       {"bce", "BCE"});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

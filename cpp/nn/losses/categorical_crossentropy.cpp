@@ -4,7 +4,7 @@
 #include "nn/catalog.h"
 #include "nn/losses/crossentropy.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class CategoricalCrossentropy final : public Loss {
@@ -60,4 +60,4 @@ void register_categorical_crossentropy(Catalog& catalog) {
       "SparseCategoricalCrossentropy.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

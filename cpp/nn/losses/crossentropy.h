@@ -6,7 +6,7 @@
 #include "chainrule/ops.h"
 #include "graph/op.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Probabilities are kept this far from 0 and 1 before the logarithm: Keras's epsilon.
 constexpr double kProbabilityEpsilon = 1e-7;
@@ -28,4 +28,4 @@ inline Value log_probabilities(Value y_pred, std::int64_t axis) {
   return log(clip(p, kProbabilityEpsilon, 1.0 - kProbabilityEpsilon));
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 #include "chainrule/ops.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class MeanAbsoluteError final : public Loss {
@@ -31,4 +31,4 @@ void register_mean_absolute_error(Catalog& catalog) {
                          {"mae", "MAE"});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 #include "chainrule/ops.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class MeanSquaredError final : public Loss {
@@ -32,4 +32,4 @@ void register_mean_squared_error(Catalog& catalog) {
       {"mse", "MSE"});
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -9,7 +9,7 @@
 #include "nn/losses/crossentropy.h"
 #include "nn/sample_weight.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// Whether all are in [0, classes).
@@ -147,4 +147,4 @@ void register_sparse_categorical_crossentropy(Catalog& catalog) {
       "Shapes: predictions `(batch, ..., classes)`, targets `(batch, ...)` or `(batch, ..., 1)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

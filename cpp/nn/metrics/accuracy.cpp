@@ -5,7 +5,7 @@
 #include "chainrule/ops.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// 1 for what is right, 0 for what is not, in the type of the predictions: weights multiply it.
@@ -82,4 +82,4 @@ void register_accuracy(Catalog& catalog) {
       "`(batch, ..., 1)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -6,7 +6,7 @@
 #include "chainrule/ops.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 /// The metric has the class name and the default name of its loss.
@@ -135,4 +135,4 @@ void register_loss_metrics(Catalog& catalog) {
                                      "The mean cross-entropy of class targets given as labels.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -3,7 +3,7 @@
 #include "chainrule/metrics.h"
 #include "nn/catalog.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Mean final : public MeanMetric {
@@ -25,4 +25,4 @@ void register_mean(Catalog& catalog) {
             "The weighted mean of values. As a metric of a model: the mean of its predictions.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -10,7 +10,7 @@
 #include "nn/optimizers/common.h"
 #include "ops/adam_update.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class Adam final : public Optimizer {
@@ -92,4 +92,4 @@ void register_adam(Catalog& catalog) {
             "beta_1**t)`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -7,7 +7,7 @@
 
 #include "chainrule/optimizers.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 
 /// Decays are used in float32: one that rounds to 1 there divides by 1 - 1.
 inline constexpr Rule decay{"must be in [0, 1), also when it is rounded to float32",
@@ -37,4 +37,4 @@ OptimizerPtr made_with(Options options) {
   return made;
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

@@ -5,7 +5,7 @@
 #include "nn/catalog.h"
 #include "nn/optimizers/common.h"
 
-namespace chainrule {
+namespace chainrule::inline v0_1 {
 namespace {
 
 class SGD final : public Optimizer {
@@ -61,4 +61,4 @@ void register_sgd(Catalog& catalog) {
            "`w = w + momentum * velocity - learning_rate * g`.");
 }
 
-}  // namespace chainrule
+}  // namespace chainrule::inline v0_1

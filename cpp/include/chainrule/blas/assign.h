@@ -7,7 +7,7 @@
 #include "chainrule/blas/fused.h"
 #include "chainrule/blas/operators.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 namespace detail {
 
 /// An expression with its pointers. It refers to the expression.
@@ -365,4 +365,4 @@ auto dot_product(const U& u, const V& v) {
   return (as_column(u) * as_column(v)).sum();
 }
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

@@ -8,7 +8,7 @@
 #include "chainrule/blas/expression.h"
 #include "chainrule/tensor.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 enum class Assign : std::uint8_t { set, add, subtract };
 
@@ -246,4 +246,4 @@ class DenseBase : public ExpressionBase<D> {
   }
 };
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

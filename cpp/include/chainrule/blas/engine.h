@@ -5,7 +5,7 @@
 
 #include "chainrule/shape.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 /// Sizes, positions and strides, counted in elements.
 using Index = std::int64_t;
@@ -183,4 +183,4 @@ void release(void* memory) noexcept;
 [[noreturn]] void bad_rank(const char* which, const Shape& shape);
 
 }  // namespace detail
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

@@ -9,7 +9,7 @@
 
 #include "chainrule/blas/engine.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 /// What is known of lengths when a program is compiled: a column has one column, a row one row.
 enum class Form : std::uint8_t { matrix, column, row };
@@ -404,4 +404,4 @@ class Folded : public ExpressionBase<Folded<E, kByRows, kFold>> {
   detail::Finish<Scalar> finish_;
 };
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

@@ -9,7 +9,7 @@
 
 #include "chainrule/blas/expression.h"
 
-namespace chainrule::blas::detail {
+namespace chainrule::inline v0_1::blas::detail {
 
 /// The steps of an element-wise expression type, listed when the program is compiled.
 template <class E>
@@ -269,4 +269,4 @@ CHAINRULE_HOT bool fused_fold_lines(const E& e, bool by_rows, T* out, Index step
   return true;
 }
 
-}  // namespace chainrule::blas::detail
+}  // namespace chainrule::inline v0_1::blas::detail

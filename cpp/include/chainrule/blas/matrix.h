@@ -9,7 +9,7 @@
 #include "chainrule/blas/expression.h"
 #include "chainrule/tensor.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 /// Elements in memory that belong to someone else, who must keep them while the view is used. A
 /// copy of a view refers to the same elements; assigning to a view writes the elements.
@@ -257,4 +257,4 @@ VectorMap<T> map_vector(const Tensor& tensor) {
   return {tensor.data<std::remove_const_t<T>>().data(), tensor.shape()[0]};
 }
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas

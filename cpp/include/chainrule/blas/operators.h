@@ -5,7 +5,7 @@
 #include "chainrule/blas/expression.h"
 #include "chainrule/blas/matrix.h"
 
-namespace chainrule::blas {
+namespace chainrule::inline v0_1::blas {
 
 // --- operands ---
 
@@ -377,4 +377,4 @@ auto lines(const E& e) {
   return Lines<E, kByRows>(e);
 }
 
-}  // namespace chainrule::blas
+}  // namespace chainrule::inline v0_1::blas
