@@ -21,7 +21,7 @@ namespace chainrule::inline v0_1 {
 
 struct Program::State {
   std::shared_ptr<Device> device;  // the last to go
-  std::optional<ProgramMemory> memory;
+  std::unique_ptr<ProgramMemory> memory;
   std::vector<Step> steps;
   std::size_t first_update = 0;    // steps from here on may write variables
   std::unique_ptr<Guards> guards;  // null: not asked for
@@ -138,7 +138,8 @@ Program::Program(const Graph& graph,
                               *state.device);
   state.threads = options.threads;
   state.is_long = bytes_made(final_graph) >= kLongBytes;
-  ProgramMemory& memory = state.memory.emplace(final_graph, plan, state.device);
+  state.memory = std::make_unique<ProgramMemory>(final_graph, plan, state.device);
+  ProgramMemory& memory = *state.memory;
   if (guarded) {
     std::vector<Value> kept = final_inputs;
     kept.insert(kept.end(), final_outputs.begin(), final_outputs.end());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 #include "base/dispatch.h"
@@ -69,11 +70,12 @@ struct Call {
 // --- memory
 // ---------------------------------------------------------------------------------------
 
-PlainDevice::Open::Open(PlainDevice& device, Ranges ranges) : guard_(device.mutex_) {
+PlainDevice::Open::Open(PlainDevice& device, const Ranges& ranges) : guard_(device.mutex_) {
   for (const auto& [begin, bytes] : ranges) {
     if (bytes == 0) continue;
-    auto block = device.blocks_.upper_bound(begin);
-    if (block == device.blocks_.begin() || (--block, begin + bytes > block->first + block->second))
+    const auto behind = device.blocks_.upper_bound(begin);
+    const auto block = behind == device.blocks_.begin() ? behind : std::prev(behind);
+    if (block == behind || begin + bytes > block->first + block->second)
       fail("plain device", "what is touched must lie inside of a block of the device");
     const std::size_t before = static_cast<std::size_t>(begin - block->first) % page_size();
     pages_.emplace_back(begin - before, before + bytes);

@@ -43,7 +43,7 @@ class PlainDevice : public Device {
   /// Access to ranges of the device's memory, each inside a block, while it lives.
   class Open {
    public:
-    Open(PlainDevice& device, Ranges ranges);
+    Open(PlainDevice& device, const Ranges& ranges);
     ~Open();
     Open(const Open&) = delete;
     Open& operator=(const Open&) = delete;
