@@ -37,8 +37,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 # [build-system] of pyproject.toml and what it calls. Kept in the virtual environment, because a
@@ -204,8 +204,7 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
     try_random_models(venv, GUARDED_MODELS, options.seed, venv.env | guards)
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """Commands that are run one after the other, beside those of other jobs."""
 
     name: str
