@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -80,8 +81,9 @@ def parts(weights):
 def test_copies_are_of_one_moment():
     model = make()
     seen = set()
+    until = time.monotonic() + 60  # on a busy machine many copies are of one step
     with Trained(model):
-        for _ in range(300):
+        while len(seen) < 100 and time.monotonic() < until:
             copied = parts(model.get_weights())
             assert_whole(copied)
             seen.add(float(copied[0][0, 0]))
