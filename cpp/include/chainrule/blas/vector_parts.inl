@@ -59,9 +59,10 @@ CHAINRULE_PART void load_part(typename Lanes<T>::Vector& v, const T* from, long 
     v = __builtin_ia32_maskloadpd256(reinterpret_cast<const V*>(from), mask);
   }
 #else
-  T part[sizeof(V) / sizeof(T)] = {};
+  constexpr unsigned bytes = sizeof(V);
+  T part[bytes / sizeof(T)] = {};
   for (long long i = 0; i < n; ++i) part[i] = from[i];
-  __builtin_memcpy(&v, part, sizeof(V));
+  __builtin_memcpy(&v, part, bytes);
 #endif
 }
 
@@ -85,8 +86,9 @@ CHAINRULE_PART void store_part(const typename Lanes<T>::Vector& v, T* to, long l
     __builtin_ia32_maskstorepd256(reinterpret_cast<V*>(to), mask, v);
   }
 #else
-  T part[sizeof(V) / sizeof(T)];
-  __builtin_memcpy(part, &v, sizeof(V));
+  constexpr unsigned bytes = sizeof(V);
+  T part[bytes / sizeof(T)];
+  __builtin_memcpy(part, &v, bytes);
   for (long long i = 0; i < n; ++i) to[i] = part[i];
 #endif
 }
