@@ -60,7 +60,8 @@ Step lower(const LowerContext& call) {
   Copier copy_body(*body.graph, graph);
   std::vector<VariablePtr> carries;
   for (const Value& carry : body.carries) {
-    carries.push_back(std::make_shared<Variable>("carry", call.device.make(carry.type())));
+    carries.push_back(
+        std::make_shared<Variable>(Variable{"carry", call.device.make(carry.type())}));
     copy_body.replace(carry, graph.read(carries.back()));
   }
   std::vector<Value> inputs;
