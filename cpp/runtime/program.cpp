@@ -227,15 +227,12 @@ bool Program::State::walk(const Exec& exec) const {
   const Step* step = steps.data();
   const Step* const update = step + first_update;
   const Step* const end = step + steps.size();
-  if (is_long) {
-    const LongRun asks(true);
+  {
+    const LongRun asks(is_long);
     for (; step != update; ++step) {
       (*step)(exec);
-      LongRun::poll();
+      if (is_long) LongRun::poll();
     }
-  } else {
-    const LongRun nobody_asks(false);
-    for (; step != update; ++step) (*step)(exec);
   }
   if (!is_finite(exec)) return false;
   memory->mark_assigned();

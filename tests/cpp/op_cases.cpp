@@ -29,6 +29,11 @@ std::vector<Tensor> operands_of(const OpCase& test, DType floating) {
   return data;
 }
 
+BuiltCase::BuiltCase(const OpCase& test, DType floating) : data(operands_of(test, floating)) {
+  for (const Tensor& each : data) inputs.push_back(graph->input(each.type(), "x"));
+  value = test.build(inputs);
+}
+
 bool has_gradient(const OpCase& test) {
   return test.differentiable && std::any_of(test.inputs.begin(),
                                             test.inputs.end(),

@@ -30,6 +30,15 @@ const std::vector<OpCase>& op_cases();
 
 /// The operands of a case with float32 replaced by `floating`; the same for both but for rounding.
 std::vector<Tensor> operands_of(const OpCase& test, DType floating);
+/// A case in a graph of its own, with its data.
+struct BuiltCase {
+  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
+  std::vector<Tensor> data;
+  std::vector<Value> inputs;
+  Value value;
+
+  BuiltCase(const OpCase& test, DType floating);
+};
 /// Is there a floating operand, so that the case has a gradient to check?
 bool has_gradient(const OpCase& test);
 

@@ -55,13 +55,11 @@ float output(const Program& program, int i) { return program.output(i).data<cons
 TEST("device: every op computes there what it computes on the CPU, guarded, too") {
   for (const bool guarded : {false, true}) {
     for (const OpCase& test : op_cases()) {
-      Graph graph;
-      const std::vector<Tensor> data = operands_of(test, DType::float64);
-      std::vector<Value> inputs;
-      for (const Tensor& each : data) inputs.push_back(graph.input(each.type(), "x"));
-      const Value y = test.build(inputs);
+      const BuiltCase built(test, DType::float64);
+      const Value y = built.value;
       const auto on = [&](const std::shared_ptr<Device>& device) {
-        return run(graph, inputs, data, {y}, {.guards = guarded, .device = device})[0];
+        const ProgramOptions options{.guards = guarded, .device = device};
+        return run(*built.graph, built.inputs, built.data, {y}, options)[0];
       };
       check_near(test.name(), on(plain()), to_array(on({})), tolerance(y.dtype(), test.length));
     }

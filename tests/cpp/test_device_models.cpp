@@ -4,6 +4,7 @@
 
 #include "base/guards.h"
 #include "chainrule/chainrule.h"
+#include "large_gradient.h"
 #include "numeric.h"
 #include "plain_device.h"
 #include "problem.h"
@@ -168,24 +169,18 @@ TEST("device models: snapshots and other models over its layers see the present 
 }
 
 TEST("device models: a gradient that is not finite names the layer, and the model is as it was") {
-  set_random_seed(3);
-  const Symbol x = layers::Input({1});
-  const auto first = layers::Dense(2, {.kernel_initializer = initializer("ones"), .name = "first"});
-  const auto last = layers::Dense(1, {.kernel_initializer = initializer("zeros"), .name = "last"});
-  Model model({x}, {last(first(x))});
+  const LargeGradient problem;
+  const Data& bad = problem.bad;
+  Model& model = *problem.model;
   model.random_state()->value.data<std::int64_t>()[0] = 5;
   model.compile({.optimizer = optimizers::Adam(),
                  .loss = {"mae"},
                  .device = std::make_shared<PlainDevice>()});
-  const float large[4] = {3e38F, 3e38F, 3e38F, 3e38F}, targets[4] = {1, 1, 1, 1};
-  const float weights[4] = {8, 8, 8, 8}, nan[4] = {1, NAN, 1, 1};
-  const Data bad{.x = {ArrayView(large, {4, 1})},
-                 .y = {ArrayView(targets, {4, 1})},
-                 .sample_weight = {ArrayView(weights, {4})}};
+  const float nan[4] = {1, NAN, 1, 1};
   const std::vector<Tensor> before = model.get_weights();
   CHECK_THROWS(model.fit(bad), "[fit] the loss is finite, but a gradient is NaN or infinite");
   CHECK_THROWS(model.fit(bad), "Received: layer='last', weight='last/kernel'");
-  CHECK_THROWS(model.fit({.x = {ArrayView(nan, {4, 1})}, .y = {ArrayView(targets, {4, 1})}}),
+  CHECK_THROWS(model.fit({.x = {ArrayView(nan, {4, 1})}, .y = problem.good.y}),
                "input=x of sample 1 holds nan");
   CHECK_EQ(model.compile_options().optimizer->iterations()->value.data<std::int64_t>()[0], 0);
   for (std::size_t i = 0; i < before.size(); ++i)
@@ -193,8 +188,7 @@ TEST("device models: a gradient that is not finite names the layer, and the mode
   const NonFinite found = model.find_nonfinite(bad).value_or(NonFinite{});
   CHECK_EQ(found.layers, "last");
   CHECK(found.backward);
-  CHECK(!model.profile({.x = {ArrayView(targets, {4, 1})}, .y = {ArrayView(targets, {4, 1})}}, 4, 2)
-             .empty());
+  CHECK(!model.profile(problem.good, 4, 2).empty());
   for (std::size_t i = 0; i < before.size(); ++i)
     CHECK(same_bits(before[i], model.get_weights()[i]));
 }

@@ -34,14 +34,11 @@ TEST("interpreter: every op has a meaning, but for those that passes make") {
 
 TEST("interpreter: computes what programs compute in float64") {
   for (const OpCase& test : op_cases()) {
-    Graph graph;
-    const std::vector<Tensor> data = operands_of(test, DType::float64);
-    std::vector<Value> inputs;
-    for (const Tensor& each : data) inputs.push_back(graph.input(each.type(), "x"));
-    const Value y = test.build(inputs);
+    const BuiltCase built(test, DType::float64);
+    const Value y = built.value;
     check_near(test.name(),
-               run(graph, inputs, data, {y})[0],
-               interpret(y, inputs, data)[0],
+               run(*built.graph, built.inputs, built.data, {y})[0],
+               interpret(y, built.inputs, built.data)[0],
                tolerance(y.dtype(), test.length));  // means of integers are float32
   }
 }

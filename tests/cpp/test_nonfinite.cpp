@@ -6,6 +6,7 @@
 #include "chainrule/chainrule.h"
 #include "isa/table.h"
 #include "kernels/reduce.h"
+#include "large_gradient.h"
 #include "numeric.h"
 #include "test.h"
 
@@ -97,19 +98,10 @@ TEST("nonfinite: a program checks arrays, and says which, before it writes a var
 }
 
 TEST("nonfinite: fit names the layer, and the model is as it was") {
-  set_random_seed(3);
-  const Symbol x = layers::Input({1});
-  const auto first = layers::Dense(2, {.kernel_initializer = initializer("ones"), .name = "first"});
-  const auto last = layers::Dense(1, {.kernel_initializer = initializer("zeros"), .name = "last"});
-  Model model({x}, {last(first(x))});
+  const LargeGradient problem;
+  Model& model = *problem.model;
   model.compile({.optimizer = optimizers::Adam(), .loss = {"mae"}});
-  const float large[4] = {3e38F, 3e38F, 3e38F, 3e38F}, targets[4] = {1, 1, 1, 1};
-  const float ones[4] = {1, 1, 1, 1}, weights[4] = {8, 8, 8, 8};
-  const Data good{.x = {ArrayView(ones, {4, 1})}, .y = {ArrayView(targets, {4, 1})}};
-  const Data bad{.x = {ArrayView(large, {4, 1})},
-                 .y = {ArrayView(targets, {4, 1})},
-                 .sample_weight = {ArrayView(weights, {4})}};
-  model.fit(good);
+  model.fit(problem.good);
   model.set_weights({Tensor::of<float>({1, 2}, {1, 1}),
                      Tensor({2}, DType::float32),
                      Tensor({2, 1}, DType::float32),
@@ -117,15 +109,16 @@ TEST("nonfinite: fit names the layer, and the model is as it was") {
   const std::vector<Tensor> before = model.get_weights();
   const auto iterations = model.compile_options().optimizer->iterations();
   const Tensor moment = model.compile_options().optimizer->slots()[0]->value.clone();
-  CHECK_THROWS(model.fit(bad), "[fit] the loss is finite, but a gradient is NaN or infinite");
-  CHECK_THROWS(model.fit(bad), "Received: layer='last', weight='last/kernel'");
+  CHECK_THROWS(model.fit(problem.bad),
+               "[fit] the loss is finite, but a gradient is NaN or infinite");
+  CHECK_THROWS(model.fit(problem.bad), "Received: layer='last', weight='last/kernel'");
   CHECK_EQ(iterations->value.data<std::int64_t>()[0], 1);
   CHECK(same_bits(moment, model.compile_options().optimizer->slots()[0]->value));
   for (std::size_t i = 0; i < before.size(); ++i)
     CHECK(same_bits(before[i], model.get_weights()[i]));
 
   model.compile({.optimizer = optimizers::SGD(), .loss = {"mae"}, .raise_nonfinite = false});
-  model.fit(bad);
+  model.fit(problem.bad);
   CHECK(!std::isfinite(model.get_weights()[2].data<float>()[0]));
 }
 

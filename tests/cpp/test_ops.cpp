@@ -15,17 +15,12 @@ namespace {
 
 constexpr DType kFloatingTypes[] = {DType::float32, DType::float64};
 
-/// A case, built in a graph, with its data.
-struct Built {
-  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
-  std::vector<Tensor> data;
-  std::vector<Value> inputs;
+/// A case and, if asked for, its gradients.
+struct Built : BuiltCase {
   std::vector<Value> outputs;  ///< the value; with gradients, these too
 
   Built(const OpCase& test, DType floating, bool with_gradients)
-      : data(operands_of(test, floating)) {
-    for (const Tensor& tensor : data) inputs.push_back(graph->input(tensor.type(), "x"));
-    outputs = {test.build(inputs)};
+      : BuiltCase(test, floating), outputs{value} {
     if (!with_gradients || !has_gradient(test)) return;
     std::vector<Value> wrt;
     for (const Value& input : inputs) {
