@@ -365,7 +365,7 @@ def format_files(venv: Venv, options: argparse.Namespace) -> None:
 def generate(venv: Venv, options: argparse.Namespace) -> None:
     require_compiler()
     venv.install_checkout("[test]")
-    for tool in ("make_docs", "make_stubs", "make_performance", "update_readme"):
+    for tool in ("make_headers", "make_docs", "make_stubs", "make_performance", "update_readme"):
         venv.run("python", ROOT / "tools" / f"{tool}.py")
 
 

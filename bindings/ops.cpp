@@ -43,7 +43,8 @@ void bind_value(py::module_& m) {
   refuse_uninitialized_uses(value);
 }
 
-/// (name, name in Python, aliases, meaning, example, parameters) of every function.
+/// (name, name in Python, aliases, meaning, example, parameters, declaration in C++) of every
+/// function.
 py::list describe_functions() {
   py::list result;
   for (const Function& function : functions()) {
@@ -62,7 +63,8 @@ py::list describe_functions() {
                                  function.aliases,
                                  function.doc,
                                  function.example,
-                                 parameters));
+                                 parameters,
+                                 function.declared));
   }
   return result;
 }

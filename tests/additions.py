@@ -32,12 +32,6 @@ LINES = [
         ' "x to the power 3.")\n',
     ),
     (
-        "cpp/include/chainrule/ops.h",
-        "// --- linear algebra",
-        "/// The sum of all elements up to each one, along the last axis.\n"
-        "Value cumsum(Value x, bool exclusive = false);\n\n",
-    ),
-    (
         "tests/cpp/op_cases_reduce.cpp",
         "  add_softmaxes(cases);\n",
         '  cases.push_back({"cumsum", "(3, 5)", {{{3, 5}}},\n'
@@ -80,6 +74,8 @@ GENERATED = {
     "docs/api/ops.md": "| `cube(x)` | x to the power 3. Element-wise. |",
 }
 ALSO_GENERATED = {
+    "cpp/include/chainrule/ops.h": "/// exclusive: Whether the element itself is left out.\n"
+    "Value cumsum(Value x, bool exclusive = false);",
     "python/chainrule/ops.pyi": "def cumsum(x: Tensor, exclusive: bool = ...) -> Any: ...",
     "docs/api/ops.md": "## `cumsum(x, exclusive: bool = False)`",
     "python/chainrule/layers.pyi": "class UnitNormalization(Layer):",
@@ -130,24 +126,29 @@ def add() -> None:
         print(f"{folder}/{name}: added")
 
 
-def check_python() -> None:
+def generate() -> None:
+    """What `dev.py generate` writes of ops and classes, from the module of the copy."""
     shutil.rmtree(SITE, ignore_errors=True)
     pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
     run(*pip, "--target", SITE, ".")
-    env = {"PYTHONPATH": str(SITE)}
-    run(BIN / "python", "tools/make_stubs.py", **env)
-    run(BIN / "python", "tools/make_docs.py", **env)
+    for tool in ("make_headers", "make_stubs", "make_docs"):
+        run(BIN / "python", f"tools/{tool}.py", PYTHONPATH=str(SITE))
     for expected in (GENERATED, ALSO_GENERATED):
         for name, text in expected.items():
             if text not in (COPY / name).read_text():
                 raise SystemExit(f"additions: {name} lacks: {text}")
             print(f"{name} has: {text}")
+
+
+def check_python() -> None:
     tests = ["tests/additions/check.py"]
     tests += [
         f"tests/python/test_{name}.py"
-        for name in ("functions", "ops", "coverage", "reference", "stubs", "layering")
+        for name in ("functions", "headers", "ops", "coverage", "reference", "stubs", "layering")
     ]
-    run(BIN / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, **env)
+    run(
+        BIN / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, PYTHONPATH=str(SITE)
+    )
 
 
 def check_cpp() -> None:
@@ -160,6 +161,7 @@ def check_cpp() -> None:
 def main(arguments: list[str]) -> int:
     make_copy()
     add()
+    generate()
     if "--cpp" not in arguments:
         check_python()
     if "--python" not in arguments:

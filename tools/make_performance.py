@@ -104,7 +104,7 @@ MAKERS["floor"] = floor
 
 
 def updated(text: str) -> str:
-    return filled(PAGE.name, text, MAKERS)
+    return filled(PAGE, text, MAKERS)
 
 
 if __name__ == "__main__":

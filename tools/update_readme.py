@@ -126,7 +126,7 @@ MAKERS = {"claim": claim, "dense": dense, "catalog": catalog}
 
 
 def updated(text: str) -> str:
-    return filled(README.name, text, MAKERS)
+    return filled(README, text, MAKERS)
 
 
 if __name__ == "__main__":

@@ -55,8 +55,6 @@ struct kBool {
 #undef BINARY
 #undef TERNARY
 
-// `ivdep`: an output is exactly an operand or apart from it, so an element never depends on the one
-// before it.
 /// A function whose vector code holds for |x| <= kCircularLimit, and the one for what is beyond.
 template <class F>
 struct Far {
@@ -110,8 +108,7 @@ void run_unary(std::int64_t n, const void* a, const void*, const void*, void* ou
   }
   if constexpr (whole_vectors<F, T>()) {
     const std::int64_t whole = n & -std::int64_t{kWidth<T>};
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < whole; ++i) y[i] = F::template call<T>(x[i]);
+    INDEPENDENT for (std::int64_t i = 0; i < whole; ++i) y[i] = F::template call<T>(x[i]);
     if (whole < n) {
       const int rest = static_cast<int>(n - whole);
       T part[kWidth<T>];
@@ -120,8 +117,7 @@ void run_unary(std::int64_t n, const void* a, const void*, const void*, void* ou
       store_part(y + whole, load(part), rest);
     }
   } else {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i]);
+    INDEPENDENT for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(x[i]);
   }
 }
 
@@ -133,8 +129,7 @@ struct Loop {
                          const T* a,
                          const T* b,
                          typename F::template Result<T>* out) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) out[i] = F::template call<T>(a[i], b[i]);
+    INDEPENDENT for (std::int64_t i = 0; i < n; ++i) out[i] = F::template call<T>(a[i], b[i]);
   }
 };
 template <>
@@ -174,8 +169,7 @@ void run_ternary(std::int64_t n, const void* c, const void* a, const void* b, vo
   const T* x = static_cast<const T*>(a);
   const T* z = static_cast<const T*>(b);
   auto* y = static_cast<typename F::template Result<T>*>(out);
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(w[i], x[i], z[i]);
+  INDEPENDENT for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(w[i], x[i], z[i]);
 }
 
 /// Fits an out-of-range number to the nearest integer, NaN to 0.
@@ -199,8 +193,7 @@ template <class From, class To, bool kToBoolean>
 void run_cast(std::int64_t n, const void* a, const void*, const void*, void* out) {
   const From* x = static_cast<const From*>(a);
   To* y = static_cast<To*>(out);
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) {
+  INDEPENDENT for (std::int64_t i = 0; i < n; ++i) {
     if constexpr (kToBoolean) {
       y[i] = static_cast<To>(x[i] != From(0));
     } else if constexpr (From(0.5) != From(0) && To(0.5) == To(0)) {

@@ -9,12 +9,7 @@ template <class T>
 void adam(std::int64_t n, const AdamRates<T>& rates, const AdamArrays<T>& in, AdamResults<T> out) {
   const T alpha = rates.alpha, epsilon = rates.epsilon;
   const T first = rates.first, second = rates.second;
-#if defined(__clang__)
-#pragma clang loop vectorize(assume_safety)
-#else
-#pragma GCC ivdep
-#endif
-  for (std::int64_t i = 0; i < n; ++i) {
+  INDEPENDENT for (std::int64_t i = 0; i < n; ++i) {
     const T g = in.gradient[i];
     const T m = in.m[i] + (g - in.m[i]) * first;
     // A square beyond the type would make v infinite, and the parameter NaN a step later.

@@ -84,20 +84,17 @@ inline void power_loops(std::int64_t n, const float* a, const float* b, float* y
     const std::int64_t count = n < kStretch ? n : kStretch;
     std::int32_t special = 0;
     for (std::int64_t i = 0; i < count; ++i) special |= is_special_power(a[i], b[i]) ? 1 : 0;
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < count; ++i) {
+    INDEPENDENT for (std::int64_t i = 0; i < count; ++i) {
       const Exponent t = power_exponent(a[i], b[i]);
       high[i] = t.high;
       low[i] = t.low;
     }
     if (special != 0) {
-#pragma GCC ivdep
-      for (std::int64_t i = 0; i < count; ++i) {
+      INDEPENDENT for (std::int64_t i = 0; i < count; ++i) {
         y[i] = special_power(a[i], b[i], exp2_of({high[i], low[i]}));
       }
     } else {
-#pragma GCC ivdep
-      for (std::int64_t i = 0; i < count; ++i) y[i] = exp2_of({high[i], low[i]});
+      INDEPENDENT for (std::int64_t i = 0; i < count; ++i) y[i] = exp2_of({high[i], low[i]});
     }
     n -= count, a += count, b += count, y += count;
   }

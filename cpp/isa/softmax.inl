@@ -50,8 +50,7 @@ T softmax_line(std::int64_t n, const T* x, T* out, T* shift) {
   const T sum = exp_sum(n, x, *shift, out);
   if (out == nullptr) return sum;
   const T factor = T(1) / sum;
-#pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) out[i] *= factor;
+  INDEPENDENT for (std::int64_t i = 0; i < n; ++i) out[i] *= factor;
   return sum;
 }
 
@@ -225,8 +224,7 @@ void log_softmax_columns(std::int64_t n,
                          const T* log,
                          T* out) {
   for (std::int64_t i = 0; i < n; ++i, x += step, out += step) {
-#pragma GCC ivdep
-    for (std::int64_t j = 0; j < count; ++j) out[j] = (x[j] - shift[j]) - log[j];
+    INDEPENDENT for (std::int64_t j = 0; j < count; ++j) out[j] = (x[j] - shift[j]) - log[j];
   }
 }
 

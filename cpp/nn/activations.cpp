@@ -6,8 +6,8 @@
 #include <map>
 #include <mutex>
 
+#include "chainrule/activations.h"
 #include "chainrule/fork_lock.h"
-#include "chainrule/layers.h"
 #include "nn/functions.h"
 
 namespace chainrule::inline v0_1 {
@@ -29,6 +29,8 @@ Value celu(Value x, double alpha) {
 
 // x for x > 0, alpha (exp(x) - 1) below (Clevert et al. 2016).
 Value elu(Value x, double alpha) { return where(x > 0.0, x, expm1(not_positive(x)) * alpha); }
+
+Value exponential(Value x) { return exp(x); }
 
 // x times the normal distribution's probability of a smaller number (Hendrycks & Gimpel 2016).
 Value gelu(Value x, bool approximate) {
@@ -64,6 +66,8 @@ Value hard_silu(Value x) { return x * hard_sigmoid(x); }
 Value hard_tanh(Value x) { return clip(x, -1.0, 1.0); }
 
 Value leaky_relu(Value x, double negative_slope) { return where(x >= 0.0, x, x * negative_slope); }
+
+Value linear(Value x) { return x; }
 
 Value log_sigmoid(Value x) { return -softplus(-x); }
 
@@ -195,7 +199,7 @@ std::vector<Function> activations_functions() {
                  "x for x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016).",
                  activations::elu,
                  option("alpha", 1.0, "The limit for small x is -alpha.").stored_as("parameter")),
-      activation("exponential", "e to the power x.", chainrule::exp),
+      activation("exponential", "e to the power x.", activations::exponential),
       activation(
           "gelu",
           "x times the standard normal distribution function of x (Hendrycks & Gimpel 2016).",
@@ -216,13 +220,13 @@ std::vector<Function> activations_functions() {
                  "x for x > 0, else negative_slope x.",
                  activations::leaky_relu,
                  option("negative_slope", 0.2, "The slope below 0.").stored_as("parameter")),
-      activation(
-          "linear", "x.", +[](Value y) { return y; }),
+      activation("linear", "x.", activations::linear),
       activation("log_sigmoid", "log(sigmoid(x)), without overflow.", activations::log_sigmoid),
       activation("log_softmax",
                  "log(softmax(x)) along an axis.",
                  chainrule::log_softmax,
-                 option("axis", -1, "The axis along which is summed.")),
+                 option("axis", -1, "The axis along which is summed."))
+          .without_cpp(),
       activation("mish", "x tanh(softplus(x)) (Misra 2019).", activations::mish),
       activation("relu",
                  "max(x, 0); with a slope below `threshold` and a largest value.",
@@ -234,7 +238,8 @@ std::vector<Function> activations_functions() {
       activation("selu",
                  "elu with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).",
                  activations::selu),
-      activation("sigmoid", "1 / (1 + exp(-x)), without overflow.", chainrule::sigmoid),
+      activation("sigmoid", "1 / (1 + exp(-x)), without overflow.", chainrule::sigmoid)
+          .without_cpp(),
       activation("silu", "x sigmoid(x).", activations::silu).also({"swish"}),
       activation("soft_shrink",
                  "x moved towards 0 by `threshold`.",
@@ -243,8 +248,10 @@ std::vector<Function> activations_functions() {
       activation("softmax",
                  "exp(x) / sum(exp(x)) along an axis.",
                  chainrule::softmax,
-                 option("axis", -1, "The axis along which is summed.")),
-      activation("softplus", "log(1 + exp(x)), without overflow.", chainrule::softplus),
+                 option("axis", -1, "The axis along which is summed."))
+          .without_cpp(),
+      activation("softplus", "log(1 + exp(x)), without overflow.", chainrule::softplus)
+          .without_cpp(),
       activation("softsign", "x / (|x| + 1).", activations::softsign),
       activation(
           "sparse_plus", "0 up to -1, (x + 1)^2 / 4 up to 1, then x.", activations::sparse_plus),
@@ -254,13 +261,14 @@ std::vector<Function> activations_functions() {
       activation("sparsemax",
                  "The nearest point of the probability simplex along the last axis (Martins & "
                  "Astudillo 2016).",
-                 chainrule::sparsemax),
+                 chainrule::sparsemax)
+          .without_cpp(),
       activation(
           "squareplus",
           "(x + sqrt(x^2 + b)) / 2.",
           activations::squareplus,
           option("b", 4.0, "How smooth the corner at 0 is; not negative.").stored_as("parameter")),
-      activation("tanh", "Hyperbolic tangent.", chainrule::tanh),
+      activation("tanh", "Hyperbolic tangent.", chainrule::tanh).without_cpp(),
       activation("tanh_shrink", "x - tanh(x).", activations::tanh_shrink),
       activation("threshold",
                  "x where x > threshold, else default_value.",
@@ -273,7 +281,8 @@ std::vector<Function> activations_functions() {
           +[](Value y, const std::string& name) { return Activation(name)(y); },
           x,
           option("name", required, "Its name."))
-          .without_python()};
+          .without_python()
+          .without_cpp()};  // there it is an Activation
 }
 
 Activation::Activation(const char* given) : name(Json(given).as_string()) {}

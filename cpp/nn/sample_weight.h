@@ -12,7 +12,7 @@ namespace chainrule::inline v0_1 {
 /// possible.
 inline Value with_rank(Value x, int rank) {
   while (x.shape().rank() < rank) x = expand_dims(x, -1);
-  while (x.shape().rank() > rank && x.shape().back() == 1) x = squeeze(x, -1);
+  while (x.shape().rank() > rank && x.shape().back() == 1) x = squeeze(x, {-1});
   return x;
 }
 

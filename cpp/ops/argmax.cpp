@@ -39,19 +39,24 @@ Step lower_place(const LowerContext& call) {
 const OpDef argmax_op{.name = "argmax", .infer = infer_place, .lower = lower_place<true>};
 const OpDef argmin_op{.name = "argmin", .infer = infer_place, .lower = lower_place<false>};
 
-Value place(const OpDef& op, Value x, std::int64_t axis, bool keepdims) {
-  const std::int64_t at = normalize_axis(axis, x.shape().rank(), op.name);
+/// Along an axis, or of the flat array.
+Value place(const OpDef& op, Value x, std::optional<std::int64_t> axis, bool keepdims) {
+  if (!axis) {
+    const Value y = place(op, ravel(x), 0, false);
+    return keepdims ? reshape(y, Axes(static_cast<std::size_t>(x.shape().rank()), 1)) : y;
+  }
+  const std::int64_t at = normalize_axis(*axis, x.shape().rank(), op.name);
   const Value y = x.graph().add1(op, {x}, {{"axis", at}});
   return keepdims ? expand_dims(y, at) : y;
 }
 
 }  // namespace
 
-Value argmax(Value x, std::int64_t axis, bool keepdims) {
+Value argmax(Value x, std::optional<std::int64_t> axis, bool keepdims) {
   return place(argmax_op, x, axis, keepdims);
 }
 
-Value argmin(Value x, std::int64_t axis, bool keepdims) {
+Value argmin(Value x, std::optional<std::int64_t> axis, bool keepdims) {
   return place(argmin_op, x, axis, keepdims);
 }
 
@@ -60,24 +65,16 @@ std::span<const OpDef* const> argmax_ops() {
   return ops;
 }
 
-namespace {
-
-/// Along an axis, or of the flat array.
-template <Value (*kPlace)(Value, std::int64_t, bool)>
-Value place_or_flat(Value x, std::optional<std::int64_t> axis, bool keepdims) {
-  return axis ? kPlace(x, *axis, keepdims) : kPlace(ravel(x), 0, keepdims);
-}
-
-}  // namespace
-
 std::vector<Function> argmax_functions() {
   const Parameter x = operand("x", "A tensor.");
   const Parameter axis = option("axis", Json(), "The axis; None: the flat array.").if_absent(-1);
   const Parameter keepdims =
-      option("keepdims", false, "Whether the axis stays, with the length 1.");
+      option("keepdims",
+             false,
+             "Whether the axis stays, with the length 1; without an axis, all of them.");
   return {function("argmax",
                    "The int64 index of the first largest element along an axis.",
-                   place_or_flat<argmax>,
+                   argmax,
                    x,
                    axis,
                    keepdims)
@@ -85,7 +82,7 @@ std::vector<Function> argmax_functions() {
                             "array([1, 0])"),
           function("argmin",
                    "The int64 index of the first smallest element along an axis.",
-                   place_or_flat<argmin>,
+                   argmin,
                    x,
                    axis,
                    keepdims)};

@@ -165,7 +165,8 @@ std::vector<Function> concatenate_functions() {
                split_equally,
                operand("x", "A tensor."),
                option("indices_or_sections", required, "The number of parts.").stored_as("parts"),
-               option("axis", 0, "The axis, whose length they divide.").if_absent(-1))};
+               option("axis", 0, "The axis, whose length they divide.").if_absent(-1))
+          .without_cpp()};
 }
 
 }  // namespace chainrule::inline v0_1

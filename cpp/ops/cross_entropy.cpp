@@ -129,7 +129,7 @@ const OpDef sparse_softmax_cross_entropy_gradient_op{
           std::vector<Value> d(3);
           if (c.needed[0] != 0) d[0] = g * expand_dims(dy, -1);
           if (c.needed[2] != 0)
-            d[2] = sum(g * (p - one_hot(c.in(1), p.shape().back(), p.dtype())), {-1});
+            d[2] = sum(g * (p - one_hot(c.in(1), p.shape().back(), -1, p.dtype())), {-1});
           return d;
         },
     .lower = lower_gradient,
@@ -185,7 +185,7 @@ Value softmax_cross_entropy_unfused(Value logits, Value target) {
 }
 
 Value sparse_softmax_cross_entropy_unfused(Value logits, Value labels) {
-  const Value target = one_hot(labels, logits.shape().back(), logits.dtype());
+  const Value target = one_hot(labels, logits.shape().back(), -1, logits.dtype());
   return softmax_cross_entropy_unfused(logits, target);
 }
 

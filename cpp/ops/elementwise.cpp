@@ -299,10 +299,12 @@ std::vector<Function> elementwise_functions() {
     return meaning + " Element-wise";
   };
   std::vector<Function> all = {
+      // ops.h declares the lines by themselves
 #define UNARY(name, dtypes, result, cost, ulp, value, gradient, low, high, meaning) \
-  function(#name, sentence(meaning) + ".", chainrule::name, x),
+  function(#name, sentence(meaning) + ".", chainrule::name, x).without_cpp(),
 #define BINARY(name, dtypes, result, cost, ulp, value, gradient_a, gradient_b, low, high, meaning) \
-  function(#name, sentence(meaning) + "; operands broadcast.", chainrule::name, x1, x2),
+  function(#name, sentence(meaning) + "; operands broadcast.", chainrule::name, x1, x2)            \
+      .without_cpp(),
 #define TERNARY(                                                                        \
     name, dtypes, result, cost, ulp, value, gradient_b, gradient_c, low, high, meaning) \
   function(#name,                                                                       \
@@ -310,7 +312,8 @@ std::vector<Function> elementwise_functions() {
            chainrule::name,                                                             \
            operand("condition", "A tensor; what is not 0 is true."),                    \
            x1,                                                                          \
-           x2),
+           x2)                                                                          \
+      .without_cpp(),
 #include "chainrule/elementwise.def"
 #undef UNARY
 #undef BINARY
@@ -323,7 +326,9 @@ std::vector<Function> elementwise_functions() {
                operand("x_max", "A tensor or a number.")),
       function(
           "cast",
-          "The elements as another type.",
+          "The elements as another type, converted as C++ converts them; to bool: x != 0. Its "
+          "gradient is "
+          "converted back.",
           cast,
           x,
           option("dtype", required, "'float32', 'float64', 'int32', 'int64', 'uint8' or 'bool'."))

@@ -76,6 +76,12 @@ Function Function::also(std::vector<std::string> more) const {
   return result;
 }
 
+Function Function::without_cpp() const {
+  Function result = *this;
+  result.declared.clear();
+  return result;
+}
+
 Function Function::with_example(std::string text) const {
   Function result = *this;
   result.example = std::move(text);

@@ -1,7 +1,8 @@
 // A function of tensors, described once, in the file of its op: name, meaning, parameters with
-// defaults, and what it computes. From it follow the function of chainrule.ops with its signature,
-// docstring and errors, the type stub and the reference page, what functional models hold where
-// symbols were computed with, and what their files say (compute() in chainrule/layers.h).
+// defaults, and what it computes. From it follow the declaration in the public header, the function
+// of chainrule.ops with its signature, docstring and errors, the type stub and the reference page,
+// what functional models hold where symbols were computed with, and what their files say (compute()
+// in chainrule/layers.h).
 //
 //     std::vector<Function> softmax_functions() {
 //       return {function("softmax",
@@ -12,7 +13,8 @@
 //     }
 //
 // Each file cpp/ops/<stem>.cpp that has functions defines `std::vector<Function>
-// <stem>_functions()`; the build makes the table of all (cmake/tables.cmake).
+// <stem>_functions()`; the build makes the table of all (cmake/tables.cmake), and `dev.py generate`
+// writes what is text.
 #pragma once
 
 #include <concepts>
@@ -72,6 +74,9 @@ struct Function {
   std::vector<std::string> aliases;  ///< other names in Python
   std::string doc;                   ///< its meaning
   std::string example;               ///< for Python's docstring: `>>> ...`, or empty
+  /// Its result and its parameters as C++ declares them; empty: that has another form there, which
+  /// is declared by hand.
+  std::vector<std::string> declared;
   std::vector<Parameter> parameters;
   bool takes_list = false;     ///< its one operand is a list of tensors
   bool gives_list = false;     ///< in Python; else a single tensor
@@ -83,6 +88,7 @@ struct Function {
   // What else there is to say of a function, appended to its description.
   [[nodiscard]] Function called(std::string in_python) const;
   [[nodiscard]] Function without_python() const { return called(""); }
+  [[nodiscard]] Function without_cpp() const;
   [[nodiscard]] Function also(std::vector<std::string> more) const;
   [[nodiscard]] Function with_example(std::string text) const;
   [[nodiscard]] Function completed_by(void (*with)(const std::vector<Shape>&, Json&)) const;
@@ -105,6 +111,49 @@ template <class T>
 constexpr bool is_operand =
     std::same_as<T, Value> || std::same_as<T, Operand> || std::same_as<T, std::vector<Value>>;
 
+template <class T>
+constexpr bool is_optional = false;
+template <class T>
+constexpr bool is_optional<std::optional<T>> = true;
+
+/// A type as the public headers spell it.
+template <class T>
+std::string spelled() {
+  using Plain = std::remove_cvref_t<T>;
+  if constexpr (std::is_reference_v<T>) {
+    return "const " + spelled<Plain>() + "&";
+  } else if constexpr (is_optional<T>) {
+    return "std::optional<" + spelled<typename T::value_type>() + ">";
+  } else if constexpr (std::same_as<T, Value>) {
+    return "Value";
+  } else if constexpr (std::same_as<T, Operand>) {
+    return "Operand";
+  } else if constexpr (std::same_as<T, std::vector<Value>>) {
+    return "std::vector<Value>";
+  } else if constexpr (std::same_as<T, Axes>) {
+    return "Axes";
+  } else if constexpr (std::same_as<T, Shape>) {
+    return "Shape";
+  } else if constexpr (std::same_as<T, DType>) {
+    return "DType";
+  } else if constexpr (std::same_as<T, std::int64_t>) {
+    return "std::int64_t";
+  } else if constexpr (std::same_as<T, double>) {
+    return "double";
+  } else if constexpr (std::same_as<T, bool>) {
+    return "bool";
+  } else {
+    return "";  // only in functions that are declared by hand
+  }
+}
+
+/// An option's default as C++ writes it. null is what it stands for: no value, all axes, floatx().
+template <class T>
+std::string spelled_default(const Json& value) {
+  if (!value.is_null()) return value.dump();
+  return std::same_as<T, DType> ? "floatx()" : "{}";
+}
+
 /// What null means as an option of type T.
 template <class T>
 Json settled(const Json& value) {
@@ -116,10 +165,13 @@ Json settled(const Json& value) {
   }
 }
 
-/// Completes the description of the parameter number i, of type T.
-template <class T>
+/// Completes the description of the parameter number i, which C++ declares as an Arg.
+template <class Arg>
 void describe(Function& function, std::size_t i) {
+  using T = std::remove_cvref_t<Arg>;
   Parameter& parameter = function.parameters[i];
+  std::string& declared =
+      function.declared.emplace_back(spelled<Arg>() + " " + parameter.info.name);
   if (parameter.is_operand != is_operand<T>) {
     invalid(function.name, parameter.info.name + " is an operand in C++, or an option, not here");
   }
@@ -133,6 +185,8 @@ void describe(Function& function, std::size_t i) {
     if (type.empty()) type = FieldType<T>::name();
     const bool may_be_none = !parameter.info.required && parameter.info.default_value.is_null();
     if (may_be_none && !type.ends_with(" | None") && type != "Any") type += " | None";
+    if (!parameter.info.required)
+      declared += " = " + spelled_default<T>(parameter.info.default_value);
   }
 }
 
@@ -155,7 +209,7 @@ inline std::vector<Value> results(std::vector<Value> values) { return values; }
 
 template <class... Args, class Run, std::size_t... kIndex>
 void complete(Function& function, Run run, std::index_sequence<kIndex...> /*all*/) {
-  (describe<std::remove_cvref_t<Args>>(function, kIndex), ...);
+  (describe<Args>(function, kIndex), ...);
   function.run = [run, parameters = function.parameters](const Arguments& given) {
     return results(
         run(given.graph, argument<std::remove_cvref_t<Args>>(given, parameters, kIndex)...));
@@ -170,6 +224,7 @@ Function make(std::string name, std::string doc, Run run, std::vector<Parameter>
   result.doc = std::move(doc);
   result.parameters = std::move(parameters);
   result.gives_list = std::same_as<Result, std::vector<Value>>;
+  result.declared = {spelled<Result>()};
   complete<Args...>(result, run, std::index_sequence_for<Args...>());
   return result;
 }
@@ -183,8 +238,10 @@ Function function(std::string name,
                   Result (*run)(Graph&, Args...),
                   Parameters... parameters) {
   static_assert(sizeof...(Args) == sizeof...(Parameters), "each parameter is described");
-  return described::make<Result, Args...>(
+  Function result = described::make<Result, Args...>(
       std::move(name), std::move(doc), run, {std::move(parameters)...});
+  result.declared.insert(result.declared.begin() + 1, "Graph& graph");
+  return result;
 }
 
 /// The description of a function of tensors: operands first, then options, in the order of its

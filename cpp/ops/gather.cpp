@@ -157,8 +157,15 @@ Value take(Value x, Value indices, std::optional<std::int64_t> axis) {
   return transpose(rows, back);
 }
 
-Value one_hot(Value labels, std::int64_t classes, DType dtype) {
-  return labels.graph().add1(one_hot_op, {labels}, {{"classes", classes}, {"dtype", dtype}});
+Value one_hot(Value labels, std::int64_t classes, std::int64_t axis, DType dtype) {
+  const int rank = labels.shape().rank();
+  const int at = normalize_axis(axis, rank + 1, "one_hot");
+  const Value y =
+      labels.graph().add1(one_hot_op, {labels}, {{"classes", classes}, {"dtype", dtype}});
+  if (at == rank) return y;
+  Axes axes;
+  for (int i = 0; i <= rank; ++i) axes.push_back(i < at ? i : i == at ? rank : i - 1);
+  return transpose(y, axes);
 }
 
 std::span<const OpDef* const> gather_ops() {
@@ -167,17 +174,13 @@ std::span<const OpDef* const> gather_ops() {
 }
 
 std::vector<Function> gather_functions() {
-  const auto one_hot_last = +[](Value x, std::int64_t num_classes, std::int64_t axis, DType dtype) {
-    if (axis != -1) {
-      invalid("one_hot", "the new axis is the last one", {{"axis", std::to_string(axis)}});
-    }
-    return one_hot(x, num_classes, dtype);
-  };
   return {function("gather",
-                   "Rows of x by integer indices.",
+                   "Rows of x by integer indices: indices.shape + (...). An index outside of [0, "
+                   "n) gives a row of "
+                   "NaN, or of zeros where numbers are integers.",
                    gather,
                    operand("x", "Of shape (n, ...)."),
-                   operand("indices", "Integers in [0, n)."))
+                   operand("indices", "Integers."))
               .without_python(),  // there it is take()
           function("take",
                    "Elements by index along an axis. Negative indices count from the end; those "
@@ -190,10 +193,10 @@ std::vector<Function> gather_functions() {
                             "array([1., 3.], dtype=float32)"),
           function("one_hot",
                    "Labels (...) as (..., num_classes) with a 1 at the label.",
-                   one_hot_last,
+                   one_hot,
                    operand("x", "Integers; one outside of [0, num_classes) gives zeros."),
                    option("num_classes", required, "Their number.", positive).stored_as("classes"),
-                   option("axis", -1, "The new axis: only -1, the last one."),
+                   option("axis", -1, "Where the new axis is in the result."),
                    option("dtype", Json(), "The element type; None: config.floatx()."))
               .with_example(">>> ops.one_hot([1, 0], 2)\n"
                             "array([[0., 1.],\n"

@@ -112,7 +112,8 @@ std::vector<Function> get_item_functions() {
                    option("items",
                           required,
                           "Integers, slices {'start', 'stop', 'step'}, 'newaxis', 'ellipsis'."))
-              .without_python()};  // there it is x[...]
+              .without_python()  // there it is x[...]
+              .without_cpp()};
 }
 
 }  // namespace chainrule::inline v0_1

@@ -211,8 +211,8 @@ Value matmul(Value a, Value b, bool transpose_a, bool transpose_b) {
     return reshape(y, in_a.slice(0, -1) + Shape{y.shape().back()});
   }
   if (in_a.rank() == 1)
-    return squeeze(matmul(expand_dims(a, 0), b, false, transpose_b), in_b.rank() == 1 ? 0 : -2);
-  return squeeze(matmul(a, expand_dims(b, 1), transpose_a, false), -1);
+    return squeeze(matmul(expand_dims(a, 0), b, false, transpose_b), {in_b.rank() == 1 ? 0 : -2});
+  return squeeze(matmul(a, expand_dims(b, 1), transpose_a, false), {-1});
 }
 
 std::span<const OpDef* const> matmul_ops() {
@@ -227,6 +227,7 @@ std::vector<Function> matmul_functions() {
               +[](Value x1, Value x2) { return matmul(x1, x2); },
               operand("x1", "Of shape (..., m, k), or (k,)."),
               operand("x2", "Of shape (..., k, n), or (k,)."))
+              .without_cpp()  // there it has flags, too
               .with_example(">>> ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])\n"
                             "array([[11.]], dtype=float32)")};
 }

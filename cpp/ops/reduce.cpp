@@ -341,8 +341,16 @@ std::vector<Function> reduce_functions() {
           .with_example(">>> ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)\n"
                         "array([4., 6.], dtype=float32)"),
       reduction("mean", "The mean over axes. Integers give config.floatx().", mean),
-      reduction("max", "The largest element over axes; NaN if there is one.", max).also({"amax"}),
-      reduction("min", "The smallest element over axes; NaN if there is one.", min).also({"amin"}),
+      reduction(
+          "max",
+          "The largest element over axes; NaN if there is one. Ties share the gradient evenly.",
+          max)
+          .also({"amax"}),
+      reduction(
+          "min",
+          "The smallest element over axes; NaN if there is one. Ties share the gradient evenly.",
+          min)
+          .also({"amin"}),
       reduction("variance", "The variance, mean((x - mean(x))^2), over axes.", variance)
           .called("var"),
       reduction("stddev", "The standard deviation, sqrt(var(x)), over axes.", stddev).called("std"),

@@ -30,13 +30,8 @@ const OpDef reshape_op{
 
 }  // namespace
 
-Value reshape(Value x, const Shape& shape) {
-  if (x.shape() == shape) return x;
-  return x.graph().add1(reshape_op, {x}, {{"shape", dims_of(shape)}});
-}
-
-Value reshape(Value x, const std::vector<std::int64_t>& shape) {
-  std::vector<std::int64_t> lengths = shape;
+Value reshape(Value x, const Axes& shape) {
+  Axes lengths = shape;
   std::int64_t known = 1;
   int unknown = -1;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
@@ -58,7 +53,8 @@ Value reshape(Value x, const std::vector<std::int64_t>& shape) {
     }
     lengths[static_cast<std::size_t>(unknown)] = x.shape().size() / known;
   }
-  return reshape(x, Shape(lengths));
+  if (x.shape() == Shape(lengths)) return x;
+  return x.graph().add1(reshape_op, {x}, {{"shape", std::move(lengths)}});
 }
 
 Value expand_dims(Value x, std::int64_t axis) {
@@ -66,17 +62,27 @@ Value expand_dims(Value x, std::int64_t axis) {
   return reshape(x, x.shape().inserted(at, 1));
 }
 
-Value squeeze(Value x, std::int64_t axis) {
-  const int at = normalize_axis(axis, x.shape().rank(), "squeeze");
-  if (x.shape()[at] != 1) {
-    invalid("squeeze",
-            "the axis must have length 1",
-            {{"x", x.shape().str()}, {"axis", std::to_string(axis)}});
+Value squeeze(Value x, const Axes& axis) {
+  const Shape& shape = x.shape();
+  std::vector<bool> left_out(static_cast<std::size_t>(shape.rank()), false);
+  for (const std::int64_t each : axis) {
+    const int at = normalize_axis(each, shape.rank(), "squeeze");
+    if (shape[at] != 1 || left_out[static_cast<std::size_t>(at)]) {
+      invalid("squeeze",
+              "each axis must have length 1 and stand there once",
+              {{"x", shape.str()}, {"axis", as_tuple(axis)}});
+    }
+    left_out[static_cast<std::size_t>(at)] = true;
   }
-  return reshape(x, x.shape().removed(at));
+  Axes lengths;
+  for (int i = 0; i < shape.rank(); ++i) {
+    const bool stays = axis.empty() ? shape[i] != 1 : !left_out[static_cast<std::size_t>(i)];
+    if (stays) lengths.push_back(shape[i]);
+  }
+  return reshape(x, lengths);
 }
 
-Value ravel(Value x) { return reshape(x, std::vector<std::int64_t>{-1}); }
+Value ravel(Value x) { return reshape(x, Axes{-1}); }
 
 std::span<const OpDef* const> reshape_ops() {
   static constexpr const OpDef* ops[] = {&reshape_op};
@@ -84,17 +90,6 @@ std::span<const OpDef* const> reshape_ops() {
 }
 
 namespace {
-
-/// Without some axes, of length 1.
-Value without_axes(Value x, const Axes& axes) {
-  Shape shape = x.shape();
-  std::vector<int> ordered;
-  for (const std::int64_t axis : axes)
-    ordered.push_back(normalize_axis(axis, shape.rank(), "squeeze"));
-  std::sort(ordered.rbegin(), ordered.rend());
-  for (const int axis : ordered) x = squeeze(x, axis);
-  return x;
-}
 
 /// No axes are all those that have the length 1 whatever the number of samples is.
 void find_axes(const std::vector<Shape>& operands, Json& options) {
@@ -110,13 +105,12 @@ void find_axes(const std::vector<Shape>& operands, Json& options) {
 
 std::vector<Function> reshape_functions() {
   const Parameter x = operand("x", "A tensor.");
-  return {function(
-              "reshape",
-              "The same elements in another shape.",
-              +[](Value x, const std::vector<std::int64_t>& shape) { return reshape(x, shape); },
-              x,
-              option("newshape", required, "Its lengths; one may be -1, for what is left.")
-                  .stored_as("shape"))
+  return {function("reshape",
+                   "The same elements, in row-major order, in another shape. No copy.",
+                   static_cast<Value (*)(Value, const Axes&)>(reshape),
+                   x,
+                   option("newshape", required, "Its lengths; one may be -1, for what is left.")
+                       .stored_as("shape"))
               .with_example(">>> ops.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))\n"
                             "array([[1., 2.],\n"
                             "       [3., 4.]], dtype=float32)"),
@@ -128,7 +122,7 @@ std::vector<Function> reshape_functions() {
                    option("axis", required, "Where it is in the result.")),
           function("squeeze",
                    "Without axes of length 1.",
-                   without_axes,
+                   squeeze,
                    x,
                    option("axis", Json(), "One axis or several; None: all of length 1."))
               .completed_by(find_axes)};

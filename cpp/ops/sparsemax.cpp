@@ -52,11 +52,14 @@ std::span<const OpDef* const> sparsemax_ops() {
 }
 
 std::vector<Function> sparsemax_functions() {
-  return {function("sparsemax",
-                   "The nearest point of the probability simplex along the last axis.",
-                   sparsemax,
-                   operand("x", "A floating tensor."))
-              .without_python()};  // there it is an activation
+  return {
+      function(
+          "sparsemax",
+          "The nearest point of the probability simplex along the last axis: max(x - tau, 0) with "
+          "the tau that makes it sum to 1 (Martins & Astudillo 2016).",
+          sparsemax,
+          operand("x", "A floating tensor."))
+          .without_python()};  // there it is an activation
 }
 
 }  // namespace chainrule::inline v0_1

@@ -39,14 +39,14 @@ class Function(NamedTuple):
     doc: str
     example: str
     parameters: list[Parameter]
+    declared: list[str]  # result and parameters in C++; empty: another form, declared by hand
 
 
 def described() -> list[Function]:
-    """The functions that Python has."""
+    """All of them; those that Python does not have are without a name there."""
     return [
-        Function(name, python, aliases, doc, example, [Parameter(*p) for p in parameters])
-        for name, python, aliases, doc, example, parameters in _core.ops.describe()
-        if python
+        Function(*fields[:5], [Parameter(*p) for p in parameters], declared)
+        for *fields, parameters, declared in _core.ops.describe()
     ]
 
 
@@ -152,5 +152,6 @@ def make_all(functions: list[Function], module: str) -> dict[str, Callable[..., 
     return {
         name: make(function, name, module)
         for function in functions
+        if function.python
         for name in (function.python, *function.aliases)
     }

@@ -35,7 +35,8 @@ const OpDef cumsum_op{
     .vjp =
         [](const VjpContext& c) {
           // y_i = sum of x_j over j <= i: dx_j = sum of dy_i over i >= j
-          return std::vector{sum(c.dy(), {-1}, true) - cumsum(c.dy()) + c.dy()};
+          const Value sums = c.dy().graph().add1(*c.node.op, {c.dy()});
+          return std::vector{sum(c.dy(), {-1}, true) - sums + c.dy()};
         },
     .lower = lower_cumsum,
 };

@@ -72,7 +72,7 @@ OpCase gated(std::int64_t steps) {
           [=](const auto& x) {
             const ScanResult r = scan(
                 [&](const ScanStep& s) {
-                  const auto gates = split(matmul(s.carry[0] + s.x[0], x[3]), 4);
+                  const auto gates = split(matmul(s.carry[0] + s.x[0], x[3]), 4, -1);
                   const Value c =
                       sigmoid(gates[0]) * s.carry[1] + sigmoid(gates[1]) * tanh(gates[2]);
                   const Value h = sigmoid(gates[3]) * tanh(c);

@@ -73,7 +73,7 @@ void add_rows(std::vector<OpCase>& cases) {
       cases.push_back({"one_hot",
                        std::string(name_of(label)) + " to " + std::string(name_of(dtype)),
                        {{{3, 5}, label, 0, 6}},
-                       [=](const auto& v) { return one_hot(v[0], 6, dtype); },
+                       [=](const auto& v) { return one_hot(v[0], 6, -1, dtype); },
                        [=](const std::vector<Array>& v) {
                          return make({3, 5, 6}, [&](const Index& at) {
                            return v[0]({at[0], at[1]}) == static_cast<double>(at[2]) ? 1.0 : 0.0;
@@ -83,6 +83,17 @@ void add_rows(std::vector<OpCase>& cases) {
                        false});
     }
   }
+  cases.push_back({"one_hot",
+                   "new axis in the middle",
+                   {{{3, 5}, DType::int32, 0, 6}},
+                   [](const auto& v) { return one_hot(v[0], 6, 1); },
+                   [](const std::vector<Array>& v) {
+                     return make({3, 6, 5}, [&](const Index& at) {
+                       return v[0]({at[0], at[2]}) == static_cast<double>(at[1]) ? 1.0 : 0.0;
+                     });
+                   },
+                   0,
+                   false});
 }
 
 /// Word `i` of the stream: block i / 4 of Philox at counter (block, stream, step) under the seed.

@@ -48,7 +48,9 @@ void add_views(std::vector<OpCase>& cases) {
   add("of nothing", {0, 3}, [](const auto& v) { return reshape(v[0], Shape{3, 0, 2}); }, {3, 0, 2});
   add("in between", {2, 3}, [](const auto& v) { return reshape(v[0] * 2.0, Shape{6}) * 0.5; }, {6});
   add("by expand_dims", {2, 3}, [](const auto& v) { return expand_dims(v[0], -1); }, {2, 3, 1});
-  add("by squeeze", {2, 1, 3}, [](const auto& v) { return squeeze(v[0], 1); }, {2, 3});
+  add("by squeeze", {2, 1, 3}, [](const auto& v) { return squeeze(v[0], {1}); }, {2, 3});
+  add("by squeeze of all", {1, 2, 1, 3}, [](const auto& v) { return squeeze(v[0]); }, {2, 3});
+  add("to a list", {2, 3}, [](const auto& v) { return reshape(v[0], {3, 2}); }, {3, 2});
   add("by transpose of length 1",
       {3, 1, 5},
       [](const auto& v) { return transpose(v[0], {1, 0, 2}); },

@@ -243,7 +243,7 @@ TEST("special points: losses of classes, value and gradient") {
           dtype,
           [](Value x, std::size_t label) {
             return losses::CategoricalCrossentropy(true)->values(
-                one_hot(labels_of(x, label), 3, x.dtype()), x);
+                one_hot(labels_of(x, label), 3, -1, x.dtype()), x);
           },
           table);
       check_classes(
@@ -251,7 +251,7 @@ TEST("special points: losses of classes, value and gradient") {
           dtype,
           [](Value x, std::size_t label) {
             return losses::CategoricalCrossentropy()->values(
-                one_hot(labels_of(x, label), 3, x.dtype()), softmax(x));
+                one_hot(labels_of(x, label), 3, -1, x.dtype()), softmax(x));
           },
           table);
       check_classes(

@@ -43,7 +43,8 @@ PUBLIC_HEADERS = {
     "graph": "device.h graph.h",
     "ops": "control_flow.h ops.h own_op.h",
     "runtime": "program.h",
-    "nn": "config.h dtype_policy.h initializers.h layers.h losses.h metrics.h optimizers.h",
+    "nn": "activations.h config.h dtype_policy.h initializers.h layers.h losses.h metrics.h"
+    " optimizers.h",
     "train": "callbacks.h inspection.h model.h snapshot.h training_step.h",
     "io": "safetensors.h",
     "everything": "chainrule.h",

@@ -133,7 +133,8 @@ def test_value(name):
 def test_every_element_wise_op_is_there():
     found = 0
     for described in _functions.described():
-        if "Element-wise" in described.doc and all(p.is_operand for p in described.parameters):
+        plain = all(p.is_operand for p in described.parameters)
+        if described.python and plain and "Element-wise" in described.doc:
             result = getattr(ops, described.python)(*[A] * len(described.parameters))
             assert np.shape(result) == A.shape, described.python
             found += 1

@@ -5,6 +5,7 @@
 
 #if __cplusplus >= 202002L  // else version.h has said what is wrong
 
+#include "chainrule/activations.h"
 #include "chainrule/blas.h"
 #include "chainrule/callbacks.h"
 #include "chainrule/config.h"

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "chainrule/activations.h"
 #include "chainrule/config.h"
 #include "chainrule/dtype_policy.h"
 #include "chainrule/graph.h"
@@ -40,61 +41,6 @@ struct CallContext {
   [[nodiscard]] Value mask(std::size_t input = 0) const {
     return input < masks.size() ? masks[input] : Value();
   }
-};
-
-/// A function of Values by name: "relu" (any of Keras's activations), or "linear". Python may
-/// register more.
-struct Activation {
-  std::string name = "linear";
-  /// What the name meant when a layer was made with it; empty: it is looked up in each call.
-  std::function<Value(Value)> function;
-  Activation() = default;
-  Activation(const char* given);                             // NOLINT(google-explicit-constructor)
-  Activation(std::string given) : name(std::move(given)) {}  // NOLINT(google-explicit-constructor)
-  /// Throws InvalidArgument for an unknown name, with the nearest ones.
-  [[nodiscard]] Value operator()(Value x) const;
-};
-/// Names of all activations, sorted.
-std::vector<std::string> activation_names();
-/// Adds or replaces a custom activation; its name is what configurations store. Layers that were
-/// made before keep the function that they were made with.
-void register_activation(const std::string& name, std::function<Value(Value)> function);
-
-/// Activations of the functional form with parameters: chainrule::activations::leaky_relu(x,
-/// 0.3)...
-namespace activations {
-Value celu(Value x, double alpha = 1.0);
-Value elu(Value x, double alpha = 1.0);
-Value gelu(Value x, bool approximate = false);
-Value glu(Value x, std::int64_t axis = -1);
-Value hard_shrink(Value x, double threshold = 0.5);
-Value hard_sigmoid(Value x);
-Value hard_silu(Value x);
-Value hard_tanh(Value x);
-Value leaky_relu(Value x, double negative_slope = 0.2);
-Value log_sigmoid(Value x);
-Value mish(Value x);
-Value relu(Value x,
-           double negative_slope = 0.0,
-           std::optional<double> max_value = {},
-           double threshold = 0.0);
-Value relu6(Value x);
-Value selu(Value x);
-Value silu(Value x);
-Value soft_shrink(Value x, double threshold = 0.5);
-Value softsign(Value x);
-Value sparse_plus(Value x);
-Value sparse_sigmoid(Value x);
-Value squareplus(Value x, double b = 4.0);
-Value tanh_shrink(Value x);
-Value threshold(Value x, double threshold, double default_value);
-}  // namespace activations
-
-template <>
-struct FieldType<Activation> {
-  static std::string name() { return "str | Callable | None"; }
-  static Json write(const Activation& v) { return v.name; }
-  static Activation read(const Json& v);  ///< null is "linear"
 };
 
 // --- symbolic tensors ---------------------------------------------------------------------------

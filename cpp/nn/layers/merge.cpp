@@ -41,7 +41,7 @@ class Merge : public Layer {
     Value any;
     for (const Value& mask : aligned(inputs, masks))
       any = any.defined() ? logical_or(any, mask) : mask;
-    while (any.shape().rank() > axes) any = squeeze(any, -1);
+    while (any.shape().rank() > axes) any = squeeze(any, {-1});
     return {broadcast_to(any, leading(inputs, axes))};
   }
 

@@ -40,7 +40,7 @@ class CategoricalAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value y = match_targets(y_true, y_pred, class_name());
-    return as_numbers(equal(argmax(y), argmax(y_pred)), y_pred);
+    return as_numbers(equal(argmax(y, -1), argmax(y_pred, -1)), y_pred);
   }
 };
 
@@ -53,7 +53,7 @@ class SparseCategoricalAccuracy final : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) override {
     const Value label = match_targets(y_true, y_pred.shape().removed(-1), class_name());
-    return as_numbers(equal(label, argmax(y_pred)), y_pred);
+    return as_numbers(equal(label, argmax(y_pred, -1)), y_pred);
   }
 };
 
