@@ -40,7 +40,7 @@ int threads() { return chosen_threads != 0 ? chosen_threads : default_threads();
 int vector_bytes() { return isa::table().vector_bytes; }
 
 void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
-  constexpr Index kLine = 64;  // elements; ranges of whole lines, so that threads do not write to the same one
+  constexpr Index kLine = 64;  // elements: threads do not write to the same line
   Index grain = std::max<Index>(1, isa::kParallelAdditions * n / std::max<Index>(work, 1));
   if (grain > kLine) grain = grain / kLine * kLine;
   parallel_for(Exec{.threads = work < 2 * isa::kParallelAdditions ? 1 : threads()},
