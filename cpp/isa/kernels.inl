@@ -30,7 +30,7 @@
 
 #define INLINE \
   [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
-#define CHAINRULE_TARGET         // that of the file's flags
+#define CHAINRULE_TARGET         // the file's flags say it
 
 namespace chainrule::inline v0_1::isa::CHAINRULE_ISA {
 namespace {
