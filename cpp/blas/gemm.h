@@ -101,8 +101,8 @@ enum class GemmWay : std::uint8_t {
 };
 
 /// How a product is computed on this machine, decided once and from its description alone. So the
-/// plan uses exactly the scratch memory that it asks for. It keeps to the kernel table and the
-/// cache sizes of the time when it was made.
+/// scratch memory that a plan asks for is enough for what it runs. It keeps to the kernel table and
+/// the cache sizes of the time when it was made.
 ///
 ///     const GemmPlan<float> plan({.m = 2, .n = 3, .k = 4, .lda = 4, .ldb = 3, .ldc = 3});
 ///     const Buffer scratch(plan.scratch_bytes());

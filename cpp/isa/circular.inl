@@ -52,7 +52,7 @@ INLINE Circular reduce_circular(float x) {
   const float shifted = magnitude * 0.636619772F + kRound<float>, n = shifted - kRound<float>;
   // pi / 2 in three floats. The first difference is a multiple of 2^-24 and below 1, so it is
   // exact. The second difference is exact where it is small; elsewhere |first| > |second|, which
-  // the formula for its rounding error takes.
+  // the formula for its rounding error needs.
   const float first = -rest_of_product(n, 1.57079637F, magnitude);
   const float second = n * -4.37113883e-8F;
   const float second_low = rest_of_product(n, -4.37113883e-8F, second);

@@ -13,7 +13,8 @@ namespace {
 /// Bytes that are worth another thread.
 constexpr std::int64_t kGrainBytes = 1 << 16;
 /// How far ahead of the copying samples are prefetched, in bytes, by a thread that copies all of a
-/// batch. So little stays in its core's own cache, even until the next batch if that is not large.
+/// batch: few enough to stay in its core's own cache, even until the next batch if that is not
+/// large.
 constexpr std::int64_t kAheadBytes = 1 << 17;
 /// The same for one of several threads, which know only the samples of their own part: as many
 /// bytes as memory delivers within its latency.

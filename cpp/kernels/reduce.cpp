@@ -254,7 +254,7 @@ void reduce_min(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inne
 
 template <class T>
 bool all_finite(const Exec& exec, const T* x, Int n) {
-  constexpr Int kShared = 1 << 16;  // elements worth a thread: many, as each is cheap
+  constexpr Int kShared = 1 << 16;  // elements worth a thread; they come from memory
   const auto all = isa::kernels<T>(isa::table()).all_finite;
   if (n <= kShared) return all(n, x);
   std::atomic<bool> finite = true;

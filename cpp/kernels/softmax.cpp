@@ -18,7 +18,7 @@ constexpr Int kStretchElements = 8192;    // of one call, still in cache after i
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// log(sum(exp(x))) from the shift and log(sum(exp(x - shift))). It is infinity for a line with an
+/// log(sum(exp(x))) from the shift and log(sum(exp(x - shift))). A line with +infinity gives
 /// infinity, although exp(inf - inf) is NaN.
 template <class T>
 T log_sum(T shift, T log) {

@@ -8,9 +8,9 @@
 namespace chainrule::inline v0_1::team {
 namespace {
 
-// The job of a region, and a count of threads that were done with theirs. They say to the thread
-// sanitizer where a region begins and ends, and no variable of the caller goes into it: GCC's
-// libgomp synchronises by system calls that the sanitizer does not see.
+// The job of a region, and how often a thread was done with one. These two order memory between the
+// caller and the threads, and a region captures no variable: GCC's libgomp synchronises by system
+// calls that the thread sanitizer does not see.
 std::atomic<Job*> begun{nullptr};
 std::atomic<std::uint64_t> done{0};
 

@@ -12,8 +12,9 @@
 // Types: Matrix, Vector (a column), RowVector own their elements, row by row; MatrixMap, VectorMap,
 // RowVectorMap and ColumnMajorMap refer to memory of others. Elements are float or double.
 //
-// Operands of an assignment may overlap its destination. A temporary is made if one does, unless it
-// is exactly the destination's elements. noalias() throws instead.
+// Operands of an assignment may overlap its destination: a temporary is made if one does. None is
+// needed for an operand of element-wise functions that is exactly the destination. noalias() throws
+// instead of making one.
 //
 // Shapes are checked when an expression is built or assigned: InvalidArgument, before anything has
 // changed. Positions in A(i, j) are not checked.

@@ -254,7 +254,8 @@ CHAINRULE_HOT void assign_folded(const View<T, K>& d, const E& e, Assign mode) {
   detail::accumulate(d, e, mode);
 }
 
-/// d = e, d += e or d -= e. An operand of e may overlap d only if its elements are exactly d's.
+/// d = e, d += e or d -= e. No operand of e may overlap d, except one of element-wise functions
+/// whose elements are exactly d's.
 template <class T, Kind K, Expression E>
 CHAINRULE_HOT void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
   check_shape(d, e);

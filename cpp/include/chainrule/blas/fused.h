@@ -176,8 +176,8 @@ CHAINRULE_HOT bool fused_assign(
   return true;
 }
 
-/// Partial results of a fold. Parts have kFewElements each; pieces, at most kMost, are some parts.
-/// Neither depends on the number of threads.
+/// Partial results of a fold. The row is cut into parts of kFewElements, and the parts into at most
+/// kMost pieces. Neither depends on the number of threads.
 template <class Args>
 struct Pieces {
   static constexpr Index kMost = 32;
