@@ -3,12 +3,12 @@
 #
 # chainrule_isa_sources(<target>) adds every file of cpp/isa. A file with a line
 # "// Processors: <pattern>" is a table: it is compiled where CMAKE_SYSTEM_PROCESSOR matches, with
-# what its line "// Flags: <flags>" says ("none": no more than all tables have).
+# the flags of its line "// Flags: <flags>" ("none": only those that all tables have).
 function(chainrule_isa_sources target)
-  # No function sets errno or traps, so that loops over them become vector code; integers wrap around.
+  # No function sets errno or traps, so that loops over them become vector code; integers wrap.
   set(common -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fwrapv)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    list(APPEND common -fno-ipa-cp-clone)  # copies of functions for constants, for little
+    list(APPEND common -fno-ipa-cp-clone)  # clones for constants gain little
   endif()
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/cpp/isa/*.cpp")
   foreach(source IN LISTS sources)

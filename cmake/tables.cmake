@@ -1,5 +1,5 @@
-# Tables of what the folders hold, generated at configure time: adding an op or a layer is adding its
-# file. No self-registering statics, which a linker would drop from a static library.
+# Tables of what the folders hold, generated at configure time: adding an op or a layer is adding
+# its file. No self-registering statics, which a linker would drop from a static library.
 
 # Sets <out> to the stems of those <ARGN> files whose text matches <before><stem><after>.
 function(chainrule_definers out before after)

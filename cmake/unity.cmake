@@ -1,11 +1,9 @@
-# Most of the time that a file takes to compile is that of its headers: with CHAINRULE_UNITY those of
-# a folder are compiled as one, which takes half the time for all. (CMake's own UNITY_BUILD leaves
-# out files with options of their own.) Every file is whole in itself all the same: the linter
-# compiles each on its own.
+# Most of the time to compile a file goes to its headers. With CHAINRULE_UNITY the files of a folder
+# are compiled as one, which halves the time of a build. (CMake's own UNITY_BUILD leaves out files
+# with options of their own.) Every file still compiles alone: the linter does that.
 
-# Replaces files in the list named `files`, which lie in one folder and have the same
-# COMPILE_OPTIONS, by a file that includes them, at most `most` at a time. Files with the property
-# SKIP_UNITY_BUILD_INCLUSION stay.
+# In the list named `files`, replaces files of one folder with the same COMPILE_OPTIONS by files
+# that include them, at most `most` each. Files with the property SKIP_UNITY_BUILD_INCLUSION stay.
 function(chainrule_unity files most)
   if(NOT CHAINRULE_UNITY)
     return()

@@ -32,9 +32,9 @@ struct Buffer::Mirror {
   ForkLock lock;  // guards the rest
   DeviceBlock block;
   bool here = true, there = false;
-  bool only_there = false;  // there is no memory of the host's
+  bool only_there = false;  // the host has no memory for the content
 
-  /// With the lock: makes the host's side current.
+  /// Makes the host's side current. The caller holds the lock.
   void bring_home(std::byte* data, std::size_t bytes) {
     if (only_there) {
       fail("Buffer",

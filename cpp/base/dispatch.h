@@ -1,5 +1,5 @@
-// From an element type to the type of C++: switches that name every DType, so that a new one does
-// not compile before it has been given its place in each of them.
+// From an element type to the type of C++. The switches name every DType, so a new one does not
+// compile until each of them has a case for it.
 //
 //     const Step step = with_floating(dtype, [&]<class T>(T) -> Step { return kernel<T>; });
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Throws RuntimeError: a caller that should have refused the type has not.
+/// Throws RuntimeError: the caller should have refused the type.
 [[noreturn]] void refuse_dtype(DType type, std::string_view admitted);
 
 /// f(T{}) with T = float or double. Shape rules have refused every other type.
@@ -51,7 +51,7 @@ auto with_summable(DType dtype, F&& f) {
   refuse_dtype(dtype, "floating types, int32 and int64");
 }
 
-/// f(T{}) with the C++ type of any dtype; boolean is seen as bytes.
+/// f(T{}) with the C++ type of any dtype; booleans are bytes.
 template <class F>
 auto with_any(DType dtype, F&& f) {
   switch (dtype) {
@@ -67,7 +67,7 @@ auto with_any(DType dtype, F&& f) {
   refuse_dtype(dtype, "element types");
 }
 
-/// f(U{}) with the unsigned integer that is as large as an element: for what only moves elements.
+/// f(U{}) with the unsigned integer of an element's size, for code that only moves elements.
 template <class F>
 auto with_bits_of(std::size_t element_size, F&& f) {
   static_assert(

@@ -10,7 +10,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-// Longer names are no misspelt ones, and a distance costs the product of the lengths.
+// Longer names get no hint: a distance costs the product of the two lengths.
 constexpr std::size_t kLongestHint = 256;
 constexpr std::size_t kLongestMessage = 2000;  // bytes
 
@@ -38,10 +38,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-/// Without its middle if it is long, as one that repeats a name of a megabyte.
+/// The message, without its middle if it is too long: a name that it repeats may have a megabyte.
 std::string shortened(std::string message) {
   if (message.size() <= kLongestMessage) return message;
-  const auto is_inside = [&](std::size_t i) {  // a sequence of UTF-8
+  const auto is_inside = [&](std::size_t i) {  // inside a UTF-8 sequence
     return (static_cast<unsigned char>(message[i]) & 0xC0U) == 0x80U;
   };
   std::size_t begin = kLongestMessage / 2, end = message.size() - kLongestMessage / 2;
@@ -86,7 +86,7 @@ void fail(std::string_view where, std::string_view rule, const std::vector<Recei
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
-  // One slip for every three letters, at least one: "adm" finds "adam", but "sgd" not "add".
+  // One slip for every three letters, at least one: "adm" finds "adam", "sgd" does not find "add".
   const std::size_t limit = std::max<std::size_t>(1, name.size() / 3);
   std::vector<std::pair<std::size_t, std::string_view>> near;
   if (name.size() > kLongestHint) return "";

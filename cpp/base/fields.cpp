@@ -53,7 +53,7 @@ std::string shown(const Json& value) {
 
 namespace {
 
-/// A whole number is an integer however it is written: 3.0, which a division gives, is 3.
+/// Turns a whole number into an integer: 3.0, which a division gives, becomes 3.
 Json as_integer(const Json& value) {
   if (value.kind() != Json::Kind::number) return value;
   const double number = value.as_double();
@@ -63,8 +63,8 @@ Json as_integer(const Json& value) {
 
 bool is_integer(const Json& value) { return value.kind() == Json::Kind::integer; }
 
-/// Makes the value of a field of a plain type what the type wants; returns what it must be if that
-/// cannot be, else null. Other types read themselves.
+/// Converts a value to a plain type. Returns null, or, if that is impossible, what the value must
+/// be. Fields of other types check their values themselves.
 const char* fit_type(std::string_view type, Json& value) {
   constexpr std::string_view optional = " | None";
   if (type.ends_with(optional)) {
@@ -84,7 +84,7 @@ const char* fit_type(std::string_view type, Json& value) {
   if (type == "tuple[int, ...]") {
     if (value.kind() != Json::Kind::array) value = Json::Array{value};
     Json::Array items = value.as_array();
-    for (Json& item : items) item = item.is_null() ? Json(-1) : as_integer(item);  // unknown
+    for (Json& item : items) item = item.is_null() ? Json(-1) : as_integer(item);  // -1: unknown
     const bool all = std::all_of(items.begin(), items.end(), is_integer);
     value = std::move(items);
     return all ? nullptr : "integers";

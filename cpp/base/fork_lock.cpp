@@ -18,7 +18,7 @@ void count_forks() {
 
 }  // namespace
 
-/// One that no other thread has or had, in this process or those that it comes from.
+/// A number that no other thread has or had, in this process or in those it was forked from.
 std::uint32_t ForkLock::this_thread() {
   static std::atomic<std::uint32_t> count{0};
   constinit static thread_local std::uint32_t number = 0;
@@ -26,7 +26,8 @@ std::uint32_t ForkLock::this_thread() {
   return number;
 }
 
-/// One attempt; `seen` is the present owner, and the one that was in the way afterwards.
+/// Tries once to take the lock. `seen` is the present owner; after a failure it is the owner that
+/// was in the way.
 bool ForkLock::take(std::uint64_t& seen) {
   const std::uint32_t thread = this_thread();
   const std::uint32_t process = forks.load(std::memory_order_relaxed);

@@ -9,8 +9,8 @@ namespace chainrule::inline v0_1 {
 constexpr std::size_t kGuardZone = 256;
 
 /// Whether the environment asks for guards, with CHAINRULE_GUARDS=1: then every program watches its
-/// memory (runtime/guards.h), and every Buffer has a guard zone of NaN on either side. It is looked
-/// at once in a process. Throws InvalidArgument for another value than 0 and 1.
+/// memory (runtime/guards.h), and every Buffer has a guard zone of NaN on either side. The variable
+/// is read once in a process. Throws InvalidArgument for any other value than 0 and 1.
 bool guards_wanted();
 
 }  // namespace chainrule::inline v0_1

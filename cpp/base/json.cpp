@@ -16,8 +16,8 @@ namespace {
 constexpr std::array<std::string_view, 7> kKinds = {
     "null", "boolean", "integer", "number", "string", "array", "object"};
 
-// Index of a member whose key an earlier one has. Sorting keeps a hostile object of many keys
-// cheap.
+// Index of a member whose key an earlier member has, too. Sorting keeps a hostile object of many
+// keys cheap.
 std::optional<std::size_t> duplicate_key(const Json::Object& object) {
   std::vector<std::size_t> order(object.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -44,7 +44,7 @@ class Parser {
   [[noreturn]] static void error(std::string_view rule, std::size_t offset) {
     invalid("json", rule, {{"offset", std::to_string(offset)}});
   }
-  // The next character; 0, which no rule of the grammar takes, at the end.
+  // The next character; at the end 0, which no rule of the grammar accepts.
   [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   void skip_space() {
     while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++at_;

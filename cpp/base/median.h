@@ -7,7 +7,7 @@
 
 namespace chainrule::inline v0_1 {
 
-/// The upper one of an even number; 0 for none.
+/// The middle number, of an even count the upper of the two; 0 if there are no numbers.
 inline double median(std::vector<double> numbers) {
   if (numbers.empty()) return 0;
   const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);

@@ -1,5 +1,6 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC
-// 2011): the one implementation, for base/random.cpp and for the kernels of every instruction set.
+// 2011), for base/random.cpp and the kernels of all instruction sets but those with AVX2, which run
+// the same rounds on vectors of blocks (isa/random.inl).
 #pragma once
 
 #include <cstdint>

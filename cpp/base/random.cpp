@@ -54,7 +54,7 @@ double Random::normal() {
     has_spare_ = false;
     return spare_;
   }
-  const double radius = std::sqrt(-2 * std::log(1 - uniform_double()));  // of a number in (0, 1]
+  const double radius = std::sqrt(-2 * std::log(1 - uniform_double()));  // 1 - u > 0
   const double angle = 2 * std::numbers::pi * uniform_double();
   spare_ = radius * std::sin(angle);
   has_spare_ = true;

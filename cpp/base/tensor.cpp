@@ -11,11 +11,11 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Whether the type can hold the number, but for its fraction.
+/// Whether To can hold the number without its fraction.
 template <class To, class From>
 bool fits(From x) {
   if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    // The first integer above the type is a power of two, exact in every float. NaN fits nothing.
+    // The first integer above To's range is a power of two, exact in every float. NaN never fits.
     const From whole = std::trunc(x);
     return whole >= static_cast<From>(std::numeric_limits<To>::min()) &&
            whole < std::ldexp(From{1}, std::numeric_limits<To>::digits);

@@ -4,7 +4,7 @@
 
 namespace chainrule::inline v0_1 {
 
-// Headers must not need the build to say their version.
+// The header states the version itself, so that it needs no generated file.
 static_assert(std::string_view(CHAINRULE_VERSION) == CHAINRULE_VERSION_STRING,
               "chainrule/version.h must say the version of CMakeLists.txt");
 

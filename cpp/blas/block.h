@@ -1,4 +1,4 @@
-// One block of a matrix product: what is packed of it, how it is cut into tasks, and their work.
+// One block of a matrix product: what is packed, how it is cut into tasks, and what a task does.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +13,14 @@ namespace chainrule::inline v0_1::blas {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 1 << 18;  // multiply-adds worth a thread: some 2.5 us
+constexpr Int kParallelWork = 1 << 18;  // multiply-adds that are worth a thread: about 2.5 us
 constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
-constexpr Int kEpilogueColumns = 512;   // at most, of a block that an epilogue gets
+constexpr Int kEpilogueColumns = 512;   // most columns of one call of an epilogue
 
 inline Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
 inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 
-/// Length of the equal parts of n, none above `most`.
+/// Length of the parts if n is cut evenly into as few as possible, none longer than `most`.
 inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
 /// Whether all of op(B) stays in the L1 cache.
@@ -29,21 +29,22 @@ bool fits_l1(const Gemm<T>& g) {
   return g.k * g.n * static_cast<Int>(sizeof(T)) <= 32 * 1024;
 }
 
-/// Whether a matrix comes from memory: it leaves the last cache no room for the three others of its
-/// size that an optimizer keeps.
+/// Whether a matrix has to come from memory: L2 does not hold it, nor the last cache four of its
+/// size (weights, their gradient, and two slots of an optimizer).
 template <class T>
 bool is_beyond_caches(Int rows, Int cols) {
   const isa::CacheSizes& cache = isa::cache_sizes();
   return rows * cols * static_cast<Int>(sizeof(T)) > std::max(cache.l3 / 4, cache.l2);
 }
 
-/// Operands are read where they are, unless a copy pays for itself: if B lies in the wrong order,
-/// rows lie so far apart that they fall on few sets of a cache, which hold few of them, a panel of
-/// B passes through the L1 cache again and again, or B comes from memory: a copy waits for many of
-/// its lines at a time.
+/// Operands are read where they are, unless a copy pays for itself. It does if
+/// - B is transposed,
+/// - the distance of rows is such that all of them fall on a few sets of a cache,
+/// - a panel of B passes through the L1 cache again and again, or
+/// - B comes from memory: a copy waits for many cache lines at a time.
 template <class T>
 Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
-  constexpr Int kUsedOften = 24;  // strips
+  constexpr Int kUsedOften = 24;  // strips of A
   const Int size = sizeof(T);
   const bool large_a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
   const bool distant_b = is_beyond_caches<T>(g.k, g.n);
@@ -51,18 +52,18 @@ Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > 32 * 1024;
   const bool a = large_a && g.lda * size % 4096 == 0;  // a strip has few rows, a panel many
   const bool b = g.trans_b || distant_b || (large_b && (g.ldb * size % 1024 == 0 || passes));
-  // Several products at once are read either all in place or as one packed product.
+  // A sum of products is read in place, or packed as one long product.
   return g.reduce > 1 && (a || b) ? Packing{true, true} : Packing{a, b};
 }
 
-/// A part of the sum: rows [p, p + depth) of the k of the products [first, first + count).
+/// A part of the sum: [p, p + depth) of [0, k), of the products [first, first + count).
 struct Slice {
   Int first, count, p, depth;
-  bool begins, ends;  ///< the sum
+  bool begins, ends;  ///< whether it is the first part, the last part of the sum
   [[nodiscard]] Int length() const { return count * depth; }
 };
 
-/// Calls f(slice) for parts of the sum of at most `most` in length.
+/// Calls f(slice) for the parts of the sum in order, each at most `most` long.
 template <class T, class F>
 void for_slices(const Gemm<T>& g, Int most, const F& f) {
   if (g.k == 0 || g.alpha == 0 || g.reduce == 0) return f(Slice{0, 1, 0, 0, true, true});
@@ -92,7 +93,7 @@ struct PackedMemory {
   T *a, *b;
 };
 
-/// One block of C plus one slice of its sum.
+/// One block of C and one slice of its sum.
 template <class T>
 class Block {
  public:
@@ -118,7 +119,7 @@ class Block {
         strips_(ceil_div(block.rows, strip_)),
         panels_(ceil_div(block.cols, kernels.nr)) {}
 
-  /// Adds it up. B is packed for the first block of rows, and kept for the others.
+  /// Adds the slice to the block. B is packed for the first block of rows, and kept for the others.
   void run(const Exec& exec) {
     const bool pack_b = packing_.b && i0_ == 0;
     choose_tasks(exec.threads);
@@ -134,13 +135,13 @@ class Block {
   }
 
  private:
-  /// What a task packs itself.
+  /// Which operands each task packs itself.
   struct Late {
     bool a, b;
   };
 
-  /// A task is some strips of rows by some panels of columns: strips of A as stay in the L2 cache
-  /// beside B and C, and enough tasks, of equal size, for the threads that the work is worth.
+  /// A task is some strips of rows by some panels of columns. Its strips of A stay in the L2 cache
+  /// beside B and C. There are enough tasks of equal size for as many threads as the work is worth.
   void choose_tasks(int threads) {
     const Int l2 = isa::cache_sizes().l2, depth = std::max<Int>(1, slice_.length());
     const Int strip_bytes = strip_ * depth * static_cast<Int>(sizeof(T));
@@ -153,8 +154,8 @@ class Block {
     // An epilogue is fastest on whole rows.
     const bool whole_rows =
         g_.has_epilogue && cols_ == g_.n && cols_ <= kEpilogueColumns && strips_ >= wanted;
-    // Panels that one task reads are packed by it: nobody waits for them. A small B is packed
-    // first, in no time, and the epilogue gets whole rows.
+    // A panel that only one task reads is packed by that task: no thread waits for it. A small B is
+    // packed beforehand instead, which takes no time, so that the epilogue gets whole rows.
     if (packing_.b && row_tasks_ == 1 && panels_ >= wanted && !(whole_rows && fits_l1(g_))) {
       col_tasks_ = wanted;
       return;
@@ -162,7 +163,7 @@ class Block {
     if (row_tasks_ > 1) row_tasks_ = std::min(round_up(row_tasks_, worth), strips_);
     if (whole_rows) row_tasks_ = std::max(row_tasks_, wanted);
     while (row_tasks_ * col_tasks_ < wanted) {
-      // The longer side: what is read twice then is the shorter.
+      // Cuts the longer side: then the smaller operand is the one that is read twice.
       const bool rows = strips_ * strip_ * col_tasks_ >= panels_ * kernels_.nr * row_tasks_;
       const bool rows_left = row_tasks_ < strips_, cols_left = col_tasks_ < panels_;
       if (!rows_left && !cols_left) return;
@@ -181,7 +182,8 @@ class Block {
     return std::min<Int>(kernels_.nr, cols_ - panel * kernels_.nr);
   }
 
-  /// Where op(A_i) and op(B_i) of the slice begin in row i and column j of the block.
+  /// Where the slice begins in a row of op(A_i), and in a column of op(B_i). i and j count from the
+  /// block's corner.
   [[nodiscard]] const T* a_at(Int product, Int i) const {
     const T* a = data_.a + (data_.a_offsets ? data_.a_offsets[product] : 0);
     i += i0_;
@@ -208,7 +210,7 @@ class Block {
     });
   }
 
-  /// Row after row, or, from a transposed A, column after column.
+  /// Packs a strip of A row after row or, if A is transposed, column after column.
   void pack_a(Int strip) const {
     const Int rows = strip_rows(strip), depth = slice_.depth;
     const Int lines = g_.trans_a ? depth : rows, length = g_.trans_a ? rows : depth;
@@ -221,7 +223,7 @@ class Block {
     }
   }
 
-  /// length() rows of nr elements.
+  /// Packs a panel of B as length() rows of nr elements.
   void pack_b(Int panel) const {
     const Int cols = panel_cols(panel), nr = kernels_.nr;
     T* out = packed_b_ + panel * b_panel_size();
@@ -245,8 +247,8 @@ class Block {
     }
     // Some columns at a time, so that the epilogue finds them in cache.
     const Int most = std::max<Int>(1, kEpilogueColumns / kernels_.nr);
-    // Panels of one call: packed ones lie apart; of others as many as stay in L2 while strips of A
-    // pass them, or all if one strip does.
+    // Panels per call: one if they are packed, as they lie apart. Else as many as stay in L2 while
+    // the strips of A pass them, or all if there is one strip.
     const Int panel_bytes = std::max<Int>(1, b_panel_size()) * static_cast<Int>(sizeof(T));
     const Int in_l2 = std::max<Int>(1, isa::cache_sizes().l2 / 4 / panel_bytes);
     const Int step = packing_.b ? 1 : strip_end - strip == 1 ? most : in_l2;
@@ -286,12 +288,13 @@ class Block {
         .alpha = g_.alpha,
         .beta = slice_.begins ? g_.beta : T(1),
         .c_place = place_of_c()};
-    if (tile.reduce > 1) {  // in place: b_at() is that of the first product
+    if (tile.reduce > 1) {  // in place; b_at() has added the offset of the first product
       tile.a_offsets = data_.a_offsets + slice_.first;
       tile.b_offsets = data_.b_offsets + slice_.first;
       tile.b -= tile.b_offsets[0];
     }
-    // Strips of one call: with several panels, rows of C that go to memory are written as they lie.
+    // Strips per call: one if A is packed. One, too, if C goes to memory: then a call of several
+    // panels writes each row of C from end to end.
     const bool one = packing_.a || tile.c_place == isa::CPlace::beyond;
     const Int step = one ? 1 : strip_end - strip_begin;
     for (Int strip = strip_begin; strip < strip_end; strip += step) {
@@ -317,10 +320,10 @@ class Block {
   }
 
   [[nodiscard]] isa::CPlace place_of_c() const {
-    constexpr Int kFarDepth = 256;  // of a tile that takes longer than C from afar
+    constexpr Int kFarDepth = 256;  // a tile this deep takes longer than fetching its part of C
     const Int size = sizeof(T);
     const bool once = slice_.begins && slice_.ends && g_.beta == 0 && !g_.has_epilogue;
-    // Every other row begins on a line, at least.
+    // At least every other row begins on a cache line.
     const bool can = kernels_.writes_past_caches && g_.ldc * size % 32 == 0;
     if (once && can && is_beyond_caches<T>(g_.m, g_.n)) return isa::CPlace::beyond;
     const bool far = g_.m * g_.n * size > isa::cache_sizes().l2;

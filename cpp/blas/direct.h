@@ -1,5 +1,5 @@
-// How a product is computed, and those that are multiplied where they are, or nearly so: with few
-// rows, small, or narrow.
+// The choice of how a product is computed; and the products that are not cut into blocks: those
+// with few rows, small ones, and those with few columns.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +14,13 @@
 namespace chainrule::inline v0_1::blas {
 
 constexpr Int kReadCost = 10;     // multiply-adds in the time of reading one element
-constexpr Int kSmallDepth = 128;  // never cut
+constexpr Int kSmallDepth = 128;  // no k up to this is cut
 constexpr Int kLeastCols = 512;   // of a block
 
 // Descriptions of small products are inlined: in memory they would take as long as the products.
 
-/// A matrix times a vector that can be read as a row times a matrix: y = A x is y^T = x^T A^T.
+/// Whether a product is a matrix times a column that can be computed as a row times a matrix:
+/// y = A x is y^T = x^T A^T.
 template <class T>
 [[gnu::always_inline]] inline bool is_column(const Gemm<T>& g) {
   return g.n == 1 && g.m > 1 && g.ldc == 1 && g.reduce == 1 && !g.has_b_sums &&
@@ -40,7 +41,7 @@ template <class T>
   return row;
 }
 
-/// The memory of such a product; its epilogue must be turned, too.
+/// The memory of the same product. Its epilogue is left out: the caller swaps its arguments.
 template <class T>
 [[gnu::always_inline]] inline GemmData<T> as_row(const GemmData<T>& data) {
   return {.a = data.b,
@@ -78,13 +79,12 @@ bool is_small(const Gemm<T>& g) {
   return g.m * g.n * g.k * g.reduce < 2 * kParallelWork;
 }
 
-/// Whether one call of the tile computes it with its operands where they are, but for a transposed
-/// B.
+/// Whether one call of the tile computes the product with its operands where they are. Only a
+/// transposed B is copied.
 template <class T>
 bool is_one_tile(const Gemm<T>& g, Packing packing) {
   if (g.reduce > 1) {
-    // Sums of small products, which nothing is shared out of: always one tile, so that its depth
-    // may be any.
+    // A sum of small products is one tile on any number of threads, so its depth is not limited.
     return !packing.a && !packing.b && is_small(g) && fits_l1(g);
   }
   const bool in_place = !packing.b || (g.trans_b && fits_l1(g) && g.n <= kLeastCols);
@@ -106,7 +106,7 @@ GemmWay way_of(const Gemm<T>& g, const isa::FloatKernels<T>& kernels, Packing pa
   const Int width = kernels.nr / 2;
   const bool narrow = width > 1 && g.n <= kernels.nr && 4 * g.n <= 3 * round_up(g.n, width);
   if (multiplies && narrow && g.m > 6) {
-    // Dot products pay if they are long enough for their last sums; C^T to be turned.
+    // Dot products must be long enough to pay for the last sum over lanes, C^T to pay for turning.
     if (!g.trans_a && !g.has_b_sums && g.k >= 12 * width && fits_l1(g)) return GemmWay::narrow_dots;
     if (g.trans_a && !g.trans_b && g.beta == 0 && g.k >= 2 * width && g.k <= 1024)
       return GemmWay::narrow_turn;
@@ -115,7 +115,7 @@ GemmWay way_of(const Gemm<T>& g, const isa::FloatKernels<T>& kernels, Packing pa
   return is_small(g) ? GemmWay::tile : GemmWay::tile_alone;
 }
 
-/// Elements of scratch of the functions below.
+/// Elements of scratch memory that the functions below need.
 template <class T>
 Int direct_scratch(const Gemm<T>& g, GemmWay way, Packing packing) {
   switch (way) {

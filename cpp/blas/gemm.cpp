@@ -25,12 +25,12 @@ template <class T>
 BlockSizes block_sizes(const isa::FloatKernels<T>& kernels) {
   const isa::CacheSizes& cache = isa::cache_sizes();
   const Int size = sizeof(T);
-  // A panel of B (depth x nr) comes from L2 while strips of A pass it, in the order in which it
-  // lies: the deeper, the less often C is read and written, and threads wait for each other. But A
-  // of a batch of kRows stays in L2, too: then a thread packs the panels of B that it multiplies.
-  // Packed A and B are within the last cache.
+  // Each strip of A reads a panel of B (depth x nr) from L2, in the order in which it lies. Deeper
+  // panels mean that C is read and written less often, and that threads wait less often for each
+  // other. But A with a batch of kRows rows should stay in L2, too: then each thread packs the
+  // panels of B that it multiplies. Packed A and B together fit the last cache.
   constexpr Int kRows = 128, kLeastDepth = 256, kMostDepth = 1024;
-  static_assert(kLeastDepth >= kSmallDepth);  // threads or not, a small product is summed alike
+  static_assert(kLeastDepth >= kSmallDepth);  // a tile and blocks sum a small product alike
   const Int depth = std::clamp<Int>(
       cache.l2 / 2 / ((kRows + kernels.mr) * size) / 16 * 16, kLeastDepth, kMostDepth);
   const Int cols = std::clamp<Int>(cache.l3 / 4 / (depth * size), kLeastCols, 2048);
@@ -49,7 +49,7 @@ PackedSizes packed_sizes(const Gemm<T>& g,
                          Packing packing,
                          const BlockSizes& most) {
   const Int length = std::min(g.k * std::max<Int>(1, g.reduce), most.depth);
-  // Even strips: at most mr - 1 rows more than m.
+  // All strips get equal room, so packed A has at most mr - 1 rows more than m.
   const Int a = round_up((std::min(g.m, most.rows) + kernels.mr) * packed_line(length),
                          kAlign / static_cast<Int>(sizeof(T)));
   const Int b = round_up(std::min(g.n, most.cols), kernels.nr) * length;

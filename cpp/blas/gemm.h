@@ -1,7 +1,7 @@
 // Matrix products: the one engine under dense layers, convolutions, attention and their gradients.
 //
 // The form is the batch-reduce product of Georganas et al., "High-Performance Deep Learning via a
-// Single Building Block" (2019): a sum of products with an epilogue on what is finished.
+// Single Building Block" (2019): a sum of products, with an epilogue on each finished block.
 #pragma once
 
 #include <cstddef>
@@ -38,13 +38,14 @@ class BlockFn {
   void (*call_)(const void*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) = nullptr;
 };
 
-/// What a product is, whatever memory its matrices lie in:
+/// A product, apart from the memory that its matrices lie in:
 ///
 /// C (m x n) = epilogue(alpha * sum_i op(A_i) op(B_i) + beta * C), where op(A_i) is m x k and
 /// op(B_i) is k x n. T: float, double.
 ///
-/// All matrices are row-major with rows lda, ldb, ldc >= their row's length elements apart;
-/// `trans_a` says that the A_i are stored as k x m, `trans_b` that the B_i are stored as n x k.
+/// All matrices are row-major. Their rows lie lda, ldb and ldc elements apart, at least the length
+/// of a row. `trans_a` says that the A_i are stored as k x m, `trans_b` that the B_i are stored as
+/// n x k.
 template <class T>
 struct Gemm {
   bool trans_a = false, trans_b = false;
@@ -63,17 +64,17 @@ struct GemmData {
   const T* a = nullptr;
   const T* b = nullptr;
   T* c = nullptr;
-  /// A_i begins at a + a_offsets[i], B_i at b + b_offsets[i]; the arrays are the caller's,
-  /// Gemm::reduce long each. Null, which takes reduce = 1: at a and b.
+  /// A_i begins at a + a_offsets[i], B_i at b + b_offsets[i]. The arrays are the caller's, each
+  /// Gemm::reduce long. With reduce = 1 they may be null: A begins at a, B at b.
   const std::int64_t* a_offsets = nullptr;
   const std::int64_t* b_offsets = nullptr;
-  /// n elements that receive the sums of op(B_i)'s columns over k and i: what the gradient of a
-  /// bias is while A^T dY is computed. They are not multiplied with alpha, but 0 if alpha is.
+  /// n elements that receive the sums of op(B_i)'s columns, over k and i: in A^T dY, the gradient
+  /// of a bias. They are not multiplied by alpha, but they are 0 if alpha is 0.
   T* b_sums = nullptr;
   /// Called once for every block of C as soon as it is final, by the thread that computed it and
   /// still has it in cache: C[i .. i + rows, j .. j + columns) may be changed in place there. The
   /// blocks cover C and do not overlap. It must not throw, and what it does to an element must not
-  /// depend on the block the element came in.
+  /// depend on the block that the element came in.
   BlockFn epilogue = {};
 };
 
@@ -90,7 +91,7 @@ struct BlockSizes {
 /// How a product is computed.
 enum class GemmWay : std::uint8_t {
   nothing,      ///< C has no elements
-  dots,         ///< few rows: dot products with the rows of B^T
+  dots,         ///< few rows: dot products with the stored rows of a transposed B
   row,          ///< one row, in one pass over a B beyond the caches
   narrow_dots,  ///< few columns: dot products with the columns of B
   narrow_turn,  ///< few columns: C^T = B^T A, which is then turned
@@ -99,9 +100,9 @@ enum class GemmWay : std::uint8_t {
   blocks
 };
 
-/// How a product is computed on this machine, decided once and from its description alone: so the
-/// scratch memory that it asks for is the one that it uses. The plan is for the kernel table and
-/// the caches of the time when it was made.
+/// How a product is computed on this machine, decided once and from its description alone. So the
+/// scratch memory that a plan asks for is enough for what it runs. It keeps to the kernel table and
+/// the cache sizes of the time when it was made.
 ///
 ///     const GemmPlan<float> plan({.m = 2, .n = 3, .k = 4, .lda = 4, .ldb = 3, .ldc = 3});
 ///     const Buffer scratch(plan.scratch_bytes());
@@ -152,7 +153,7 @@ class GemmBatchPlan {
  private:
   GemmPlan<T> each_;
   Batch batch_;
-  std::int64_t slots_;  // parts of the scratch memory: as many products run side by side
+  std::int64_t slots_;  // parts of the scratch memory; at most as many products run side by side
   std::int64_t grain_;  // slots that are worth a thread
 };
 

@@ -7,8 +7,9 @@ namespace {
 
 static_assert(3 * kMaxOperands <= kernels::ElementwiseProgram::kMaxRegisters);
 
-/// A thread's program for chains, and whether one is at work with it: who is asked between blocks
-/// whether to go on (parallel/long_run.h) may compute expressions, too.
+/// The program that a thread keeps for chains, and whether it is in use. A chain may begin while
+/// another runs: who is asked between blocks whether to go on (parallel/long_run.h) may compute
+/// expressions, too.
 struct Kept {
   kernels::ElementwiseProgram program;
   bool lent = false;
@@ -17,7 +18,7 @@ thread_local Kept kept;
 
 using Pair = kernels::ElementwiseProgram::Strides;
 
-/// What belongs to the axes of a matrix, or, `by_columns`, of its transpose.
+/// A pair for the axes of a matrix or, `by_columns`, of its transpose.
 Pair by_axis(Index rows, Index cols, bool by_columns) {
   return by_columns ? Pair{cols, rows} : Pair{rows, cols};
 }

@@ -10,8 +10,8 @@
 
 namespace chainrule::inline v0_1::blas::detail {
 
-/// A chain as a program, not yet prepared. Chains come and go with each assignment: the thread
-/// keeps a program for them, and making one allocates nothing once there was one as long.
+/// A chain as a program, not yet prepared. It borrows a program that the thread keeps, so that an
+/// assignment allocates nothing once the thread has seen a chain as long.
 class ChainProgram {
  public:
   template <class T>
@@ -27,11 +27,11 @@ class ChainProgram {
 
  private:
   kernels::ElementwiseProgram* program_;
-  std::unique_ptr<kernels::ElementwiseProgram> own_;  ///< where the thread's is at work
+  std::unique_ptr<kernels::ElementwiseProgram> own_;  ///< if the thread's is in use
   int result_ = 0;
 };
 
-/// With as many threads as `work` additions may use.
+/// As many threads as `work` additions may use.
 inline Exec exec_for(Index work) {
   return {.threads = work < 2 * isa::kParallelAdditions ? 1 : threads()};
 }

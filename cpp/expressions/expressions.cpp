@@ -1,4 +1,5 @@
-// What chainrule/blas.h ends in, but for products and element-wise chains: threads, memory, errors.
+// The calls behind chainrule/blas.h, except products, element-wise chains and folds: threads,
+// memory, errors.
 #include <algorithm>
 #include <new>
 #include <string>
@@ -13,7 +14,7 @@
 namespace chainrule::inline v0_1::blas {
 namespace {
 
-thread_local int chosen_threads = 0;  // 0: default ones
+thread_local int chosen_threads = 0;  // 0: the default number
 
 std::string shape_text(Index rows, Index cols) {
   return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
@@ -51,8 +52,8 @@ void for_ranges(Index n, Index work, const void* object, void (*call)(const void
 bool overlap_in_range(Region a, Region b) {
   if (a.lines <= 0 || a.length <= 0 || b.lines <= 0 || b.length <= 0) return false;
   if (a.stride != b.stride || a.size != b.size) return true;
-  // Lines of equal strides: b's begin `apart` bytes after those of a, or `stride` minus that before
-  // the next ones.
+  // With equal strides, each line of b begins `apart` bytes after a line of a, and `stride - apart`
+  // bytes before the next.
   const auto stride = static_cast<std::uintptr_t>(a.stride * a.size);
   const auto from_a = reinterpret_cast<std::uintptr_t>(a.data);
   const auto from_b = reinterpret_cast<std::uintptr_t>(b.data);

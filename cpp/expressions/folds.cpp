@@ -13,10 +13,10 @@ namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
 constexpr Index kPieces = 32;     // of one long fold, for threads to share
-constexpr Index kLeastPiece = 4;  // blocks
+constexpr Index kLeastPiece = 4;  // blocks of a piece, at least
 constexpr Index kGroup = 64;      // blocks of a column that are joined before they join the rest
 
-/// A chain to be folded, and how elements are.
+/// A chain to be folded, and the functions that fold elements.
 template <class T>
 struct Folding {
   ChainProgram program;
@@ -38,7 +38,7 @@ struct Folding {
   }
 
   [[nodiscard]] Exec exec() const { return exec_for(blocks.work()); }
-  /// n >= 1 elements.
+  /// The fold of n >= 1 elements.
   [[nodiscard]] T line(Index n, const T* x) const {
     return (op == Fold::sum ? kernels.sum : op == Fold::max ? kernels.max : kernels.min)(n, x);
   }
@@ -48,7 +48,7 @@ struct Folding {
     if (op == Fold::max) return (a > b) | (a != a) ? a : b;
     return (a < b) | (a != a) ? a : b;
   }
-  /// to[j] = to[j] with x[j].
+  /// to[j] = the fold of to[j] and x[j].
   void join(Index n, T* to, const T* x) const { lines(n, to, x, nullptr, to); }
 };
 
@@ -79,7 +79,7 @@ class Walk {
   kernels::ElementwiseRun run_;
 };
 
-/// Elements on the stack while they are few.
+/// Memory for n elements: the stack, if they are few.
 template <class T>
 class Memory {
  public:
@@ -103,7 +103,7 @@ T finished(double x, const Finish<T>& finish) {
   return finish.root ? std::sqrt(scaled) : scaled;
 }
 
-/// Each row to one element.
+/// Folds each row to one element.
 template <class T>
 void fold_rows(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
   const Index beside = f.blocks.in_row, tasks = f.blocks.count / beside;  // rows or groups of rows
@@ -125,7 +125,7 @@ void fold_rows(const Folding<T>& f, const Finish<T>& finish, T* out, Index step)
       });
 }
 
-/// rows >= 2 rows of a block folded to the first one of `buffer`, by halves.
+/// Folds rows >= 2 rows of a block into the first row of `buffer`, by halves.
 template <class T>
 void fold_block_rows(const Folding<T>& f, Index rows, Index cols, const T* x, T* buffer) {
   while (rows > 1) {
@@ -137,7 +137,7 @@ void fold_block_rows(const Folding<T>& f, Index rows, Index cols, const T* x, T*
   }
 }
 
-/// Blocks [begin, end) of those below each other in strip number `strip`, folded to one row: `out`
+/// Folds blocks [begin, end) of strip number `strip`, which lie below each other, to one row: `out`
 /// has a strip's width.
 template <class T>
 void fold_strip(const Folding<T>& f, Walk<T>& walk, Index begin, Index end, Index strip, T* out) {
@@ -164,7 +164,7 @@ void fold_strip(const Folding<T>& f, Walk<T>& walk, Index begin, Index end, Inde
   }
 }
 
-/// Each column to one element. Tasks are strips of columns of pieces of the rows.
+/// Folds each column to one element. A task is a strip of columns of one piece of the rows.
 template <class T>
 void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
   const Index strips = f.blocks.in_row, below = f.blocks.count / strips, row = f.blocks.row;
@@ -191,7 +191,7 @@ void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index st
   }
 }
 
-/// All elements to one.
+/// Folds all elements to one.
 template <class T>
 double fold_all(const Folding<T>& f) {
   const Index count = f.blocks.count, pieces = std::clamp<Index>(count / kLeastPiece, 1, kPieces);
@@ -211,7 +211,7 @@ double fold_all(const Folding<T>& f) {
   return partial[0];
 }
 
-/// Whether the axes had better be swapped: the rows are what is contiguous, or what is long.
+/// Whether to swap the axes: because columns are contiguous, or there is only one.
 template <class T>
 bool lies_by_columns(const Chain<T>& chain) {
   if (chain.cols == 1) return true;

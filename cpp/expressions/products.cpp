@@ -1,6 +1,6 @@
-// The products of chainrule/blas.h: small ones and those with vectors go straight to a kernel, as
-// planning a product takes longer than they do; all others to gemm(). Which way one goes depends on
-// its sizes and strides alone.
+// The products of chainrule/blas.h. Small ones and those with vectors go straight to a kernel, as
+// planning takes longer than computing them. All others get a plan (blas/gemm.h). Which way a
+// product goes depends on its sizes and strides alone.
 #include <algorithm>
 #include <memory>
 
@@ -17,14 +17,14 @@ namespace {
 
 /// A product of fewer multiply-adds is over before a second thread would have begun.
 constexpr Index kOneThread = 1 << 18;
-/// Up to this many, one call of the tile with the operands where they are does well.
+/// Up to this many, one call of the tile computes a product, with its operands where they are.
 constexpr Index kFewMultiplyAdds = 1 << 16;
 /// Elements of op(B), or of C, that stay in the L1 cache.
 constexpr Index kFewElements = 4096;
 /// Elements of C up to which dot products are faster than transposing B.
 constexpr Index kFewDots = 64;
 
-/// Memory of the calling thread that lives as long as the thread and grows with what is asked.
+/// Memory of the calling thread. It grows to the largest request and lives as long as the thread.
 class Scratch {
  public:
   void* get(std::size_t bytes) {
@@ -64,20 +64,21 @@ CHAINRULE_HOT GemmData<T> data_of(const GemmCall<T>& call) {
   return {.a = call.a, .b = call.b, .c = call.c};
 }
 
-/// One row of C, or a column that can be read as one. False: too long, or strided in another way.
+/// A product whose C is one row, or a column turned into one (as_row). False, and nothing is done,
+/// if it is too long or has strides that no kernel takes.
 template <class T>
 CHAINRULE_HOT bool run_vector(const Gemm<T>& g,
                               const GemmData<T>& data,
                               const isa::FloatKernels<T>& kernels) {
   const isa::GemmTile<T> tile = whole_tile(g, data);
-  // The second of two vectors without gaps is the row of a transposed matrix, too.
+  // A column without gaps is a row of a transposed matrix, too.
   const bool dots = g.trans_b || (g.n == 1 && g.ldb == 1);
   if (g.n * g.k >= kOneThread || (dots && tile.a_col != 1)) return false;
   (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
   return true;
 }
 
-/// A column times a row without gaps, in one pass over C, which it is bound by writing.
+/// A column times a row without gaps, in one pass over C: writing C takes most of the time.
 template <class T>
 CHAINRULE_COLD void run_outer(const GemmCall<T>& call, const isa::FloatKernels<T>& kernels) {
   const Gemm<T> g = gemm_of(call);
@@ -105,10 +106,10 @@ CHAINRULE_COLD void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernel
   kernels.gemm_tile(tile);
 }
 
-/// False: not a product that a kernel takes as it is.
+/// False, and nothing is done, if no kernel takes the product as it is.
 template <class T>
 bool run_directly(const GemmCall<T>& call) {
-  // Nothing refers to them, so they stay in registers.
+  // Nothing takes the address of these, so they stay in registers.
   const Gemm<T> g = gemm_of(call);
   const GemmData<T> data = data_of(call);
   if (g.m == 0 || g.n == 0) return true;

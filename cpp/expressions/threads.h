@@ -3,7 +3,7 @@
 
 namespace chainrule::inline v0_1::blas::detail {
 
-/// The number that a blas::Threads on this thread says, else default_threads().
+/// The number set by a blas::Threads on this thread, else default_threads().
 int threads();
 
 }  // namespace chainrule::inline v0_1::blas::detail

@@ -7,7 +7,7 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Copies values of one graph to another, with all that they need and nothing twice.
+/// Copies values of one graph to another, with all nodes that they need, each once.
 ///
 ///     Copier copy(body, target);
 ///     copy.replace(body_input, outer);        // instead of copying it

@@ -22,7 +22,7 @@ Attrs input_attrs(const TensorType& type, std::string_view name) {
   return {{"shape", dims_of(type.shape)}, {"dtype", type.dtype}, {"name", std::string(name)}};
 }
 
-/// No instruction when the plan has computed the source in place.
+/// An empty Step if the plan has computed the source in place.
 Step copy_bytes(Device& device, std::byte* to, const std::byte* from, std::size_t bytes) {
   if (to == from) return {};
   return [=, copy = CopyBytes(device)](const Exec&) { copy(to, from, bytes); };
@@ -156,7 +156,7 @@ std::vector<Value> Graph::append(const OpDef& op, std::vector<Value> inputs, Att
     if (layers.empty()) throw;
     throw InvalidArgument(std::string(error.message()) + ", layer='" + layers + "'");
   }
-  // What is read of another variable is read before any is written.
+  // The content of another variable is copied before any variable is written.
   if (op.kind == OpKind::assign && is_variable_memory(node.inputs[0]))
     node.inputs = {add1(copy_op, std::move(node.inputs))};
   const int index = size();
@@ -231,7 +231,7 @@ void Graph::assign(const VariablePtr& given, Value value) {
   }
   add(assign_op, {value}, {{"variable", variable}});
   Known& known = variables_[variable.get()];
-  std::erase(assignments_, known.assignment);  // is a value like others now
+  std::erase(assignments_, known.assignment);  // only the last one writes
   known = {value, assignments_.back()};
 }
 

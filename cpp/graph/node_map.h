@@ -1,4 +1,4 @@
-// What a pass or the plan knows of each node of a graph, and of each value.
+// Maps from the nodes and the values of a graph, for passes and the plan.
 #pragma once
 
 #include <vector>

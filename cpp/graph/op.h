@@ -81,7 +81,7 @@ struct LowerContext {
   std::span<std::byte* const> inputs;
   std::span<std::byte* const> outputs;  ///< of `assign`: the variable
   GraphCompiler& graphs;                ///< for the graphs that the op owns
-  Device& device;                       ///< whose memory that is
+  Device& device;                       ///< that the memory belongs to
 
   template <class T>
   [[nodiscard]] const T* in(int i) const {
@@ -93,8 +93,8 @@ struct LowerContext {
   }
 };
 
-/// One call of an op before its memory is known. Whatever decides how much scratch memory it needs,
-/// and how that is used, is in here: there is no second description.
+/// One call of an op before its memory is known. It decides both how much scratch memory the call
+/// needs and how the call uses it.
 struct PreparedCall {
   std::size_t scratch_bytes = 0;
   /// Resolves the call, as OpDef::lower does. `scratch`: scratch_bytes, kAlignment-aligned, with
@@ -116,10 +116,10 @@ struct Choice {
   const Node* node = nullptr;
   std::vector<bool> used;
 };
-/// One node for several choices from the same work.
+/// One node that replaces several choices from the same work.
 struct United {
   Attrs attrs;
-  /// Which of its outputs is output k of choice i: outputs[i][k]; -1 for what is not used.
+  /// Output k of choice i is the new node's output outputs[i][k]; -1: it is not used.
   std::vector<std::vector<int>> outputs;
 };
 
@@ -139,7 +139,7 @@ struct OpDef {
   Step (*lower)(const LowerContext& context) = nullptr;
   /// Instead of `lower`, for an op that needs scratch memory.
   PreparedCall (*prepare)(const Node& node) = nullptr;
-  /// Whether `lower` does for every device: it moves bytes by CopyBytes and runs graphs, nothing
+  /// Whether `lower` works for every device: it moves bytes by CopyBytes and runs graphs, nothing
   /// else.
   bool portable = false;
   /// Index into the kernel table's element-wise functions; -1 for all other ops.
@@ -158,13 +158,13 @@ struct OpDef {
   /// A value equal to the node's for these inputs, which are of the graph that is being made; none
   /// if there is no simpler one.
   Value (*fold)(const Node& node, std::span<const Value> inputs) = nullptr;
-  /// Whether the node is a product of two matrices: what follows it can finish its blocks, and
-  /// column sums of its second operand can be taken along (ops/fused_matmul.cpp).
+  /// Whether the node is a product of two matrices: element-wise ops after it can run on its
+  /// finished blocks, and it can compute column sums of its second operand (ops/fused_matmul.cpp).
   bool (*is_product)(const Node& node) = nullptr;
-  /// Whether the node is the sums of a matrix's columns, which a product can take along.
+  /// Whether the node is the sums of a matrix's columns, which a product can compute as well.
   bool (*is_column_sum)(const Node& node) = nullptr;
-  /// For an op that computes more than its outputs, which are a choice: whether two nodes with
-  /// equal operands choose from the same work, and one node in the place of several that do.
+  /// For an op whose outputs are a choice of what it computes. same_work: whether two nodes with
+  /// equal operands choose from the same work. unite: one node that replaces several of these.
   bool (*same_work)(const Node& a, const Node& b) = nullptr;
   United (*unite)(std::span<const Choice> choices) = nullptr;
 };
@@ -172,8 +172,8 @@ struct OpDef {
 // The ops of the graph itself. Their attributes: input {shape, dtype, name}, constant {value},
 // variable {variable}, assign {variable}.
 extern const OpDef input_op, constant_op, variable_op, assign_op;
-/// Memory whose content changes, and belongs to somebody who keeps it as long as the graph and its
-/// programs live: {value}, a tensor over it.
+/// Memory whose content changes. Its owner keeps it as long as the graph and its programs live.
+/// {value} is a tensor over it.
 extern const OpDef borrowed_op;
 /// y = x in memory of its own.
 extern const OpDef copy_op;

@@ -67,7 +67,7 @@ void require_regular(mode_t mode, const std::string& path, std::string_view wher
 
 // --- the file to replace -------------------------------------------------------------------------
 
-// What a path means once its last part is no symbolic link any more; nothing need be there.
+// Follows symbolic links until the last part of the path is none. The file need not exist.
 std::filesystem::path without_links(const std::string& path, std::string_view where) {
   constexpr int kMostLinks = 40;  // as Linux
   std::filesystem::path target = checked(path, where);
@@ -91,7 +91,7 @@ std::filesystem::path without_links(const std::string& path, std::string_view wh
 // writer is dead.
 
 constexpr std::size_t kDigits = 16;
-constexpr std::size_t kLongestName = 200;  // longer ones leave no room within the usual 255 bytes
+constexpr std::size_t kLongestName = 200;  // a temporary's must fit the usual 255 bytes
 
 std::string hexadecimal(std::uint64_t number) {
   std::string digits(kDigits, '0');
@@ -100,7 +100,7 @@ std::string hexadecimal(std::uint64_t number) {
   return digits;
 }
 
-// What the temporaries of a file begin with.
+// What the names of a file's temporaries begin with. Long names are hashed.
 std::string temporary_prefix(const std::string& name) {
   if (name.size() <= kLongestName) return "." + name + ".tmp-";
   std::uint64_t hash = 14695981039346656037U;  // FNV-1a
@@ -138,7 +138,7 @@ void remove_abandoned(int directory, const std::string& prefix) {
   }
 }
 
-// A new file that nobody else has, locked; removed again unless it is renamed.
+// A new file, which this writer has locked. It is removed unless it is renamed.
 class Temporary {
  public:
   Temporary(int directory, const std::string& prefix, mode_t mode) : directory_(directory) {
@@ -150,7 +150,7 @@ class Temporary {
       while (fd < 0 && errno == EINTR);
       file_.emplace(fd);
       if (fd < 0 && errno != EEXIST) return;
-      // File systems without locks: then nobody finds it abandoned, either.
+      // On a file system without locks no other writer takes it for abandoned, either.
       while (fd >= 0 && ::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
       }
       // Before it was locked, another writer may have taken it for abandoned.
@@ -163,7 +163,7 @@ class Temporary {
     if (exists_) ::unlinkat(directory_, name_.c_str(), 0);
   }
 
-  /// -1, and errno: it was not made.
+  /// -1: it was not made; errno says why.
   [[nodiscard]] int get() const { return file_ ? file_->get() : -1; }
   bool rename(const char* name) {
     if (::renameat(directory_, name_.c_str(), directory_, name) != 0) return false;
@@ -178,8 +178,8 @@ class Temporary {
   bool exists_ = false;
 };
 
-// Gives a new file the owner and permissions of the one that it replaces. Who may not give files
-// away keeps the rights that an owner hands on: none to act as another user or group.
+// Gives a new file the owner and permissions of the one that it replaces. A process that may not
+// give files away drops the set-user-ID and set-group-ID bits: they would name the wrong owner.
 bool copy_permissions(int fd, const struct stat& old) {
   struct stat own{};
   if (::fstat(fd, &own) != 0) return false;

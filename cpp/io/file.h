@@ -50,7 +50,7 @@ class InputFile final : public Input {
   std::uint64_t size_ = 0;
 };
 
-/// The memory of somebody else.
+/// Memory that the caller owns and keeps.
 class InputMemory final : public Input {
  public:
   explicit InputMemory(std::span<const std::byte> bytes) : bytes_(bytes) {}
@@ -64,9 +64,9 @@ class InputMemory final : public Input {
 /// Writes the pieces, one after the other, as the new content of a file: under a temporary name
 /// beside it, flushed to the disk, renamed, the directory flushed. At every moment the path holds
 /// the whole old file or the whole new one. Symbolic links are followed, also to a file that is not
-/// there yet. A file that exists keeps its permissions, and its owner where the process may give
-/// files away. Temporaries that killed writers of the same name have left are removed; those of
-/// writers at work are not.
+/// there yet. A file that exists keeps its permissions, and its owner if the process may give files
+/// away. Temporaries of the same file are removed if their writers were killed; those of writers at
+/// work are not.
 ///
 /// Throws FileError when the system refuses (the old file then stays and the temporary is removed),
 /// InvalidArgument when the path names a pipe or device.

@@ -5,11 +5,11 @@
 //   Functional  {"name", "trainable",
 //                "layers": [spec...],                            a layer's name is its identity
 //                "calls": [{"layer": name,
-//                           "inputs": [[call, output]...],       each after those it reads
-//                           "arguments": {...}}...],             where there are (LayerCall)
+//                           "inputs": [[call, output]...],       of earlier calls
+//                           "arguments": {...}}...],             if there are any (LayerCall)
 //                "inputs": [call...],
 //                "outputs": [[call, output]...],
-//                "input_keys": [...], "output_keys": [...]}      where there are (Model::set_keys)
+//                "input_keys": [...], "output_keys": [...]}      if there are any (Model::set_keys)
 
 #include "io/model_config.h"
 
@@ -103,7 +103,7 @@ std::shared_ptr<Model> functional(const Json& config, const ObjectFactory& make)
   return model;
 }
 
-/// Where a number of a configuration stands.
+/// The argument that a number of a configuration belongs to.
 struct Argument {
   std::string class_name, object, name;
 };

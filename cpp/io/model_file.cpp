@@ -1,5 +1,5 @@
-// One file for a model: a safetensors file whose tensors are the weights, the optimizer's and the
-// random state (io/model_tensors.h), and whose metadata hold the configuration:
+// One file for a model: a safetensors file whose tensors are the weights, the optimizer's state and
+// the random state (io/model_tensors.h), and whose metadata hold the configuration:
 //
 //   format   "chainrule-model", or "chainrule-weights" for weights alone
 //   version  "1"
@@ -51,7 +51,7 @@ Json compile_config(const Model& model) {
 template <class T>
 std::shared_ptr<T> make_object(Kind kind, const Json& spec, const ObjectFactory& make) {
   if (make && spec.kind() == Json::Kind::object) {
-    (void)spec.at("class_name").as_string();  // throws for what is no description
+    (void)spec.at("class_name").as_string();  // throws if it has none
     if (auto object = std::dynamic_pointer_cast<T>(make(kind, spec))) return object;
   }
   return std::static_pointer_cast<T>(deserialize(kind, spec));
@@ -79,7 +79,7 @@ CompileOptions compile_options(const Json& config, const ObjectFactory& make) {
   for (const Json& weight : config.at("loss_weights").as_array())
     options.loss_weights.push_back(weight.as_double());
   options.raise_nonfinite = config.at("raise_nonfinite").as_bool();
-  const Json* step = config.find("step");  // files of before it do not have it
+  const Json* step = config.find("step");  // older files do not have it
   if (step != nullptr && !step->is_null())
     options.step = make_object<TrainingStep>(Kind::training_steps, *step, make);
   return options;
@@ -103,7 +103,8 @@ TensorFile file_of(const std::vector<NamedTensor>& tensors,
   return file;
 }
 
-/// Copies of tensors, all of one moment: a fit in another thread waits for them, not for the file.
+/// Copies of tensors, all of one moment. A fit in another thread waits while they are made, but not
+/// while the file is written.
 template <class TensorsOf>
 std::vector<NamedTensor> copies(const Model& model, const TensorsOf& tensors_of) {
   if (model.compiled() && !model.outputs().empty()) model.trainer()->parameters();

@@ -142,14 +142,14 @@ std::vector<NamedTensor> all_tensors(const Model& model) {
   const Optimizer& optimizer = *model.compile_options().optimizer;
   all.push_back(plain_tensor("optimizer/iterations", optimizer.iterations()->value));
   all.push_back(plain_tensor("optimizer/learning_rate", optimizer.rate()->value));
-  if (!has_shape) return all;  // nor weights
+  if (!has_shape) return all;  // no weights, so no slots
 
   const FlatParameters& parameters = model.trainer()->parameters();
   std::unordered_map<const Variable*, std::string> paths;
   for (const auto& [path, variable] : names.weights) paths.emplace(variable.get(), path);
   for (const VariablePtr& slot : optimizer.slots()) {
     for (std::size_t i = 0; i < parameters.variables.size(); ++i) {
-      // The part of the flat slot that belongs to one weight, shared memory.
+      // The part of the flat slot that belongs to one weight; it shares the slot's memory.
       const Variable& weight = *parameters.variables[i];
       const auto offset =
           static_cast<std::size_t>(parameters.offsets[i]) * size_of(weight.value.dtype());

@@ -1,7 +1,7 @@
 // The tensors of a model's file: what they are called, and how they come back.
 //
-//   <layer>/<weight>                     float32 weights; inner models prefix their name
-//   <layer>/<n>/<weight>                 the layer's n-th weight, where a layer inside it has it
+//   <layer>/<weight>                     weights; inner models prefix their name
+//   <layer>/<n>/<weight>                 the layer's n-th weight, if it is that of a layer inside
 //   optimizer/<slot>/<layer>/<weight>    optimizer slots, in the shape of the weight
 //   optimizer/iterations, optimizer/learning_rate, random_state
 //
@@ -16,24 +16,25 @@
 
 namespace chainrule::inline v0_1 {
 
-/// A tensor of the file, and the memory of the model that it is.
+/// A tensor of the model, over its memory, and its name in the file.
 struct NamedTensor {
   std::string name;
-  std::string older_name;  ///< before weights of a layer "optimizer" got their "%"
+  std::string older_name;  ///< in files from before the "%"
   Tensor tensor;
 };
 
 /// The weights of a model in Keras's order, each once.
 std::vector<NamedTensor> weight_tensors(const Model& model);
-/// Weights, random state and optimizer. Makes the optimizer's slots if they are not there. Of a
-/// model that has no shape yet: what does not depend on it.
+/// Weights, random state and optimizer state. Makes the optimizer's slots if they are missing. For
+/// a model that has no shape yet: the tensors that do not depend on it.
 std::vector<NamedTensor> all_tensors(const Model& model);
 
-/// Copies the file's tensors into the model's, which must be the same set; optimizer state may be
-/// left out. Throws InvalidArgument, and changes nothing, for a set that differs.
+/// Copies the file's tensors into the model's, which must be the same set. Without
+/// `with_optimizer`, optimizer state of the file is ignored. Throws InvalidArgument, and changes
+/// nothing, if the sets differ.
 void restore(const std::vector<NamedTensor>& wanted, const TensorFile& file, bool with_optimizer);
-/// Copies the weights of a file of weights or of a whole model: by name where all names are the
-/// same, else one after the other. Throws InvalidArgument, and changes nothing, for other shapes.
+/// Copies the weights of a file of weights or of a whole model: by name if the file has all of the
+/// names, else in order. Throws InvalidArgument, and changes nothing, for other shapes.
 void restore_weights(const std::vector<NamedTensor>& wanted, const TensorFile& file);
 
 /// The value of a key of the metadata, or null.

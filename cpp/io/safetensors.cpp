@@ -285,8 +285,8 @@ TensorFile read_or_fail(const Source& source) {
   }
 }
 
-/// Whether `use` did what it wanted with the buffer of a stream; also when that throws. The flags
-/// of the stream, which may be told to throw, stay.
+/// Whether `use` succeeded with the buffer of a stream. An exception of the buffer is a failure.
+/// The flags of the stream, which may be set to throw, are left alone.
 template <class F>
 bool with_buffer(const std::ios& stream, const F& use) {
   if (!stream.good() || stream.rdbuf() == nullptr) return false;

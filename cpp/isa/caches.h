@@ -1,4 +1,4 @@
-// The sizes of the caches, which the kernels above the table cut their work by.
+// The sizes of the caches, by which the kernels above the table cut their work.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@ struct CacheSizes {
   std::int64_t l3;  ///< shared by several cores; that of L2 where there is none
 };
 
-/// Of this machine, found once; typical sizes where the system does not tell.
+/// The sizes on this machine, found once; typical ones if the system does not tell.
 const CacheSizes& cache_sizes();
 
-/// Makes cache_sizes() give others while it lives: for tests. No other thread may run kernels
-/// meanwhile, nor a program that was compiled before.
+/// Makes cache_sizes() give other sizes while it lives, for tests. Meanwhile no other thread may
+/// run kernels, and no program may run that was compiled before.
 class UseCaches {
  public:
   explicit UseCaches(const CacheSizes& sizes);

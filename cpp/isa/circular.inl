@@ -1,7 +1,7 @@
 // sin, cos, tan and atan in the manner of isa/math.inl. Part of isa/kernels.inl.
 
-/// Up to here pi / 2 in three parts reduces a float exactly enough. Loops over sin, cos and tan
-/// leave what is beyond to the C library.
+/// Up to this number, pi / 2 in three parts reduces a float exactly enough. Beyond it, loops over
+/// sin, cos and tan call the C library.
 constexpr float kCircularLimit = 0x1p17F;
 
 /// sin(r) and cos(r) for |r| <= pi / 4 (Cephes, fdlibm).
@@ -51,7 +51,8 @@ INLINE Circular reduce_circular(float x) {
   const float magnitude = fabs(x);
   const float shifted = magnitude * 0.636619772F + kRound<float>, n = shifted - kRound<float>;
   // pi / 2 in three floats. The first difference is a multiple of 2^-24 and below 1, so it is
-  // exact; the second is so where it is small, and else |first| > |second|.
+  // exact. The second difference is exact where it is small; elsewhere |first| > |second|, which
+  // the formula for its rounding error needs.
   const float first = -rest_of_product(n, 1.57079637F, magnitude);
   const float second = n * -4.37113883e-8F;
   const float second_low = rest_of_product(n, -4.37113883e-8F, second);
@@ -66,7 +67,7 @@ INLINE T signed_by_quarters(T y, Int n) {
   return from_bits(to_bits(y) ^ ((n << (8 * sizeof(Int) - 2)) & sign_bit(y)));
 }
 
-/// sin of n quarter turns and the angle r.
+/// sin(n pi / 2 + r).
 template <class T, class Int>
 INLINE T sin_of_quarters(Int n, T r) {
   return signed_by_quarters((n & 1) != 0 ? cos_near(r) : sin_near(r), n);

@@ -1,4 +1,4 @@
-// Copies of rows, and a look at elements without a copy. Part of isa/kernels.inl.
+// Copies of rows, and the check that elements are finite. Part of isa/kernels.inl.
 
 template <class T>
 void copy_rows(std::int64_t rows,
@@ -8,7 +8,7 @@ void copy_rows(std::int64_t rows,
                T* dst,
                std::int64_t ldd) {
   typedef typename VectorOf<T>::type V;
-  if (cols == 2 * kWidth<T>) {  // a panel: in few instructions, so that many reads are under way
+  if (cols == 2 * kWidth<T>) {  // a panel: in few instructions, so that many reads are in flight
 #pragma GCC unroll 4
     for (std::int64_t i = 0; i < rows; ++i, src += lds, dst += ldd) {
       const V first = load(src), second = load(src + kWidth<T>);
@@ -23,7 +23,8 @@ void copy_rows(std::int64_t rows,
   }
 }
 
-/// Zero times a number is zero unless that is NaN or infinite: one fused operation for each vector.
+/// Zero times a number is zero, unless the number is NaN or infinite: one fused multiply-add for
+/// each vector.
 template <class T>
 bool all_finite(std::int64_t n, const T* x) {
   typedef typename VectorOf<T>::type V;

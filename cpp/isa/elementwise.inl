@@ -76,8 +76,8 @@ struct Far<tan_line> {
   static float call(float x) { return ::tanf(x); }
 };
 
-/// Whether a function of floats is costly enough that the elements which do not fill a vector are
-/// computed in one, too.
+/// Whether the elements at the end that do not fill a vector are computed in one, too: for
+/// functions of floating numbers that cost more than an addition.
 template <class F, class T>
 constexpr bool whole_vectors() {
   if constexpr (F::kCost > 1 && T(0.5) != T(0) &&
@@ -93,7 +93,7 @@ void run_unary(std::int64_t n, const void* a, const void*, const void*, void* ou
   const T* x = static_cast<const T*>(a);
   auto* y = static_cast<typename F::template Result<T>*>(out);
   if constexpr (Far<F>::kExists && sizeof(T) == 4) {
-    constexpr std::int64_t kStretch = 256;  // x may be y: looked at before it is overwritten
+    constexpr std::int64_t kStretch = 256;  // x may be y: checked before it is overwritten
     for (; n > kStretch; n -= kStretch, x += kStretch, y += kStretch) {
       run_unary<F, T>(kStretch, x, nullptr, nullptr, y);
     }
@@ -172,7 +172,7 @@ void run_ternary(std::int64_t n, const void* c, const void* a, const void* b, vo
   INDEPENDENT for (std::int64_t i = 0; i < n; ++i) y[i] = F::template call<T>(w[i], x[i], z[i]);
 }
 
-/// Fits an out-of-range number to the nearest integer, NaN to 0.
+/// Conversion to an integer type. Numbers out of range become the nearest integer, NaN becomes 0.
 template <class From, class To>
 struct Saturate {
   static To call(From x) {

@@ -1,4 +1,5 @@
-// What chainrule/elementwise.def says of each element-wise function, and what its work is worth.
+// What chainrule/elementwise.def says of each element-wise function, and how many are worth a
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ namespace chainrule::inline v0_1::isa {
 struct Function {
   const char* name;
   int operands;
-  int cost;  ///< of one element, in additions, roughly
+  int cost;  ///< of one element, roughly, in additions
   bool gives_bool;
 };
 

@@ -5,7 +5,7 @@
 // operands are read where they are, packed or not: packing is the caller's choice.
 
 #if defined(__AVX512F__)
-constexpr bool kWritesPastCaches = true;  // a line at a time: halves of lines are slower than not
+constexpr bool kWritesPastCaches = true;  // whole cache lines; halves are slower than plain stores
 /// Writes a vector past the caches, to an address that is a multiple of its size.
 template <class T>
 INLINE void store_past_caches(T* p, typename VectorOf<T>::type v) {
@@ -23,9 +23,9 @@ template <class T>
 using TileFn =
     void (*)(const GemmTile<T>& t, const T* a, const T* b, T* sums, std::int64_t line, int last);
 
-/// sums = sum_i A_i B_i for Rows x Vectors, from row a of the A_i and column b of the B_i on.
-/// `last` is the number of columns in the last vector (kPart) or all of them. With kColumns, A is
-/// read by columns: a_row = 1.
+/// sums = sum_i A_i B_i for kRows rows and kVectors vectors of columns, which begin at first_a in A
+/// and first_b in B. Rows of sums are `line` elements apart. With kPart, the last vector has `last`
+/// columns. With kColumns, A is read by columns: a_row = 1.
 template <class T, int kRows, int kVectors, bool kColumns, bool kPart>
 void tile(const GemmTile<T>& t,
           const T* first_a,
@@ -67,7 +67,7 @@ void tile(const GemmTile<T>& t,
 constexpr int kMaxRows = CHAINRULE_TILE_ROWS;
 constexpr int kMaxSteps = 4;  // tiles are 1, 2, 4 or 8 vectors wide
 
-/// Rows and 2^step vectors of accumulators fit the registers.
+/// Whether accumulators of `rows` rows and 2^step vectors fit the registers.
 constexpr bool fits(int rows, int step) { return step <= 1 || (rows << step) <= 2 * kMaxRows; }
 
 /// tile<...> by [rows - 1][step][by_columns][part].
@@ -107,8 +107,8 @@ constexpr Tiles<T> make_tiles() {
 template <class T>
 constexpr Tiles<T> kTiles = make_tiles<T>();
 
-/// Rows x columns of C = alpha * sums + beta * C, the sums in rows of `width` by `run`. Not
-/// inlined: the sums would make the stack of the loops around it large.
+/// C = alpha * sums + beta * C for rows x columns of C. `run` computes the sums, in rows of
+/// `width`. Not inlined: the sums would make the stack of the loops around it large.
 template <class T>
 [[gnu::noinline]] void run_and_combine(TileFn<T> run,
                                        const GemmTile<T>& t,
@@ -139,8 +139,8 @@ template <class T>
   }
 }
 
-/// Asks for the rows x columns of C at c: they come while the tile is computed. A store that waits
-/// for its line holds up those behind it.
+/// Prefetches rows x columns of C while the tile is computed. A store that waits for its cache line
+/// would hold up those behind it.
 template <class T>
 INLINE void prefetch_result(const T* c, std::int64_t ldc, int rows, int columns) {
   constexpr int kLine = 64 / static_cast<int>(sizeof(T));

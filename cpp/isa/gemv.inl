@@ -1,9 +1,8 @@
 // Matrix products with few rows: dot products, and sums of weighted rows. Part of isa/kernels.inl.
 
-/// v[0 .. kRows) become as many sums of their lanes: element r of the result is that of v[r]. Each
-/// of log2(kLeft) rounds adds the upper half of all rows' lanes to the lower half, and what is left
-/// of two rows, or of a row and zeros, goes on in one vector. So the order in which lanes are added
-/// does not depend on kRows.
+/// Element r of the result is the sum of the lanes of v[r]. Each of log2(kLeft) rounds adds the
+/// upper half of each row's lanes to the lower half; two rows, or a row and zeros, then share one
+/// vector. So the order in which lanes are added does not depend on kRows.
 template <class T, int kLeft, int kRows>
 INLINE typename VectorOf<T>::type lane_sums(const typename VectorOf<T>::type (&v)[kRows]) {
   static_assert(kRows <= kLeft);
@@ -65,8 +64,8 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
     }
   }
   if (p < k) {
-    // All loads come first: where parts are loaded by branches, one between a product and its sum
-    // could keep these two from being fused, in some columns and not in others.
+    // All loads come first. Where parts are loaded by branches, a branch between a product and its
+    // sum could keep the two from being fused, in some columns and not in others.
     const int rest = static_cast<int>(k - p);
     V left[kRows], right[kColumns];
 #pragma GCC unroll 2
@@ -78,7 +77,7 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
       sum[n / kColumns][n % kColumns] += left[n / kColumns] * right[n % kColumns];
     }
   }
-  // The last sums of both rows together, in groups that fill a vector if there are so many.
+  // Adds up the lanes of all rows' vectors, in groups that fill a vector if there are enough.
   constexpr int kAll = kRows * kColumns, kGroup = group_of<T>(kAll);
   constexpr int kGroups = (kAll + kGroup - 1) / kGroup;
   T all[(kGroups - 1) * kGroup + kWidth<T>];
@@ -107,7 +106,7 @@ void dot_tile(const GemmTile<T>& t, const T* a, const T* b, T* c) {
   }
 }
 
-/// The most columns of a dot_tile of so many rows: what the registers hold.
+/// The most columns of a dot_tile of kRows rows: as many as the registers hold.
 template <class T, int kRows>
 constexpr int kDotColumns = kWidth<T> == 1                ? 2
                             : kWidth<T> > 8 || kRows == 1 ? 8
@@ -138,7 +137,7 @@ constexpr DotTiles<T, kRows> kDotTiles = make_dots<T, kRows>();
 template <class T, int kRows>
 void dot_rows(const GemmTile<T>& t, const T* a, T* c) {
   std::int64_t j = 0;
-  // The sums of 16 fill a vector of AVX-512; of long rows, fewer are read at once with less delay.
+  // 16 sums fill a vector of AVX-512. Long rows are faster with fewer of them read at once.
   if constexpr (kWidth<T> > 8 && kRows == 1) {
     for (; t.k <= 256 && j + 16 <= t.n; j += 16) {
       dot_tile<T, kRows, 16>(t, a, t.b + j * t.ldb, c + j);
@@ -160,7 +159,7 @@ void gemm_dot(const GemmTile<T>& t) {
   if (i < t.m) dot_rows<T, 1>(t, t.a + i * t.a_row, t.c + i * t.ldc);
 }
 
-/// c[j] (+)= sum over kRows rows of B.
+/// c[j] = beta * c[j] + the sum over kRows rows of B, weighted.
 template <class T, int kRows>
 INLINE void add_rows(
     std::int64_t n, const T* weights, const T* b, std::int64_t ldb, const T* beta, T* c) {
@@ -177,7 +176,7 @@ INLINE void add_rows(
   if (j < n) add(j, n - j);
 }
 
-/// One row of C, some rows of B after the other: B is read in the order in which it lies.
+/// One row of C, from a few rows of B at a time: B is read in the order in which it lies.
 template <class T>
 void row_in_memory(const GemmTile<T>& t) {
   constexpr int kRows = 8;
@@ -204,8 +203,8 @@ void row_in_memory(const GemmTile<T>& t) {
   }
 }
 
-/// kVectors vectors of the row of C from column j on, in registers; `count` columns of the last
-/// one. Even and odd rows of B are added up apart: twice as many sums in flight.
+/// kVectors vectors of the row of C from column j on, in registers; with kVectors = 1, `count`
+/// columns. Even and odd rows of B are added up apart, for twice as many sums in flight.
 template <class T, int kVectors>
 void row_strip(const GemmTile<T>& t, std::int64_t j, std::int64_t count) {
   typedef typename VectorOf<T>::type V;
@@ -237,15 +236,15 @@ void row_strip(const GemmTile<T>& t, std::int64_t j, std::int64_t count) {
   }
 }
 
-/// Bytes of B up to which it comes from a cache however it is read.
+/// A B of up to this many bytes comes from a cache, in whatever order it is read.
 constexpr std::int64_t kInCache = 256 * 1024;
 
 template <class T>
 void gemm_row(const GemmTile<T>& t) {
-  // Not by t.n, which is a part of the columns where threads share them.
+  // By t.ldb, not by t.n: with threads, t.n is only a part of the columns.
   const bool in_cache = t.k * t.ldb * static_cast<std::int64_t>(sizeof(T)) <= kInCache;
   if (t.k == 1 || !in_cache) return row_in_memory(t);
-  constexpr std::int64_t kWide = CHAINRULE_REGISTERS >= 32 ? 8 : 4;  // vectors that stay in them
+  constexpr std::int64_t kWide = CHAINRULE_REGISTERS >= 32 ? 8 : 4;  // vectors that they hold
   std::int64_t j = 0;
   for (; j + kWide * kWidth<T> <= t.n; j += kWide * kWidth<T>) row_strip<T, kWide>(t, j, 0);
   if (j + 4 * kWidth<T> <= t.n) {

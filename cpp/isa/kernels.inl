@@ -37,7 +37,7 @@
 #else
 #define INDEPENDENT _Pragma("GCC ivdep")
 #endif
-#define CHAINRULE_TARGET  // that of the file's flags
+#define CHAINRULE_TARGET  // the file's flags say it
 
 namespace chainrule::inline v0_1::isa::CHAINRULE_ISA {
 namespace {

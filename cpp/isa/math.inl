@@ -3,8 +3,8 @@
 //
 // Each reduces its argument to a small interval and evaluates a polynomial there: Cephes (Moshier)
 // and fdlibm (Sun Microsystems) where a function says so, else minimax polynomials of our own.
-// Their errors are below 2 ULP; tests/cpp/test_math_ulp.cpp measures them. What remains of double
-// (sinh, cosh, erf, and in isa/circular.inl and isa/power.inl) is the C library's.
+// Their errors are below 2 ULP; tests/cpp/test_math_ulp.cpp measures them. In double, sinh, cosh,
+// erf, and the functions of isa/circular.inl and isa/power.inl are the C library's.
 //
 // Float functions that are rare in training (sinh, cosh) compute in double: rounding to float once,
 // at the end, is all of their error.
@@ -29,14 +29,14 @@ constexpr T kNan = static_cast<T>(__builtin_nan(""));
 constexpr std::int32_t sign_bit(float) { return INT32_MIN; }
 constexpr std::int64_t sign_bit(double) { return INT64_MIN; }
 
-/// magnitude >= 0 with the sign of x, also of -0: an odd function.
+/// `magnitude` >= 0 with the sign of x, also of -0. For odd functions.
 template <class T>
 INLINE T with_sign(T magnitude, T x) {
   return from_bits(to_bits(magnitude) | (to_bits(x) & sign_bit(x)));
 }
 
-// Adding kRound leaves an integer of at most 22 (51) bits in the low bits of the sum, and
-// subtracting it again the integer as a number.
+// Adding kRound rounds a number to an integer of at most 22 (51) bits, which stands in the low bits
+// of the sum. Subtracting kRound again gives the integer as a number.
 template <class T>
 constexpr T kRound = sizeof(T) == 4 ? T(0x1.8p23) : T(0x1.8p52);
 
@@ -48,12 +48,12 @@ INLINE double power_of_two(double n) {
   return from_bits(to_bits(n + (kRound<double> + 1023.0)) << 52);
 }
 
-// kRound plus twice the bias of exponents: the low bits of the sum are those of the exponent of
-// 2^n, doubled.
+// kRound plus twice the bias of exponents. So the low bits of n + kRoundPower are the sum of the
+// biased exponents of two powers of two whose product is 2^n.
 template <class T>
 constexpr T kRoundPower = kRound<T> + (sizeof(T) == 4 ? T(254) : T(2046));
 
-/// y 2^n in two factors, as n may be beyond the exponents that there are; `shifted` is
+/// y 2^n. 2^n is taken in two factors, as n may be beyond the range of exponents. `shifted` is
 /// n + kRoundPower.
 INLINE float scale_by_power(float y, float shifted) {
   const auto bits = static_cast<std::uint32_t>(to_bits(shifted)), half = bits >> 1;
@@ -66,7 +66,7 @@ INLINE double scale_by_power(double y, double shifted) {
          from_bits(static_cast<std::int64_t>((bits - half) << 52));
 }
 
-/// a * b - p without the rounding error of the product, for p near it.
+/// a * b - p without the rounding error of the product, for p near the product.
 INLINE float rest_of_product(float a, float b, float p) {
 #ifdef __FP_FAST_FMAF
   return __builtin_fmaf(a, b, -p);
@@ -75,7 +75,7 @@ INLINE float rest_of_product(float a, float b, float p) {
 #endif
 }
 
-/// x, or the nearest number of [least, most], least < 0 < most; one of them for NaN. Through
+/// x brought into [least, most], for least < 0 < most; NaN becomes one of the two. It compares
 /// integers: floats of one sign are ordered as their bits, and an integer minimum is one
 /// instruction everywhere.
 INLINE float clamp(float x, float least, float most) {
@@ -104,8 +104,8 @@ struct ExpArgument {
   T shifted, n, r, low;
 };
 
-/// The argument brought into [least, most] first; NaN stays. log(2) is in two parts: the product
-/// of the first with n is exact.
+/// The argument is brought into [least, most] first; NaN stays. log(2) is in two parts: the product
+/// of n and the first part is exact.
 INLINE ExpArgument<float> reduce_exp(float x, float least, float most) {
   x = x > most ? most : x;
   x = x < least ? least : x;
@@ -121,7 +121,7 @@ INLINE ExpArgument<double> reduce_exp(double x, double least, double most) {
   return {shifted, n, x - n * 6.93147180369123816490e-01, n * -1.90821492927058770002e-10};
 }
 
-/// exp(r + low) - 1 - r (Cephes).
+/// exp(high + low) - 1 - high (Cephes).
 INLINE float exp_rest(float high, float low) {
   const float r = high + low;
   float p = 1.9875691500e-4F;
@@ -169,8 +169,8 @@ INLINE float exp_near(float r) {
   return (high * z + low) * z + r;
 }
 
-/// The same in few operations: only n has an upper limit, since a large r gives infinity, too; and
-/// one of the two factors of 2^n is multiplied into the sum.
+/// The same in fewer operations. Only n has an upper limit, since a large r gives infinity, too.
+/// One of the two factors of 2^n is multiplied into the sum.
 INLINE float exp(float x) {
   constexpr float kMost = kRoundPower<float> + 130.0F;
   const float raised = x < kExpIsZero<float> ? kExpIsZero<float> : x;  // NaN stays
@@ -187,7 +187,7 @@ INLINE float exp(float x) {
 template <class T>
 INLINE T expm1(T x) {
   constexpr T kIsMinusOne = sizeof(T) == 4 ? T(-18) : T(-38);
-  constexpr T kNothing = sizeof(T) == 4 ? T(40) : T(80);  // 2^-kNothing beside 1
+  constexpr T kNothing = sizeof(T) == 4 ? T(40) : T(80);  // 2^-kNothing is lost beside 1
   const auto [shifted, n, r, low] = reduce_exp(x, kIsMinusOne, kExpIsInfinite<T>);
   const T one = T(1) - power_of_two(n > kNothing ? -kNothing : -n);
   return with_sign(scale_by_power((one + r) + exp_rest(r, low), shifted), x);
@@ -316,7 +316,7 @@ INLINE float softplus_of(float x) {
   p = p * e - 0.499999315F;
   return ((x < 0.0F ? 0.0F : x) + p * z) + e;  // NaN: through e
 }
-/// The same as log1p has it; but here 1 <= 1 + e <= 2.
+/// The same, with log(1 + e) as in log1p(); but here 1 <= 1 + e <= 2.
 INLINE double softplus_of(double x) {
   const double e = exp(-fabs(x)), w = 1.0 + e;
   return (x < 0.0 ? 0.0 : x) + log_normal(w, (e - (w - 1.0)) / w, 0.0);
@@ -369,9 +369,9 @@ INLINE double fmod(double a, double b) { return __builtin_fmod(a, b); }
 template <class T>
 constexpr bool kIsWhole = T(1) / T(2) == T(0);
 
-/// What a // b leaves, exactly but for one rounding: fmod(a, b), moved to the sign of b. As
-/// Python's and NumPy's. An integer is a multiple of any divisor -1, which is not tried, as the
-/// smallest one has no opposite.
+/// The remainder of a // b, with the sign of b, as in Python and NumPy: fmod(a, b), to which b is
+/// added if the signs differ. That sum is the only rounding. For integers and b = -1 it is 0, which
+/// is not computed by %: the smallest integer has no opposite.
 template <class T>
 INLINE T mod_of(T a, T b) {
   T rest = T(0);
@@ -386,7 +386,7 @@ INLINE T mod_of(T a, T b) {
   return (rest < T(0)) != (b < T(0)) ? static_cast<T>(rest + b) : rest;
 }
 
-/// The whole quotient that belongs to it.
+/// The whole quotient that belongs to mod_of().
 template <class T>
 INLINE T floor_divide_of(T a, T b) {
   if constexpr (kIsWhole<T>) {
@@ -413,7 +413,8 @@ INLINE T sign_of(T x) {
   return x > T(0) ? T(1) : (x < T(0) ? T(-1) : x * T(0));
 }
 
-/// sigmoid(a) - b: of the two, what is near 0 is not a difference of numbers near 1.
+/// sigmoid(a) - b. Of sigmoid(a) and 1 - sigmoid(a), the smaller is computed: it is never the
+/// difference of two numbers near 1.
 template <class T>
 INLINE T residual_of(T a, T b) {
   const T small = logistic(-fabs(a));  // sigmoid(a), or 1 minus it

@@ -15,7 +15,7 @@ void adam(std::int64_t n, const AdamRates<T>& rates, const AdamArrays<T>& in, Ad
     // A square beyond the type would make v infinite, and the parameter NaN a step later.
     const T square = g * g < kLargestFinite<T> ? g * g : kLargestFinite<T>;
     const T v = in.v[i] + (square - in.v[i]) * second;
-    // Without epsilon, what has had no gradient takes no step.
+    // Without epsilon, a parameter that has had no gradient takes no step.
     const T size = sqrt(v) + epsilon;
     out.parameter[i] = in.parameter[i] - (size == T(0) ? T(0) : m * alpha / size);
     out.m[i] = m;

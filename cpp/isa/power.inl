@@ -1,7 +1,7 @@
 // a to the power b, in the manner of isa/math.inl. Part of isa/kernels.inl.
 //
-// a^b = 2^(b log2|a|): an error of the exponent, which goes to 150, is 100 times as large in the
-// result, so the logarithm and the product are sums of two floats.
+// a^b = 2^(b log2|a|). The exponent goes up to 150, so its relative error is 100 times as large in
+// the result. The logarithm and the product are therefore sums of two floats.
 
 INLINE double pow(double x, double y) { return ::pow(x, y); }
 
@@ -35,7 +35,7 @@ INLINE Exponent power_exponent(float a, float b) {
   return {high, rest_of_product(b, l, high) + b * l_low};
 }
 
-/// 2^t; 0 and infinity beyond the exponents that there are.
+/// 2^t; 0 or infinity beyond the range of exponents.
 INLINE float exp2_of(Exponent t) {
   const float shifted = clamp(t.high + t.low, -160.0F, 160.0F) + kRoundPower<float>;
   const float r = clamp((t.high - (shifted - kRoundPower<float>)) + t.low, -1.0F, 1.0F);
@@ -51,7 +51,8 @@ INLINE float exp2_of(Exponent t) {
 /// From here on, a power b makes 0 or infinity of every |a| but 1.
 constexpr float kLargestPower = 0x1p60F;
 
-/// Whether the formulas above do not hold: a is not positive or not finite, or b beyond.
+/// Whether the formulas above do not hold: a is not positive or not finite, or b is not below
+/// kLargestPower.
 INLINE bool is_special_power(float a, float b) {
   const auto above = static_cast<std::uint32_t>(to_bits(a)) - 1U;
   return (above >= 0x7f7fffffU) | (to_bits(fabs(b)) >= to_bits(kLargestPower));

@@ -1,8 +1,8 @@
 // Philox, and arrays of random numbers from its words. Part of isa/kernels.inl.
 
 #if defined(__AVX2__)
-// Words in lanes of 64 bits, where a product of two words is one instruction. Upper halves hold
-// what is left of products, and do not count.
+// Words in lanes of 64 bits, where a product of two words is one instruction. The upper halves hold
+// remains of products, and are ignored.
 typedef std::uint64_t Words __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), may_alias));
 
 #if defined(__AVX512F__)

@@ -1,9 +1,9 @@
 // Reductions of contiguous numbers. Part of isa/kernels.inl.
 //
-// Elements are taken in kLanes lanes, which are joined in halves at the end. What is left over, and
-// what is shorter, is filled up with numbers that do not count.
+// Elements go to kLanes lanes in turn; the lanes are joined by halves at the end. A last group of
+// fewer elements is filled up with numbers that do not change the result.
 
-constexpr int kLanes = 32;             // independent partial results: two vectors
+constexpr int kLanes = 32;             // partial results: two of the largest vectors of floats
 constexpr std::int64_t kBlock = 2048;  // elements summed in lanes; above it, halves are added
 
 /// x[0..count) and then `rest`; count <= kN, which is a multiple of the vector.
@@ -141,7 +141,7 @@ void moments_columns(
 }
 
 /// The largest (smallest) element, NaN if there is one. NaN loses every comparison, so it is
-/// looked for beside it.
+/// tracked apart.
 template <class T, bool kLargest>
 T extreme(std::int64_t n, const T* x) {
   constexpr auto better = kLargest ? larger<T> : smaller<T>;

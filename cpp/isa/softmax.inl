@@ -1,10 +1,11 @@
-// Softmax of lines, contiguous ones and such that lie side by side. Part of isa/kernels.inl.
+// Softmax of lines that are contiguous, or lie side by side. Part of isa/kernels.inl.
 //
 // Contiguous lines are taken one by one if they are long. As many short ones as a vector has
 // elements are transposed into columns first, so that no vector is partly empty and none has to be
 // summed up across.
 
-/// exp(x - shift) of one line, or a block of a longer one, which goes to `out` unless that is null.
+/// The sum of exp(x - shift) over a line, or over a block of a longer one. The exponentials go to
+/// `out`, unless it is null.
 template <int kN, class T>
 INLINE T exp_sum_block(std::int64_t n, const T* x, T shift, T* out) {
   T lanes[kN] = {};
@@ -56,7 +57,7 @@ T softmax_line(std::int64_t n, const T* x, T* out, T* shift) {
 
 constexpr std::int64_t kShortLine = 64;
 
-/// kVectors vectors of columns side by side, or `count` < kWidth columns, kVectors being 1. Rows
+/// Softmax of kVectors vectors of columns or, with kVectors = 1, of `count` < kWidth columns. Rows
 /// are `step` apart.
 template <int kVectors, class T>
 [[gnu::noinline, gnu::noclone]] void softmax_strip(
@@ -123,8 +124,8 @@ void softmax_columns(
   }
 }
 
-/// columns (n, kWidth), rows `step` apart, = the transpose of `lines` <= kWidth lines of n
-/// elements, then zeros.
+/// columns (n x kWidth, rows `step` apart) = the transpose of the first kWidth of `lines` lines of
+/// n elements. If there are fewer lines, the other columns are zero.
 template <class T>
 [[gnu::noinline]] void lines_to_columns(
     std::int64_t lines, std::int64_t n, const T* x, T* columns, std::int64_t step) {
@@ -145,7 +146,8 @@ template <class T>
   }
 }
 
-/// The way back. What is written behind a line of less than a vector is overwritten by the next.
+/// The inverse. A line shorter than a vector is written with elements behind it, which the next
+/// line overwrites.
 template <class T>
 [[gnu::noinline]] void columns_to_lines(
     std::int64_t lines, std::int64_t n, const T* columns, std::int64_t step, T* out) {
@@ -164,7 +166,7 @@ template <class T>
   }
 }
 
-/// `lines` <= kVectors * kWidth short lines.
+/// Softmax of `lines` <= kVectors * kWidth short lines.
 template <int kVectors, class T>
 void softmax_short_lines(std::int64_t lines, std::int64_t n, const T* x, T* out, T* shift, T* sum) {
   constexpr int kSide = kWidth<T>, kColumns = kVectors * kSide;
@@ -202,7 +204,7 @@ void softmax_lines(std::int64_t lines, std::int64_t n, const T* x, T* out, T* sh
   }
 }
 
-/// out = (x - shift) - log, of a shift and a logarithm for each line.
+/// out = (x - shift) - log, with a shift and a logarithm for each line.
 template <class T>
 void log_softmax_lines(
     std::int64_t lines, std::int64_t n, const T* x, const T* shift, const T* log, T* out) {
@@ -214,7 +216,7 @@ void log_softmax_lines(
   }
 }
 
-/// The same of columns.
+/// The same for columns.
 template <class T>
 void log_softmax_columns(std::int64_t n,
                          std::int64_t step,

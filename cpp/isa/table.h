@@ -31,23 +31,23 @@ enum Elementwise : int {
 using ElementwiseFn =
     void (*)(std::int64_t n, const void* a, const void* b, const void* c, void* out);
 
-/// Where a tile finds C, or puts it. It changes no value.
+/// Where C lies, for a tile to read and write it fast. No value depends on it.
 enum class CPlace : std::uint8_t {
   near,   ///< in the first two caches
-  far,    ///< farther away: its lines are asked for in time
+  far,    ///< farther away: its lines are prefetched
   beyond  ///< in no cache: rows that begin on a cache line are written past them. Other threads see
           ///< C only after order_stores().
 };
 
-/// Puts this thread's stores past the caches before all of its later stores, above all the one that
-/// says that its task is done. Others have that order by themselves.
+/// Orders this thread's stores past the caches before its later stores, above all the one that says
+/// that its task is done. Ordinary stores need no such fence.
 inline void order_stores() {
 #if defined(__x86_64__)
   __builtin_ia32_sfence();
 #endif
 }
 
-/// C (m x n) = alpha * sum_i A_i B_i + beta * C: what every matrix product is made of.
+/// C (m x n) = alpha * sum_i A_i B_i + beta * C: every matrix product is made of these.
 ///
 /// Element (r, p) of A_i is a[a_offsets[i] + r * a_row + p * a_col], one of the two strides being
 /// 1; row p of B_i is at b + b_offsets[i] + p * ldb and contiguous. Null offsets are 0. With beta =
@@ -68,7 +68,7 @@ struct GemmTile {
 };
 
 /// One step of Adam: m += (g - m) * first, v += (g^2 - v) * second, p -= m alpha / (sqrt(v) +
-/// epsilon), where that is 0 by 0.
+/// epsilon). g^2 is at most the largest finite number; p does not change where the divisor is 0.
 template <class T>
 struct AdamRates {
   T alpha, first, second, epsilon;
@@ -91,10 +91,10 @@ struct FloatKernels {
   bool writes_past_caches;  ///< if told to (CPlace::beyond)
   void (*gemm_tile)(const GemmTile<T>&);
   /// The same with op(B) = B^T for few rows, as dot products of contiguous rows: row j of B is at
-  /// b + j * ldb. Takes one product, a_col = 1.
+  /// b + j * ldb. Only for reduce = 1 and a_col = 1.
   void (*gemm_dot)(const GemmTile<T>&);
-  /// The same for one row of A, bound by reading B: a small B by columns of registers, a large one
-  /// in the order in which it lies. Takes one product, m = 1.
+  /// The same for one row of A, where reading B takes the time: a small B is read by strips of
+  /// columns, a large one in the order in which it lies. Only for reduce = 1 and m = 1.
   void (*gemm_row)(const GemmTile<T>&);
   /// sums[j] = (first ? 0 : sums[j]) + sum over p of b[p * ldb + j]; B is k x n.
   void (*column_sums)(
@@ -113,7 +113,7 @@ struct FloatKernels {
                     std::int64_t lds,
                     T* dst,
                     std::int64_t ldd);
-  /// Sum of n elements, by several partial sums; in fixed blocks, so that the rounding error grows
+  /// Sum of n elements, from several partial sums in fixed blocks, so that the rounding error grows
   /// with the logarithm of n.
   T (*sum)(std::int64_t n, const T* x);
   /// Mean of n >= 1 elements and the sum of squares of their differences from it; in fixed blocks,
@@ -137,8 +137,8 @@ struct FloatKernels {
   /// The same for `count` lines that lie side by side, their elements `step` apart.
   void (*softmax_columns)(
       std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* out, T* shift, T* sum);
-  /// out = (x - shift) - log for such lines, of the shift and the logarithm of the sum of each. out
-  /// may be x.
+  /// out = (x - shift) - log for such lines, with each line's shift and the logarithm of its sum.
+  /// out may be x.
   void (*log_softmax_lines)(
       std::int64_t lines, std::int64_t n, const T* x, const T* shift, const T* log, T* out);
   void (*log_softmax_columns)(std::int64_t n,
@@ -150,7 +150,7 @@ struct FloatKernels {
                               T* out);
   /// Sum of weight[i] ((x[i] - shift) - log); a weight of 0 adds 0, whatever its x.
   T (*cross_sum)(std::int64_t n, const T* x, T shift, T log, const T* weight);
-  /// Random arrays from words of philox, one for an element of float and two for one of double:
+  /// Random arrays from words of philox, one word for a float and two for a double:
   /// low + (high - low) u, u uniform in [0, 1).
   void (*uniform)(std::int64_t n, const std::uint32_t* words, T low, T high, T* out);
   /// mean + stddev z, z standard normal. Elements 2 i and 2 i + 1 share their words: for an odd n

@@ -32,7 +32,7 @@ INLINE VectorF64 high(VectorF64 a, VectorF64 b) {
   return __builtin_shufflevector(a, b, CHAINRULE_HIGH_F64);
 }
 
-/// A square of as many vectors as a vector has elements.
+/// Transposes a square of as many vectors as a vector has elements.
 template <class T>
 INLINE void transpose_square(typename VectorOf<T>::type (&row)[kWidth<T>]) {
   constexpr int kSide = kWidth<T>;
@@ -49,7 +49,7 @@ INLINE void transpose_square(typename VectorOf<T>::type (&row)[kWidth<T>]) {
   }
 }
 
-/// A square block, or what is left of one at an edge: kWhole, else rows x cols of it.
+/// Transposes a square block (kWhole), or rows x cols elements of one at an edge.
 template <class T, bool kWhole>
 void transpose_block(int rows, int cols, const T* src, std::int64_t lds, T* dst, std::int64_t ldd) {
   constexpr int kSide = kWidth<T>;

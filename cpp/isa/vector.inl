@@ -1,4 +1,4 @@
-// A vector register, and what is read and written by it: whole, or a part at the end of an array.
+// Vector registers, and how they are read and written: whole, or in part at the end of an array.
 // Part of isa/kernels.inl.
 
 #include "chainrule/blas/vector_parts.inl"
@@ -38,8 +38,8 @@ INLINE void store(T* p, typename VectorOf<T>::type v) {
   *reinterpret_cast<typename VectorOf<T>::type*>(p) = v;
 }
 
-// The same as load() and store(), of the first `count` elements; the others are read as 0. By way
-// of aligned vectors, as references are to these.
+// load() and store() of the first `count` elements; the others are read as 0. They copy to and from
+// an aligned vector, since vector_parts.inl takes references to those.
 template <class T>
 INLINE typename VectorOf<T>::type load_part(const T* p, int count) {
   typename Lanes<T>::Vector v;

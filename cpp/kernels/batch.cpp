@@ -12,20 +12,21 @@ namespace {
 
 /// Bytes that are worth another thread.
 constexpr std::int64_t kGrainBytes = 1 << 16;
-/// How far ahead of the copying samples are prefetched, in bytes. By a thread that copies all of a
-/// batch: little enough to stay in its core's own cache, until the next batch if that is not large.
+/// How far ahead of the copying samples are prefetched, in bytes, by a thread that copies all of a
+/// batch: few enough to stay in its core's own cache, even until the next batch if that is not
+/// large.
 constexpr std::int64_t kAheadBytes = 1 << 17;
-/// By one of several threads, which know only the samples of their own part: what memory delivers
-/// in the time that it takes to answer.
+/// The same for one of several threads, which know only the samples of their own part: as many
+/// bytes as memory delivers within its latency.
 constexpr std::int64_t kAheadInPart = 1 << 13;
-/// Of a long sample only the beginning is prefetched; the processor sees by itself how it goes on.
+/// Bytes of a sample that are prefetched. Of a long one, the processor prefetches the rest itself.
 constexpr std::int64_t kPrefetchBytes = 1 << 12;
 
 void prefetch(const std::byte* sample, std::int64_t bytes) {
   constexpr std::int64_t kLine = 64;
   for (std::int64_t offset = 0; offset < bytes; offset += kLine)
     __builtin_prefetch(sample + offset);
-  __builtin_prefetch(sample + bytes - 1);  // samples need not begin where a line does
+  __builtin_prefetch(sample + bytes - 1);  // samples need not begin on a cache line
 }
 
 /// Copies `n` elements and converts them.

@@ -21,8 +21,8 @@ struct Batch {
   const std::int64_t* order;
   std::int64_t first;
   std::int64_t count;
-  /// Entries of `order` after these that are wanted next: they are prefetched, while this batch is
-  /// copied, for the time when they are.
+  /// How many entries of `order` follow these and are wanted next. Their samples are prefetched
+  /// while this batch is copied.
   std::int64_t following = 0;
 };
 

@@ -65,7 +65,8 @@ void transpose_block(Int rows, Int cols, const Bits* src, Int lds, Bits* dst, In
   }
 }
 
-/// A plane in which src runs along `across` and dst along `along`, in blocks that stay in cache.
+/// Copies a plane in which src is contiguous along `across` and dst along `along`, in blocks that
+/// stay in cache.
 template <class Bits>
 void transpose_plane(const StridedCopy& copy, int across, int along, const Bits* src, Bits* dst) {
   const Int rows = copy.shape[at(along)], cols = copy.shape[at(across)];
@@ -82,8 +83,8 @@ void transpose_plane(const StridedCopy& copy, int across, int along, const Bits*
   }
 }
 
-/// The innermost loops are one row, or a plane where src and dst run along different axes. `rest`
-/// are the other axes; in parallel over their combinations.
+/// The innermost loops copy a row, or a plane if src and dst are contiguous along different axes.
+/// `rest` are the other axes; their combinations are shared among threads.
 template <class Bits>
 void run(const Exec& exec, Bits* dst, const Bits* src, const StridedCopy& copy) {
   dst += copy.dst_offset;
@@ -226,7 +227,7 @@ void fill_zero(const Exec& exec, void* dst, Int bytes) {
 
 void fill(const Exec& exec, void* dst, const void* element, Int n, std::size_t element_size) {
   StridedCopy copy{.rank = 1, .element_size = element_size};
-  // Rows, for threads to share.
+  // Rows, which threads share; then the elements that are left.
   constexpr Int kRow = 4096;
   const Int rows = n / kRow;
   copy.rank = 2;

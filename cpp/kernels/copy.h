@@ -38,8 +38,8 @@ StridedCopy insert_copy(const Shape& dst,
                         const Shape& src,
                         std::size_t element_size);
 
-/// Runs the copy; dst and src must not overlap, unless each element is where it goes. Elements of
-/// dst that it does not name keep their value.
+/// Runs the copy. dst and src must not overlap, unless each element goes to where it is. Elements
+/// of dst that the copy does not name keep their value.
 void strided_copy(const Exec& exec, void* dst, const void* src, const StridedCopy& copy);
 
 /// dst (cols, rows) = src (rows, cols) transposed, in blocks that stay in cache.

@@ -1,4 +1,4 @@
-// A line of elements from one stride to another.
+// Copies a line of elements from one stride to another.
 #pragma once
 
 #include <algorithm>
@@ -7,8 +7,8 @@
 
 namespace chainrule::inline v0_1::kernels {
 
-/// n elements as large as Bits, whatever their type; strides in elements. Lines may be the same
-/// one.
+/// Copies n elements of any type of the size of Bits. Strides are in elements. The two lines may be
+/// the same.
 template <class Bits>
 void copy_line(std::byte* to,
                std::int64_t to_stride,

@@ -12,10 +12,10 @@ namespace chainrule::inline v0_1::kernels {
 namespace {
 
 constexpr Int kBlock = ElementwiseProgram::kBlock;  // a chain stays in the first cache
-constexpr Int kLoneBlock = 4 * kBlock;  // of one function, whose result nobody reads again
+constexpr Int kLoneBlock = 4 * kBlock;  // of a single function: nothing reads its result again
 constexpr Int kLongRow = kBlock / 4;    // a block stays within such a row
 constexpr Int kLine = 16;               // parts of a row are cut between cache lines
-// As many buffers as there can be registers fit.
+// Even a buffer for each register fits.
 static_assert(ElementwiseProgram::kMaxRegisters * kLine * sizeof(double) <= kStorageBytes);
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
@@ -118,7 +118,7 @@ void ElementwiseProgram::output(int reg, void* data, const Strides& strides) {
 
 DType ElementwiseProgram::dtype(int reg) const { return registers_[at(reg)].dtype; }
 
-/// Joins axes that all memory walks as one; what is left is rows of one inner axis.
+/// Joins axes that all operands and outputs walk as one. The last axis that is left is the row.
 void ElementwiseProgram::collapse_axes(bool join_axes) {
   Strides lengths{};
   int rank = 0;
@@ -153,8 +153,8 @@ void ElementwiseProgram::collapse_axes(bool join_axes) {
   }
 }
 
-/// A result may be computed in its output's memory unless a later function, or a copy at the end of
-/// a block, still reads an operand there.
+/// Whether a result can be computed in its output's memory. It cannot if a later function, or a
+/// copy at the end of a block, still reads an operand there.
 bool ElementwiseProgram::can_be_direct(const Memory& output) const {
   const Register& reg = registers_[at(output.reg)];
   if (!output.contiguous || reg.instruction < 0 || reg.is_direct) return false;
@@ -164,7 +164,7 @@ bool ElementwiseProgram::can_be_direct(const Memory& output) const {
   });
 }
 
-/// Says what is done with memory. Operands that are not read where they are get a buffer each.
+/// Decides the Place of all memory. Operands that are not read where they are get a buffer each.
 void ElementwiseProgram::place_memory() {
   for (Memory& each : memory_) {
     Register& reg = registers_[at(each.reg)];
@@ -181,7 +181,7 @@ void ElementwiseProgram::place_memory() {
   }
 }
 
-/// Gives each result that is not direct a buffer, which it shares with those that are dead by then.
+/// Gives each result that is not direct a buffer, which it may take over from one that is dead.
 void ElementwiseProgram::share_buffers() {
   int free[kMaxRegisters], free_count = 0;
   for (std::size_t i = 0; i < instructions_.size(); ++i) {
@@ -196,7 +196,7 @@ void ElementwiseProgram::share_buffers() {
       reg.last_use = kMaxRegisters;  // an instruction may read it twice
     };
     for (const int number : each.args) release(number);
-    release(each.result);  // which nobody may read
+    release(each.result);  // if nothing reads it
   }
 }
 
@@ -218,7 +218,7 @@ void ElementwiseProgram::cut_blocks() {
     return;
   }
   if (rows > 1 && row < kLongRow && row <= most) {
-    // Several short rows at once: what repeats from row to row is expanded once.
+    // Several short rows at once: an operand that repeats from row to row is expanded once.
     blocks_.height = most / row;
     blocks_.width = row;
   } else {

@@ -21,7 +21,7 @@
 
 namespace chainrule::inline v0_1::kernels {
 
-/// How the work of a program is cut: its rows into blocks of whole rows, or of a part of one.
+/// How the work of a program is cut: into blocks of whole rows, or of a part of one row.
 struct ElementwiseBlocks {
   /// Elements [column, column + columns) of rows [row, row + rows).
   struct Block {
@@ -30,15 +30,15 @@ struct ElementwiseBlocks {
   };
 
   std::int64_t rows = 0, row = 0;      ///< `rows` rows of `row` elements
-  std::int64_t height = 1, width = 0;  ///< rows of a block, and its elements of each
-  std::int64_t in_row = 1, count = 0;  ///< blocks beside each other, and all of them
+  std::int64_t height = 1, width = 0;  ///< rows of a block, and its elements in each
+  std::int64_t in_row = 1, count = 0;  ///< blocks beside each other in a row, and in all
   std::int64_t cost = 1;               ///< of an element, in cheap functions
 
   [[nodiscard]] Block operator[](std::int64_t i) const {
     const std::int64_t first = i / in_row * height, column = i % in_row * width;
     return {first, column, std::min(height, rows - first), std::min(width, row - column)};
   }
-  /// Of all elements.
+  /// The cost of all elements.
   [[nodiscard]] std::int64_t work() const { return rows * row * cost; }
   /// Blocks that are worth a thread.
   [[nodiscard]] std::int64_t grain() const;
@@ -57,7 +57,7 @@ class ElementwiseProgram {
   static constexpr std::int64_t kBlock = 1024;
 
   explicit ElementwiseProgram(const Shape& shape = {}) : shape_(shape) {}
-  /// Begins another program in the memory of this one. What is the longest so far allocates.
+  /// Begins another program in the memory of this one. Allocates only for a longer one than before.
   void begin(const Shape& shape);
 
   /// An input of `shape`, which broadcasts to the iteration shape as in NumPy. Returns its
@@ -77,8 +77,8 @@ class ElementwiseProgram {
   /// not broadcast, each at its place; they must not overlap operands in another way.
   void output(int reg, void* data);
   void output(int reg, void* data, const Strides& strides);
-  /// Fixes loops and buffers; call it once, last. Axes that are walked as one become one, unless
-  /// the caller asks a run for its blocks and needs the rows of a matrix apart.
+  /// Fixes loops and buffers; call it once, last. Joins axes that are walked as one, unless
+  /// join_axes is false: for a caller that takes blocks from a run and needs the rows of a matrix.
   void prepare(bool join_axes = true);
 
   [[nodiscard]] DType dtype(int reg) const;
@@ -90,15 +90,15 @@ class ElementwiseProgram {
       const ElementwiseProgram&, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
   friend class ElementwiseRun;
 
-  // With constructors, so that they are made where they stay: what is put together elsewhere and
-  // copied at once waits for its stores.
+  // They have constructors so that they are made in place: a copy at once after the members were
+  // stored would wait for these stores.
   struct Register {
     Register(DType dtype, int instruction) : dtype(dtype), instruction(instruction) {}
 
     DType dtype;
     int instruction;         ///< that computes it; -1: an operand
-    int last_use = -1;       ///< the last instruction that reads it; of an output beyond all
-    int buffer = -1;         ///< that holds a block of it; -1: it is where its memory is
+    int last_use = -1;       ///< the last instruction that reads it; for an output, beyond all
+    int buffer = -1;         ///< that holds a block of it; -1: it is in its own memory
     bool is_direct = false;  ///< a result that is computed in the memory of its output
   };
   struct Instruction {
@@ -109,12 +109,12 @@ class ElementwiseProgram {
     std::array<int, 3> args;  ///< registers; -1: none
     int result;
   };
-  /// What is done with memory in each block.
+  /// How memory is used in each block.
   enum class Place : std::uint8_t {
     direct,    ///< functions read or write it where it is
-    expanded,  ///< an operand that is copied into a buffer before the functions run
-    saved,     ///< an output that an operand is copied to after them, before its memory is written
-    copied,    ///< an output that is copied to from a buffer
+    expanded,  ///< an operand, copied into a buffer before the functions run
+    saved,     ///< an output that is an operand; copied after the functions, before any `copied`
+    copied,    ///< an output, copied from a buffer after the functions
   };
   /// Memory of an operand or an output.
   struct Memory {
@@ -132,7 +132,7 @@ class ElementwiseProgram {
     bool even = true;                                ///< rows are equally far apart
     bool moves_across = false;                       ///< rows are not all the same
     std::int64_t size;                               ///< bytes of an element
-    std::byte* data;                                 ///< nothing writes to that of an operand
+    std::byte* data;                                 ///< an operand's is only read
     std::int64_t row_stride = 0, column_stride = 0;  ///< from row to row if even; within a row
     Strides strides;
   };
@@ -162,8 +162,8 @@ class ElementwiseProgram {
 /// Runs a prepared program. Outputs do not depend on the number of threads.
 void run_elementwise(const Exec& exec, const ElementwiseProgram& program);
 
-/// Runs a prepared program over a matrix on its rows [i, i + rows) and columns [j, j + columns)
-/// alone, on this thread.
+/// Runs a prepared program over a matrix, but only rows [i, i + rows) and columns [j, j + columns),
+/// on this thread.
 void run_elementwise_block(const ElementwiseProgram& program,
                            std::int64_t i,
                            std::int64_t j,

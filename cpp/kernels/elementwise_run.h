@@ -31,12 +31,11 @@ class ElementwiseRun {
 
   void block(const ElementwiseBlocks::Block& b) { block(b.row, b.column, b.size()); }
 
-  /// The elements of a register in the block that ran last, without gaps: where no other function
-  /// has taken its buffer, as for the last one.
+  /// The elements of a register in the block that ran last, without gaps. Valid unless a later
+  /// function took over its buffer; always for the last function.
   [[nodiscard]] const void* elements(int reg) const { return at_[reg]; }
 
-  /// Any n elements from row `row` and column `column` on, in blocks: a part of one row, or whole
-  /// rows.
+  /// Runs any n elements from row `row` and column `column` on, in blocks.
   void range(Int row, Int column, Int n) {
     const Int height = program_.blocks_.height, width = program_.blocks_.width;
     if (height > 1 && column == 0 && n % length_ == 0) {
@@ -56,8 +55,8 @@ class ElementwiseRun {
     }
   }
 
-  /// Of a matrix: columns [j, j + columns) of the rows [i, i + rows), rows > 0. Faster than row by
-  /// row.
+  /// Runs columns [j, j + columns) of the rows [i, i + rows) of a matrix, rows > 0. Faster than a
+  /// range() for each row.
   void rectangle(Int i, Int rows, Int j, Int columns) {
     const Int width = program_.shape_[1];
     const bool one_axis = length_ != width;  // the matrix is one row of the iteration
@@ -87,7 +86,7 @@ class ElementwiseRun {
 
   [[nodiscard]] const void* get(int reg) const { return reg < 0 ? nullptr : at_[reg]; }
 
-  /// n elements of the iteration; they lie in row `row` from `column` on, or are whole rows.
+  /// Runs n elements: in row `row` from `column` on, or whole rows.
   void block(Int row, Int column, Int n) {
     place(row, column, n);
     run_functions(row, column, n);
@@ -103,7 +102,7 @@ class ElementwiseRun {
     }
   }
 
-  /// On what has been placed.
+  /// Runs the functions on operands that have been placed.
   void run_functions(Int row, Int column, Int n) {
     for (const auto& each : program_.instructions_) {
       each.fn(n, get(each.args[0]), get(each.args[1]), get(each.args[2]), at_[each.result]);
@@ -131,7 +130,7 @@ class ElementwiseRun {
     return memory.data + offset * memory.size;
   }
 
-  /// Calls f(address, bytes before, elements) for the part of each row.
+  /// Calls f(address, bytes before, elements) for the part of the block in each row.
   template <class F>
   void each_part(const Memory& memory, Int row, Int column, Int n, const F& f) {
     for (Int done = 0; done < n; ++row, column = 0) {

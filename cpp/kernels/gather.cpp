@@ -52,9 +52,9 @@ void gather_rows(
 template <class T, class I>
 void scatter_add_rows(
     const Exec& exec, T* out, const T* updates, const I* indices, Int count, Int rows, Int width) {
-  // A thread owns a range of rows of `out` and looks at all indices; so each row is summed in the
-  // order of the indices. One range for each thread, and what is left of the rows, keep the looking
-  // cheap.
+  // A thread owns a range of rows of `out` and looks at all indices, so each row is summed in the
+  // order of the indices. There is one range for each thread, and one for the rows that are left:
+  // few, as each costs a look at all indices.
   const Int threads = std::clamp<Int>(exec.threads, 1, kMaxThreads);
   const Int share = std::max<Int>(1, rows / threads);
   const bool small = count * width < kParallelWork && rows * width < kParallelWork;

@@ -19,7 +19,7 @@ void gather_rows(const Exec& exec,
                  std::int64_t width);
 
 /// out (rows, width) = 0, then out[indices[i]] += updates[i] in the order of i, updates (count,
-/// width). Indices outside [0, rows) are left out. T: float, double, int32, int64.
+/// width). Indices outside [0, rows) are skipped. T: float, double, int32, int64.
 template <class T, class I>
 void scatter_add_rows(const Exec& exec,
                       T* out,

@@ -19,7 +19,7 @@ constexpr Int kPieces = 32;               // of one long reduction, for threads 
 constexpr Int kFewResults = 64;           // (outer x inner) below which n is cut into pieces
 constexpr Int kLeastPiece = 4096;
 
-/// mean and squares of rows [from, to) of columns [0, cols) of a slice.
+/// Mean and sum of squared deviations over rows [from, to) of a slice, for columns [0, cols).
 template <class T>
 void slice(const T* x, Int from, Int to, Int inner, Int cols, T* mean, T* squares) {
   const auto& kernels = isa::kernels<T>(isa::table());
@@ -30,8 +30,8 @@ void slice(const T* x, Int from, Int to, Int inner, Int cols, T* mean, T* square
   }
 }
 
-/// Few results of long reductions: n is cut into pieces at places that depend on n alone, and the
-/// pieces are joined in their order (Chan, Golub, LeVeque 1979).
+/// For few results of long reductions. n is cut into pieces at places that depend on n alone, and
+/// the pieces are joined in their order (Chan, Golub, LeVeque 1979).
 template <class T>
 void in_pieces(const Exec& exec, T* mean, T* squares, const T* x, Int outer, Int n, Int inner) {
   std::array<T, kPieces * kFewResults> means, deviations;

@@ -22,7 +22,7 @@ template <class T>
 constexpr Int kWordsOf = static_cast<Int>(sizeof(T) / 4);
 
 /// Calls use(first element, count, words) for stretches of at most kWords / kWordsOf<T> elements.
-/// Each starts at a multiple of four words, and has whole blocks of four.
+/// Each starts on a block of four words, and gets whole blocks.
 template <class T, class Use>
 void draw(const Exec& exec, Int n, const RandomState& state, Use use) {
   constexpr Int kStretch = kWords / kWordsOf<T>;

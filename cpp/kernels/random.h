@@ -31,8 +31,8 @@ void random_normal(
 template <class T>
 void random_bernoulli(const Exec& exec, T* out, std::int64_t n, const RandomState& state, double p);
 
-/// order (n,) = Random(seed, stream).permutation(n), number by number, but from blocks of random
-/// words.
+/// order (n,) = Random(seed, stream).permutation(n), with the same numbers. It is faster, as random
+/// words are drawn in large blocks.
 void random_permutation(std::int64_t* order,
                         std::int64_t n,
                         std::uint64_t seed,

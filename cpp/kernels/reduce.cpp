@@ -70,8 +70,8 @@ struct Min {
   }
 };
 
-/// out[0..cols) = reduction over n >= 1 rows of x, `step` apart. Blocks of rows are reduced first
-/// and joined then, which keeps a float sum over many rows accurate.
+/// out[0..cols) = reduction over n >= 1 rows of x, `step` apart. Blocks of rows are reduced first,
+/// then joined, which keeps a float sum over many rows accurate.
 template <template <class> class Op, class T>
 void reduce_columns(T* out, const T* x, Int n, Int step, Int cols) {
   constexpr Int kRows = 128;
@@ -88,7 +88,7 @@ void reduce_columns(T* out, const T* x, Int n, Int step, Int cols) {
   }
 }
 
-/// One (n, inner) slice from row `from` to `to`, columns [begin, end).
+/// Reduces rows [from, to) of one (n, inner) slice, columns [begin, end).
 template <template <class> class Op, class T>
 void reduce_slice(T* out, const T* x, Int from, Int to, Int inner, Int begin, Int end) {
   if (inner == 1) {
@@ -101,7 +101,8 @@ void reduce_slice(T* out, const T* x, Int from, Int to, Int inner, Int begin, In
   }
 }
 
-/// Few results of long reductions: n is cut into kPieces pieces, at places that depend on n alone.
+/// For few results of long reductions. n is cut into at most kPieces pieces, at places that depend
+/// on n alone.
 template <template <class> class Op, class T>
 void reduce_in_pieces(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   std::array<T, kPieces * kFewResults> partial;
@@ -147,8 +148,7 @@ void reduce(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   });
 }
 
-/// Place of the first element of a contiguous line that equals its best one, or is NaN if there is
-/// one.
+/// Place of the first best element of a contiguous line, or of its first NaN if there is one.
 template <template <class> class Op, class T>
 Int place_in_line(const T* x, Int n) {
   const T best = Op<T>::line(x, n);
@@ -159,7 +159,7 @@ Int place_in_line(const T* x, Int n) {
   }
 }
 
-/// The same of `cols` lines side by side, elements `step` apart.
+/// The same for `cols` lines side by side, elements `step` apart.
 template <template <class> class Op, class T>
 void places_in_columns(Int* out, const T* x, Int n, Int step, Int cols) {
   T best[kColumns];
@@ -177,8 +177,8 @@ void places_in_columns(Int* out, const T* x, Int n, Int step, Int cols) {
   }
 }
 
-/// Few long contiguous lines: each is cut into pieces for threads to share, at places that depend
-/// on n alone. The first piece whose best one is that of the line has its place.
+/// For few long contiguous lines. Each is cut into pieces, which threads share, at places that
+/// depend on n alone. The result is the place in the first piece that holds the best element.
 template <template <class> class Op, class T>
 void places_in_pieces(const Exec& exec, Int* out, const T* x, Int outer, Int n) {
   std::array<T, kPieces * kFewResults> best;
@@ -254,7 +254,7 @@ void reduce_min(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inne
 
 template <class T>
 bool all_finite(const Exec& exec, const T* x, Int n) {
-  constexpr Int kShared = 1 << 16;  // elements worth a thread: they come from far away
+  constexpr Int kShared = 1 << 16;  // elements worth a thread; they come from memory
   const auto all = isa::kernels<T>(isa::table()).all_finite;
   if (n <= kShared) return all(n, x);
   std::atomic<bool> finite = true;

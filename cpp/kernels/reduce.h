@@ -1,5 +1,5 @@
-// Reductions of the middle axis of (outer, n, inner) to (outer, inner). Other axes are brought
-// there by a transposition first, or are adjacent and make one axis.
+// Reductions of the middle axis of (outer, n, inner) to (outer, inner). Adjacent axes count as one;
+// axes that are not adjacent are transposed by the caller first.
 //
 // Sums are cut into fixed blocks: accurate in float32, and the same for any number of threads.
 #pragma once
@@ -20,8 +20,8 @@ void reduce_sum(const Exec& exec,
                 std::int64_t inner,
                 T scale = T(1));
 
-/// mean = sum(x) / n and variance = sum((x - mean)^2) / n, x being read from memory once; NaN for
-/// n = 0. T: float, double.
+/// mean = sum(x) / n and variance = sum((x - mean)^2) / n; NaN for n = 0. x is read from memory
+/// once. T: float, double.
 template <class T>
 void reduce_moments(const Exec& exec,
                     T* mean,

@@ -13,12 +13,12 @@ using Int = std::int64_t;
 
 constexpr Int kParallelWork = 16 * 1024;  // elements worth a thread, an exp each: some 3 us
 constexpr Int kStretch = 256;             // lines of one call
-constexpr Int kStretchElements = 8192;    // of one call, in cache for what follows it
+constexpr Int kStretchElements = 8192;    // of one call, still in cache after it
 
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// m + log(sum(exp(x - m))) of n contiguous numbers. A line of infinities has the logarithm
+/// log(sum(exp(x))) from the shift and log(sum(exp(x - shift))). A line with +infinity gives
 /// infinity, although exp(inf - inf) is NaN.
 template <class T>
 T log_sum(T shift, T log) {
@@ -26,7 +26,7 @@ T log_sum(T shift, T log) {
 }
 
 /// Calls use(first line, count, shift, sum) for stretches of at most kStretch of the `outer`
-/// contiguous lines of n >= 1 elements, `out` as for isa's softmax_lines.
+/// contiguous lines of n >= 1 elements. `out` is as for softmax_lines in isa/table.h.
 template <class T, class Use>
 void for_lines(const Exec& exec, T* out, const T* x, Int outer, Int n, Use use) {
   const auto softmax_lines = isa::kernels<T>(isa::table()).softmax_lines;
@@ -42,8 +42,8 @@ void for_lines(const Exec& exec, T* out, const T* x, Int outer, Int n, Use use) 
   });
 }
 
-/// The same for lines whose elements are `inner` apart, kStretch neighbours at most: calls
-/// use(offset of the first element, index of the first result, count, shift, sum).
+/// The same for lines whose elements are `inner` apart, at most kStretch neighbours at a time. It
+/// calls use(offset of the first element, index of the first result, count, shift, sum).
 template <class T, class Use>
 void for_columns(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner, Use use) {
   const auto softmax_columns = isa::kernels<T>(isa::table()).softmax_columns;

@@ -1,6 +1,7 @@
-// Softmax and what is made from it, along the middle axis of (outer, n, inner). T: float, double.
+// Softmax, its logarithm and cross-entropies along the middle axis of (outer, n, inner). T: float,
+// double.
 //
-// The largest element m of a line is taken out first: log(sum(exp(x))) = m + log(sum(exp(x - m))),
+// The largest element m of a line is subtracted first: log(sum(exp(x))) = m + log(sum(exp(x - m))),
 // so nothing overflows. A line with a NaN gives NaN.
 #pragma once
 

@@ -10,8 +10,9 @@ namespace {
 /// Elements of work that are worth a thread.
 constexpr std::int64_t kGrain = 4096;
 
-/// tau for x - shift. The elements above tau sum to 1 + count tau; starting with all of them, those
-/// that are not above leave until none does: tau only grows (Michelot 1986). No sorting, no memory.
+/// tau for x - shift. The elements above tau sum to 1 + count * tau. It starts with all elements,
+/// and drops those that are not above tau until none is left to drop: tau only grows (Michelot
+/// 1986). It sorts nothing and needs no memory.
 template <class T>
 double threshold(const T* x, std::int64_t n, double shift) {
   double tau = 0;

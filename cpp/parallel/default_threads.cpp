@@ -88,7 +88,8 @@ int chainrule_num_threads() {
   return threads;
 }
 
-/// The first of positive integers with commas between them and white space around; 0 for all else.
+/// The first of a list of positive integers with commas between them and white space around; 0 for
+/// anything else.
 int omp_num_threads() {
   const char* text = std::getenv("OMP_NUM_THREADS");
   if (text == nullptr) return 0;

@@ -8,7 +8,7 @@
 namespace chainrule::inline v0_1 {
 
 /// While it lives, denormal operands and results are zero on this thread. parallel_for holds one on
-/// every thread it uses; whoever runs many kernels holds one around them all.
+/// every thread it uses; a caller that runs many kernels holds one around all of them.
 class FlushDenormals {
  public:
 #if defined(__x86_64__)

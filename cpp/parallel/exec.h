@@ -1,5 +1,5 @@
-// The execution context: what every kernel gets first. It says how many threads of the CPU it may
-// use. Steps of another device know that device from when they were made, and find its stream
+// The execution context, the first argument of every kernel: how many threads of the CPU it may
+// use. A step for another device keeps that device from when it was made, and finds its stream
 // there.
 #pragma once
 

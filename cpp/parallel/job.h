@@ -1,8 +1,8 @@
-// A range that several threads work on: what the implementations of cpp/parallel have in common.
+// A range that several threads work on: what pool.cpp and openmp.cpp have in common.
 //
 // The range is cut into one share for each thread, and the shares into chunks. A thread takes the
-// chunks of its own share first, so that it finds in its caches what it left there in the job
-// before, and then those that are left in others'. Share 0 is the caller's.
+// chunks of its own share first: its caches may still hold their data from the job before. Then it
+// takes chunks that are left in other shares. Share 0 is the caller's.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +33,8 @@ class Job {
     }
   }
 
-  /// Runs chunks of share `number` (of any, for numbers beyond), then of the others. What a chunk
-  /// throws ends the job: nobody takes another chunk.
+  /// Runs chunks of share `number`, then of the others; a number beyond the shares begins with any.
+  /// An exception of a chunk ends the job: no thread takes another chunk.
   void work(int number) noexcept {
     try {
       for (int i = 0; i < threads_; ++i) {
@@ -53,7 +53,7 @@ class Job {
     }
   }
 
-  /// Throws what the first chunk that failed has thrown; called when nobody is at work any more.
+  /// Throws the exception of the first chunk that failed. No thread may be at work any more.
   void rethrow() {
     if (failed_.load(std::memory_order_relaxed))
       std::rethrow_exception(std::exchange(error_, nullptr));

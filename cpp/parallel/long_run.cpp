@@ -7,7 +7,7 @@ namespace {
 
 thread_local Interruptible* innermost = nullptr;
 
-/// While it lives, this thread has nobody to ask: who is asked may run other programs.
+/// While it lives, this thread asks nobody: the Interruptible that it asks now may run programs.
 class Nobody {
  public:
   Nobody() : before_(std::exchange(innermost, nullptr)), run_(false) {}

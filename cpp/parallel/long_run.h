@@ -15,7 +15,7 @@ class LongRun {
   LongRun(const LongRun&) = delete;
   LongRun& operator=(const LongRun&) = delete;
 
-  /// Asks if it is time to; throws what the asked one throws.
+  /// Asks if it is time to. Throws what the Interruptible throws.
   static void poll() {
     if (present != nullptr) poll_clock();
   }

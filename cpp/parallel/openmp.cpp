@@ -8,14 +8,14 @@
 namespace chainrule::inline v0_1::team {
 namespace {
 
-// The job that a region is for, and the threads that are done with it. A region takes no variable
-// along, and its begin and end are told to the memory model by these two: GCC's libgomp
-// synchronises by system calls that the thread sanitizer does not see.
+// The job of a region, and how often a thread was done with one. These two order memory between the
+// caller and the threads, and a region captures no variable: GCC's libgomp synchronises by system
+// calls that the thread sanitizer does not see.
 std::atomic<Job*> begun{nullptr};
 std::atomic<std::uint64_t> done{0};
 
-// libgomp's threads are those of the thread that forked, and it waits for them in the child for
-// ever.
+// Whether this process is a child: it has none of libgomp's threads, and libgomp would wait for
+// them for ever.
 bool forked = false;
 
 }  // namespace

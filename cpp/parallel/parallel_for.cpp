@@ -1,5 +1,5 @@
-// A second caller finds the threads busy and works alone: two models trained by two threads never
-// wait for each other.
+// One caller at a time has the threads. A second one finds them busy and works alone, so two models
+// that are trained by two threads never wait for each other.
 #include "parallel/parallel_for.h"
 
 #include <pthread.h>
@@ -16,12 +16,12 @@ namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr int kChunksPerThread = 4;  // evens out chunks of unequal cost
-constexpr int kPolledChunks = 16;    // of a thread alone that is to ask whether to go on
+constexpr int kPolledChunks = 16;    // of a thread alone that asks between them whether to go on
 constexpr auto kCloseLimit = std::chrono::seconds(2);
 
 thread_local std::int64_t calls_worth_sharing = 0;
 
-/// Whether somebody has the threads.
+/// Whether a caller has the threads.
 std::atomic<bool> busy{false};
 
 /// Holds `busy` while it lives.
@@ -34,7 +34,7 @@ class Claim {
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
   explicit operator bool() const { return mine_; }
-  /// For ever.
+  /// Keeps `busy` for ever.
   void keep() { mine_ = false; }
 
  private:

@@ -1,8 +1,9 @@
 // A pool of sleeping threads: CHAINRULE_THREADS=pool, the default.
 //
-// Share i of a job is worker i's: a job for few threads leaves the other workers alone. The caller
-// opens a gate; a worker that wakes up in time goes in. When the range is used up the caller closes
-// the gate and waits only for the workers inside, so a worker that comes late costs nothing.
+// Share i of a job is worker i's, so a job for few threads leaves the other workers alone. The
+// caller opens a gate, and a worker that wakes up in time goes in. When the range is used up, the
+// caller closes the gate and waits only for the workers inside. So a worker that comes late costs
+// nothing.
 #include <pthread.h>
 #include <signal.h>
 
@@ -17,7 +18,7 @@
 
 #include "parallel/team.h"
 
-// There where a program, or a library that it has loaded, uses OpenMP itself.
+// Not null if the program, or a library that it has loaded, uses OpenMP itself.
 extern "C" __attribute__((weak)) int omp_in_parallel();
 
 namespace chainrule::inline v0_1::team {
@@ -33,7 +34,7 @@ void pause() {
 #endif
 }
 
-/// All but the workers' part is for one caller at a time.
+/// One caller at a time, except for what the workers call.
 class Pool {
  public:
   void run(Job& job, int threads) {
@@ -76,7 +77,7 @@ class Pool {
       if (!sleeper.asleep.load()) continue;
       {
         std::lock_guard lock(mutex_);
-      }  // a worker between its check and its sleep is past both now
+      }  // a worker that held it has gone to sleep or seen the new epoch
       sleeper.wake.notify_one();
     }
   }
@@ -100,7 +101,7 @@ class Pool {
       seen = wait_for_job(number, seen);
       if (stopping_.load(std::memory_order_relaxed)) return;
       if (enter()) {
-        job_->work(number);  // the gate may be that of a later, smaller job
+        job_->work(number);  // maybe of a later job with fewer shares, whose gate is open now
         gate_.fetch_sub(1, std::memory_order_release);
       }
     }

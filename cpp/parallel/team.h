@@ -1,5 +1,5 @@
 // What an implementation of threads has to do: pool.cpp or openmp.cpp, by the CMake option
-// CHAINRULE_THREADS. One caller at a time; parallel_for.cpp sees to that.
+// CHAINRULE_THREADS. There is one caller at a time; parallel_for.cpp takes care of that.
 #pragma once
 
 #include "parallel/job.h"
@@ -19,7 +19,7 @@ void end();
 /// Called in the child after a fork, which has none of the threads.
 void forget();
 
-/// Marks this thread as one at work for parallel_for, and lets denormals be zero on it.
+/// While it lives, this thread is at work for parallel_for, and denormals are zero on it.
 class AtWork {
  public:
   AtWork() : before_(std::exchange(inside, true)) {}
@@ -33,8 +33,8 @@ class AtWork {
   FlushDenormals flush_;
 };
 
-/// For the end of the process, or of the shared library that this is a part of: waits for a job
-/// that runs now, but not for ever, and keeps others from beginning one. False: a job runs on.
+/// For the end of the process, or of the shared library that this is a part of. Waits for a running
+/// job, but not for ever, and keeps others from beginning. False if the job still runs.
 bool close();
 
 }  // namespace chainrule::inline v0_1::team

@@ -10,7 +10,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Poison is made of words: NaN as a float32, and so is each pair of them as a float64.
+/// Poison is made of words. Each is NaN as a float32, and each pair is NaN as a float64.
 constexpr std::size_t kWord = 4;
 
 /// The word at `offset` bytes into the arena, a multiple of kWord.
@@ -132,7 +132,7 @@ Step Guards::guarded(
     }
     instructions_.push_back(std::move(made));
   }
-  // What dies where nothing runs is not read after the step before.
+  // A value that dies at an instruction without a step is dead after the step before.
   if (!instructions_.empty()) {
     for (const auto& [dead, output] : plan.dying[at])
       instructions_.back().dying.push_back(range_of(graph, plan, dead, output));
@@ -260,7 +260,7 @@ void Guards::breach(const Instruction& by, const Stretch& stretch) {
 }
 
 std::string Guards::describe(const Instruction& by, const std::byte* at) const {
-  // Its own memory first, then the latest that holds the place, or is nearest.
+  // Its own memory comes first, then that of other instructions, the latest before it first.
   std::vector<const Range*> ranges;
   const auto add = [&](const Instruction& instruction) {
     for (const Range& output : instruction.outputs) ranges.push_back(&output);

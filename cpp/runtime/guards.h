@@ -1,5 +1,5 @@
-// The debug mode of a program (ProgramOptions::guards): what an instruction has no business with is
-// watched, and what is dead is NaN.
+// The debug mode of a program (ProgramOptions::guards): memory that an instruction must not change
+// is watched, and dead memory is NaN.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +16,15 @@ namespace chainrule::inline v0_1 {
 
 /// Watches the memory of one program against a copy of it:
 ///
-/// - Before a run, everything but the inputs is poison: NaN, and another one at each place, so that
-///   poison which is copied shows. Scratch is poison before each instruction, and a value again
-///   when its last reader is done.
-/// - After each instruction, nothing has changed but its outputs, no guard zone, other value,
-///   variable or constant, and no element of a floating output is still poison.
+/// - Before a run, the arena is poison, except for the inputs and the zeros of packs. Poison is NaN
+///   with other bits at each place, so that poison which was copied is found. Scratch memory is
+///   poison before each instruction; a value becomes poison when its last reader is done.
+/// - After each instruction, only its outputs and its scratch memory may have changed: no guard
+///   zone, other value, variable or constant. No element of a floating output is still poison.
 /// - Between two runs, nothing in the arena has changed but inputs and outputs.
 ///
-/// Whatever is wrong is raised as a RuntimeError that names the instruction and the value. Memory
-/// of a device is fetched to be looked at, after each instruction.
+/// A fault is a RuntimeError that names the instruction and the value. Memory of another device is
+/// downloaded after each instruction to be compared.
 class Guards {
  public:
   /// For a guarded plan, and its memory, which outlives this. `kept` are the program's inputs and
@@ -34,8 +34,8 @@ class Guards {
          const std::vector<Value>& kept,
          const ProgramMemory& memory);
 
-  /// The step of plan.order[position], with what watches it; an empty one stays empty. Steps are
-  /// handed over in their order, and must not outlive the Guards. `name` is what errors call it.
+  /// The step of plan.order[position], wrapped in one that watches it; an empty one stays empty.
+  /// Steps are handed over in their order, and must not outlive the Guards. Errors call it `name`.
   Step guarded(
       const Graph& graph, const Plan& plan, int position, Step step, const std::string& name);
 
@@ -67,7 +67,7 @@ class Guards {
     std::byte* begin;
     std::size_t bytes;
     std::vector<std::byte> copy;
-    std::vector<std::byte> fetched = {};  ///< of a device: its content
+    std::vector<std::byte> fetched = {};  ///< of another device: its content, downloaded
     /// The content at an address of the region.
     [[nodiscard]] std::byte* seen(std::byte* at) {
       return fetched.empty() ? at : fetched.data() + (at - begin);
@@ -75,19 +75,19 @@ class Guards {
   };
 
   [[nodiscard]] Range range_of(const Graph& graph, const Plan& plan, int node, int output) const;
-  /// Memory outside of the arena, with the guard zones of its buffer if it has some.
+  /// Watches memory outside of the arena, with the guard zones of its buffer if it has some.
   void watch(const Tensor& tensor);
   [[nodiscard]] bool is_in_arena(const Range& range) const;
-  /// All memory, or the arena alone, but for `ranges`.
+  /// All memory, or the arena alone, except `ranges`.
   [[nodiscard]] std::vector<Stretch> all_but(std::vector<const Range*> ranges, bool arena_only);
 
   void begin_run();
   void fetch();
-  /// Content of the arena that was changed where it is seen goes to the device.
+  /// Uploads a part of the arena to the device, after it was changed in what the host sees.
   void send(std::byte* begin, std::size_t bytes);
   void check(std::size_t step);
   void check_written(const Instruction& by, const Range& output);
-  /// Fills memory of the arena, and its copy.
+  /// Fills memory of the arena, and its copy, with poison.
   void poison(std::byte* begin, std::size_t bytes);
   void remember(const Range& range);
   [[noreturn]] void breach(const Instruction& by, const Stretch& stretch);
@@ -100,7 +100,7 @@ class Guards {
   std::vector<Range> zeroed_;    // packs: their gaps are zero
   std::vector<Instruction> instructions_;
   std::vector<Stretch> quiet_;  // of the arena, between two runs
-  bool ran_ = false;            // and nothing was wrong: the copy tells what memory holds
+  bool ran_ = false;            // and nothing was wrong: the copy is what memory should hold
 };
 
 }  // namespace chainrule::inline v0_1

@@ -1,4 +1,4 @@
-// Instructions of a program as people see them.
+// Instructions of a program, described for people.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace chainrule::inline v0_1 {
 
-/// What an instruction for this node is; its index is 0.
+/// The description of an instruction for this node; its index is 0.
 Instruction describe(const Node& node);
 
-/// Sizes of all values that a graph makes.
+/// Bytes of all values that a graph makes.
 std::size_t bytes_made(const Graph& graph);
 
 }  // namespace chainrule::inline v0_1

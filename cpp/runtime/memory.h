@@ -14,8 +14,8 @@
 namespace chainrule::inline v0_1 {
 
 /// An arena, and the places of variables and constants, on the device that a program runs on. The
-/// plan knows the latter by the addresses that they have on the host (Tensor::address()); here they
-/// become those on the device.
+/// plan knows variables and constants by their addresses on the host (Tensor::address()); this
+/// class turns them into addresses on the device.
 class ProgramMemory {
  public:
   /// Allocates, and copies the constants.
@@ -29,8 +29,8 @@ class ProgramMemory {
   /// The address of a value on the device.
   [[nodiscard]] std::byte* at(const Location& place) const;
 
-  /// A value as a tensor of the host. Of an input it is what begin() copies to the device; of
-  /// others what the last run left there, copied back when somebody asks for it.
+  /// A value as a tensor of the host. begin() copies an input's content to the device. A result's
+  /// content is what the last run left there; it is copied back when somebody reads it.
   [[nodiscard]] Tensor input(const TensorType& type, const Location& place);
   [[nodiscard]] Tensor result(const TensorType& type, const Location& place);
 
@@ -38,8 +38,9 @@ class ProgramMemory {
   void begin() const {
     if (!is_host_ || Buffer::any_on_device()) copy_in();
   }
-  /// The variables that are assigned are current here alone. Called before the first instruction
-  /// that writes them, and after the last: who reads without a turn may have copied between.
+  /// Marks the assigned variables as current on this device alone. Called before the first
+  /// instruction that writes them, and after the last: a reader without a turn may have copied them
+  /// in between.
   void mark_assigned() const {
     if (!is_host_ || Buffer::any_on_device()) mark();
   }
@@ -50,7 +51,7 @@ class ProgramMemory {
   [[nodiscard]] bool is_current() const;
 
  private:
-  /// The buffer of a variable, or on the host of a constant.
+  /// The buffer of a variable or, on the host, of a constant.
   struct Home {
     std::shared_ptr<Buffer> buffer;
     DeviceBlock block;  // empty on the host

@@ -10,8 +10,7 @@ namespace chainrule::inline v0_1 {
 
 class NestedGraphs final : public GraphCompiler {
  public:
-  /// With the options of the program around them, its device among them, but for its checked
-  /// values.
+  /// Takes the options of the program around them, its device included, but not its checked values.
   explicit NestedGraphs(ProgramOptions options) : options_(std::move(options)) {
     options_.check.clear();
   }
@@ -19,7 +18,7 @@ class NestedGraphs final : public GraphCompiler {
                         const std::vector<Value>& inputs,
                         const std::vector<Value>& outputs,
                         std::int64_t times) override;
-  /// Sizes of all values that they make in one run of the program around them.
+  /// Bytes of all values that they make in one run of the program around them.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:

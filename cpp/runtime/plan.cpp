@@ -22,7 +22,7 @@ struct Storage {
   bool is_variable = false;
   bool pinned = false;  // has its own memory for the whole run
   int producer = -1;    // node that fills it; -1 for leaves
-  int output = 0;       // which one of it
+  int output = 0;       // which of its outputs
   int parent = -1;      // storage that contains this one, at parent_offset bytes
   std::size_t parent_offset = 0;
   std::size_t offset = 0;  // in the arena, for those without parent
@@ -88,7 +88,8 @@ class Planner {
     }
   }
 
-  /// May the producer of this storage write it somewhere else than the arena's free memory?
+  /// Whether the producer of this storage can write it somewhere else than to free memory of the
+  /// arena.
   [[nodiscard]] bool movable(Key key, std::size_t bytes) const {
     const Storage& s = storages_[key];
     return s.producer >= 0 && s.external == nullptr && s.parent < 0 && !s.pinned &&
@@ -114,7 +115,7 @@ class Planner {
 
   // --- assignments ------------------------------------------------------------------------------
 
-  /// What would be in such memory after a step is not defined.
+  /// Refuses assignments of variables that share memory: its content after a step is not defined.
   void refuse_shared_assignments() const {
     std::vector<const Variable*> written;
     for (const int i : graph_.assignments()) {
@@ -184,7 +185,7 @@ class Planner {
       position_[plan_.order[p]] = static_cast<int>(p);
   }
 
-  /// Does some instruction still need the variable's old content when `producer` overwrites it?
+  /// Whether an instruction still needs the variable's old content when `producer` overwrites it.
   [[nodiscard]] bool read_too_late(int producer, const Tensor& variable) const {
     for (auto p = static_cast<std::size_t>(position_[producer]); p < plan_.order.size(); ++p) {
       const Node& reader = node(plan_.order[p]);
@@ -237,8 +238,8 @@ class Planner {
     }
   }
 
-  /// The input whose memory output `k` of node `i` may take over, or none: it dies
-  /// here, has the output's size and full shape, and no other operand is the same memory.
+  /// The input whose memory output `k` of node `i` may take over, or null. Such an input dies here,
+  /// has the output's shape and element size, and no other operand is the same memory.
   [[nodiscard]] const Value* operand_to_overwrite(int i,
                                                   std::size_t k,
                                                   const std::set<Key>& taken) const {

@@ -20,7 +20,7 @@
 namespace chainrule::inline v0_1 {
 
 struct Program::State {
-  std::shared_ptr<Device> device;  // the last to go
+  std::shared_ptr<Device> device;  // destroyed last
   std::unique_ptr<ProgramMemory> memory;
   std::vector<Step> steps;
   std::size_t first_update = 0;    // steps from here on may write variables
@@ -28,7 +28,7 @@ struct Program::State {
   std::vector<Tensor> inputs, outputs, check;
   std::vector<DeviceArray> checked;  // where those of `check` lie
   bool is_long = false;              // enough to be interrupted
-  int threads = 0;                   // fixed; 0: by choice
+  int threads = 0;                   // fixed; 0: by `choice`
   ThreadChoice choice;
   std::vector<Instruction> instructions;        // of the steps
   std::vector<std::vector<std::byte*>> places;  // of each: what it reads, then what it writes
@@ -44,7 +44,7 @@ struct Program::State {
 
 namespace {
 
-/// Values of so many bytes take milliseconds at least: then reading the clock costs nothing.
+/// Making so many bytes of values takes milliseconds at least, so reading the clock costs nothing.
 constexpr std::size_t kLongBytes = std::size_t{16} << 20;
 
 void check_arguments(const Graph& graph,
@@ -84,7 +84,7 @@ void require_listed_inputs(const Graph& graph,
   }
 }
 
-/// `output`, or a copy if it lies in a variable that the step overwrites: it was read before.
+/// `output`, or a copy if it lies in a variable that the step overwrites: it is the old content.
 Value unchanging(Graph& graph, Value output) {
   Value source = output;
   while (source.node().op->kind == OpKind::view) source = source.node().inputs[0];
@@ -220,7 +220,7 @@ void Program::run_nested(const Exec& exec) const {
   }
 }
 
-/// All instructions; those from first_update on only if the checked values are finite.
+/// Runs all instructions; those from first_update on only if the checked values are finite.
 bool Program::State::walk(const Exec& exec) const {
   const FlushDenormals flush;
   memory->begin();
@@ -246,7 +246,7 @@ bool Program::State::walk(const Exec& exec, InstructionObserver& observer) const
   std::optional<LongRun> asks(std::in_place, is_long);
   memory->begin();
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (i == first_update) {  // from here on a run is whole or was not
+    if (i == first_update) {  // from here on, nothing may interrupt the run
       asks.reset();
       if (!is_finite(exec)) return false;
       memory->mark_assigned();
@@ -293,7 +293,7 @@ int Program::choose_threads(int most) {
     if (const int fixed = fixed_threads(); fixed > 0) return fixed;
     most = granted_threads();
   }
-  if (!state.memory->is_host()) return most;  // they fill the inputs, and that is all
+  if (!state.memory->is_host()) return most;  // these only fill the inputs
   return state.choice.next(most);
 }
 
@@ -305,7 +305,7 @@ bool Program::run(int threads) {
   const std::int64_t shared = shared_calls();
   const Clock::time_point begin = Clock::now();
   const bool good = state.walk(Exec{threads});
-  if (good) {  // else it was no whole run
+  if (good) {  // else it ended early
     state.choice.record(std::chrono::duration<double>(Clock::now() - begin).count(),
                         shared_calls() != shared);
   }

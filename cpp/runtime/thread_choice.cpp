@@ -6,15 +6,15 @@ namespace chainrule::inline v0_1 {
 namespace {
 
 constexpr std::int64_t kFirstRuns = 2;  // which start threads and touch memory
-// Runs come in pairs with one number of threads, of which the second counts: if a program runs
-// twice in a row, the first run has brought memory to the cores that work on it.
+// Runs come in pairs with the same number of threads, of which the second counts: the first has
+// brought memory to the cores that work on it.
 constexpr int kPair = 2, kRound = 2 * kPair;
 constexpr double kLeastPause = 0.05;  // seconds between trials
 constexpr double kShare = 1e-3;       // of the time may be lost in trials
-constexpr double kLong = 0.01;        // seconds of a run of which few can be lost
+constexpr double kLong = 0.01;        // seconds; a longer run that loses ends its trial
 constexpr double kTick = 1e-7;        // seconds that a clock can tell apart
 
-/// The middle one: a disturbed run does not matter, nor one that was lucky.
+/// The middle one: neither a disturbed run nor a lucky one matters.
 double middle(std::array<double, 3> values) {
   std::sort(values.begin(), values.end());
   return values[1];

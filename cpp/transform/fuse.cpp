@@ -42,7 +42,7 @@ class Fusion {
     return all;
   }
 
-  /// A group as one chain, and what goes with it.
+  /// A group as one chain, with its inputs and outputs.
   struct FusedGroup {
     std::shared_ptr<ElementwiseChain> chain = std::make_shared<ElementwiseChain>();
     std::vector<Value> inputs;  ///< in the new graph; without the product

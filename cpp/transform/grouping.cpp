@@ -69,7 +69,7 @@ void Grouping::group_elementwise() {
 }
 
 /// Merges a matrix product with the element-wise group that alone reads it and has its shape. One
-/// output of the group must have the dtype of the product, which takes its memory first.
+/// output of the group must have the dtype of the product, which is first computed in its memory.
 void Grouping::attach_epilogues() {
   NodeMap<bool> has_product(graph_);  // by group
   for (int i = 0; i < graph_.size(); ++i) {
@@ -137,8 +137,8 @@ int Grouping::inputs_of(const std::vector<int>& nodes) const {
   return static_cast<int>(inputs.size());
 }
 
-/// The groups that `last` depends on and that stand behind `first` in the order, none of which may
-/// depend on `first`: else a path leads from `first` through another group to `last`, and no value.
+/// The groups that `last` depends on and that stand behind `first` in the order. No value if one of
+/// them depends on `first`: then a path leads from `first` through another group to `last`.
 std::optional<std::set<int>> Grouping::groups_between(int first, int last) const {
   std::set<int> found;
   std::vector<int> pending = {last};
@@ -157,9 +157,9 @@ std::optional<std::set<int>> Grouping::groups_between(int first, int last) const
   return found;
 }
 
-/// Keeps the order topological when groups a and b have become one, a: of the groups from the one
-/// to the other, those that it depends on come first, then a, then the others (Pearce & Kelly, "A
-/// dynamic topological sort algorithm for directed acyclic graphs", 2006).
+/// Keeps the order topological when group b has become a part of group a. Of the groups between the
+/// two, those in `before`, on which the new group depends, come first, then a, then the others
+/// (Pearce & Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2006).
 void Grouping::reorder(int a, int b, const std::set<int>& before) {
   const int from = std::min(place_of(a), place_of(b)), to = std::max(place_of(a), place_of(b));
   const std::vector<int> old(order_.begin() + from, order_.begin() + to + 1);

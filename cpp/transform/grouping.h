@@ -1,4 +1,4 @@
-// Which nodes fusion makes one instruction of.
+// Which nodes fusion turns into one instruction.
 #pragma once
 
 #include <optional>
@@ -9,9 +9,9 @@
 
 namespace chainrule::inline v0_1 {
 
-/// A partition of the live nodes into groups: single nodes; element-wise nodes of one shape; and a
-/// matrix product with what is computed along with it, which is an element-wise group that finishes
-/// it, the sums of the columns of its second operand, or both.
+/// A partition of the live nodes into groups. A group is a single node, element-wise nodes of one
+/// shape, or a matrix product together with the element-wise nodes that finish it, the column sums
+/// of its second operand, or both.
 class Grouping {
  public:
   /// Groups what can be fused. The graph of groups has no cycle: nodes are grouped only if no path
@@ -21,7 +21,7 @@ class Grouping {
   [[nodiscard]] int group_of(int node) const { return group_of_[node]; }
   /// The nodes of a group, in order.
   [[nodiscard]] const std::vector<int>& members(int group) const { return members_[group]; }
-  /// Whether someone outside of its group reads the node, or it is tracked.
+  /// Whether a node outside of its group reads it, or it is tracked.
   [[nodiscard]] bool leaves(int node) const;
   /// Groups in an order in which each comes after those it reads; ties by first node.
   [[nodiscard]] std::vector<int> schedule() const;

@@ -9,8 +9,8 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// An op that broadcasts reads the small side of a broadcast itself, as long as its own shape
-/// stays.
+/// Lets an op that broadcasts by itself read the operand of a broadcast instead of the result, as
+/// long as the op's shape stays.
 void read_through_broadcasts(const Node& node, std::vector<Value>& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i].node().op->repeats) continue;
@@ -24,8 +24,8 @@ void read_through_broadcasts(const Node& node, std::vector<Value>& inputs) {
 
 constexpr std::size_t kHashFactor = 1000003U;
 
-/// Of the op and the attributes that tell many nodes of a graph apart: which variable, which
-/// constant, which axes.
+/// A hash of the op and of the attributes that tell many nodes of a graph apart: which variable,
+/// which constant, which axes.
 std::size_t hash_of(const Node& node) {
   std::size_t hash = std::hash<const void*>{}(node.op);
   const auto mix = [&](std::size_t part) { hash = hash * kHashFactor + part; };
@@ -43,11 +43,11 @@ std::size_t hash_of(const Node& node) {
   return hash;
 }
 
-/// Nodes that choose from the same work (OpDef::unite): one node will stand for each group.
+/// Groups of nodes that choose from the same work (OpDef::unite). One node will stand for a group.
 class Unions {
  public:
   struct Group {
-    std::vector<int> members;  ///< in order; they have equal operands, and the first stands first
+    std::vector<int> members;  ///< in the order of the graph; they have equal operands
     United united;
   };
 

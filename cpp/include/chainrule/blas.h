@@ -7,13 +7,14 @@
 //     C = A * B.transpose() + C;                         // the same engine call, beta = 1
 //     C.rowwise() -= C.colwise().mean();
 //     B = (A.array() * 2 + 1).tanh();                    // one pass
-//     blas::MatrixMap<float> M(pointer, rows, cols, stride);  // memory of someone else
+//     blas::MatrixMap<float> M(pointer, rows, cols, stride);  // someone else's memory
 //
 // Types: Matrix, Vector (a column), RowVector own their elements, row by row; MatrixMap, VectorMap,
 // RowVectorMap and ColumnMajorMap refer to memory of others. Elements are float or double.
 //
-// Assignments are right whatever their operands overlap: a temporary is made if the destination
-// overlaps an operand elsewhere than in the same place. noalias() refuses that instead.
+// Operands of an assignment may overlap its destination: a temporary is made if one does. None is
+// needed for an operand of element-wise functions that is exactly the destination. noalias() throws
+// instead of making one.
 //
 // Shapes are checked when an expression is built or assigned: InvalidArgument, before anything has
 // changed. Positions in A(i, j) are not checked.

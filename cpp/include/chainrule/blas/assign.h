@@ -1,5 +1,5 @@
-// From expressions to calls: each product is one gemm(), everything around it one run() or fold().
-// Programs include chainrule/blas.h.
+// Turns expressions into calls: each product is one gemm(), everything around it one run() or
+// fold(). Programs include chainrule/blas.h.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@
 namespace chainrule::inline v0_1::blas {
 namespace detail {
 
-/// An expression with its pointers. It refers to the expression.
+/// The chain of an expression, with its pointers. It refers to the expression.
 template <class E>
 class Bound {
   using T = typename E::Scalar;
@@ -46,8 +46,8 @@ class Bound {
   Chain<T> chain_;
 };
 
-/// d = e, block by block. By value, as other rare paths: what the caller never gives the address of
-/// stays in its registers.
+/// d = e, block by block. Takes copies, as other rare paths do: operands whose address the caller
+/// never passes on stay in its registers.
 template <class T, Kind K, class E>
 // NOLINTNEXTLINE(performance-unnecessary-value-param)
 CHAINRULE_COLD void run_blocks(View<T, K> d, E e) {
@@ -106,7 +106,7 @@ CHAINRULE_HOT void multiply(const View<T, K>& d, const Product<A, B>& p, T facto
   gemm(call);
 }
 
-/// Each row or column of an expression to an element of `out`.
+/// Folds each row or column of an expression into an element of `out`.
 template <class E, bool kByRows, Fold kFold>
 void fold_lines(const Folded<E, kByRows, kFold>& folded, typename E::Scalar* out, Index step) {
   const E& e = folded.inner();
@@ -126,7 +126,7 @@ void fold_lines(const Folded<E, kByRows, kFold>& folded, typename E::Scalar* out
 
 // --- sums with products ---
 
-/// The part of a sum that is left when all products are taken out may be nothing.
+/// rest_of() is a sum without its products: Nothing, if it has no other terms.
 struct Nothing {};
 
 template <Fn F, class L, class R>
@@ -189,7 +189,7 @@ void each_product(const Binary<G, L, R>& e, T factor, const F& f) {
   each_product(e.right(), G == Fn::add ? factor : -factor, f);
 }
 
-/// Whether `rest` is factor * d, so that a product takes it along.
+/// Whether `rest` is factor * d, so that the first product can add it as beta * C.
 template <class D, class R, class T>
 bool is_multiple(const D&, const R&, T&) {
   return false;
@@ -242,7 +242,7 @@ template <class T, Kind K, class E, bool kByRows, detail::Fold kFold>
 CHAINRULE_HOT void assign_folded(const View<T, K>& d,
                                  const Folded<E, kByRows, kFold>& e,
                                  Assign mode) {
-  constexpr bool kStrided = kByRows == !K.transposed;  // the lines of d are as long as one element
+  constexpr bool kStrided = kByRows == !K.transposed;  // each line of d has one element
   if (mode == Assign::set) {
     detail::fold_lines(e, d.data(), kStrided ? d.stride() : 1);
   } else {
@@ -254,7 +254,8 @@ CHAINRULE_HOT void assign_folded(const View<T, K>& d, const E& e, Assign mode) {
   detail::accumulate(d, e, mode);
 }
 
-/// d = e, d += e or d -= e, where no operand of e overlaps d but in the same elements.
+/// d = e, d += e or d -= e. No operand of e may overlap d, except one of element-wise functions
+/// whose elements are exactly d's.
 template <class T, Kind K, Expression E>
 CHAINRULE_HOT void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
   check_shape(d, e);
@@ -267,7 +268,7 @@ CHAINRULE_HOT void assign_apart(const View<T, K>& d, const E& e, Assign mode) {
   }
 }
 
-/// The same by way of a temporary.
+/// The same, through a temporary.
 template <class T, Kind K, Expression E>
 // NOLINTNEXTLINE(performance-unnecessary-value-param)
 CHAINRULE_COLD void assign_copy(View<T, K> d, E e, Assign mode) {
@@ -275,7 +276,7 @@ CHAINRULE_COLD void assign_copy(View<T, K> d, E e, Assign mode) {
   detail::run(d, as_array<E::kArray>(result.view()), mode);
 }
 
-/// The same, whatever the operands overlap.
+/// The same for operands that may overlap d in any way.
 template <class T, Kind K, Expression E>
 CHAINRULE_HOT void assign(const View<T, K>& d, const E& e, Assign mode) {
   check_shape(d, e);

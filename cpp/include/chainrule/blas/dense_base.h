@@ -158,7 +158,7 @@ class DenseBase : public ExpressionBase<D> {
   [[nodiscard]] auto colwise() { return lines<false>(view()); }
   [[nodiscard]] auto colwise() const { return lines<false>(view()); }
 
-  // Assignments. Right whatever the operands overlap; shapes must be the same.
+  // Assignments. Operands may overlap the destination; shapes must be the same.
 
   [[nodiscard]] NoAlias<D> noalias() { return NoAlias<D>(self()); }
   template <Expression E>

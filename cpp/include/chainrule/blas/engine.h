@@ -10,8 +10,8 @@ namespace chainrule::inline v0_1::blas {
 /// Sizes, positions and strides, counted in elements.
 using Index = std::int64_t;
 
-/// While it lives, the calling thread's expressions use at most `threads` threads instead of
-/// default ones (CHAINRULE_NUM_THREADS, else what the system grants). Guards nest. Throws
+/// While it lives, the calling thread's expressions use at most `threads` threads instead of the
+/// default number (CHAINRULE_NUM_THREADS, else what the system grants). Guards nest. Throws
 /// InvalidArgument unless 1 <= threads <= 256. Results do not depend on the number of threads.
 ///
 ///     const blas::Threads single(1);
@@ -29,9 +29,9 @@ class Threads {
 
 namespace detail {
 
-// What a small expression does between its operands and its loop: inlined, the operands' sizes and
-// pointers stay in registers. The rest of the work is in functions that take copies, as a reference
-// would put the operands into memory.
+// HOT is what a small expression does before its loop. It is inlined, so that the operands' sizes
+// and pointers stay in registers. COLD is the rest. It takes copies, as a reference would put the
+// operands into memory.
 #define CHAINRULE_HOT [[gnu::always_inline]] inline
 #define CHAINRULE_COLD [[gnu::noinline]]
 
@@ -46,8 +46,8 @@ enum class Fn : std::int16_t {
 #undef TERNARY
 };
 
-/// C (m x n) = alpha * op(A) op(B) + beta * C; row-major, see transposition flags in BLAS. With
-/// beta = 0, C is not read. C does not overlap A or B.
+/// C (m x n) = alpha * op(A) op(B) + beta * C. All are row-major; the flags transpose as in BLAS.
+/// With beta = 0, C is not read. C does not overlap A or B.
 template <class T>
 struct GemmCall {
   bool trans_a, trans_b;
@@ -115,13 +115,13 @@ struct Finish {
   bool root = false;
 };
 
-/// All elements folded to one. The largest and the smallest are NaN if an element is; they need an
-/// element.
+/// Folds all elements to one. The largest and the smallest are NaN if an element is NaN; they need
+/// at least one element.
 template <class T>
 T fold(const Chain<T>& chain, Fold op);
 
-/// Each row (`by_rows`: out has `rows` elements) or column (`cols` elements) folded. The elements
-/// of out are `step` apart and overlap no operand.
+/// Folds each row (`by_rows`: out has `rows` elements) or column (`cols` elements). The elements of
+/// out are `step` apart and overlap no operand.
 template <class T>
 void fold_lines(const Chain<T>& chain, Fold op, bool by_rows, Finish<T> finish, T* out, Index step);
 
@@ -144,13 +144,13 @@ CHAINRULE_HOT bool overlap(const Region& a, const Region& b) {
   return overlap_in_range(a, b);
 }
 
-/// Elements in memory as a destination: are they safe from what is written there?
+/// Elements in memory: the destination of an assignment, or an operand that is compared with it.
 struct Target {
   Region region;
   bool transposed;
 
-  /// Whether `operand` shares elements with this; with kSameIsFine, not if all are the same, each
-  /// at the same place.
+  /// Whether `operand` shares elements with this. With kSameIsFine, exactly the same elements, each
+  /// in the same place, are no conflict.
   template <bool kSameIsFine>
   [[nodiscard]] CHAINRULE_HOT bool conflicts(const Target& operand) const {
     const Region &a = region, &b = operand.region;

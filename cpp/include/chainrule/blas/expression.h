@@ -17,7 +17,7 @@ enum class Form : std::uint8_t { matrix, column, row };
 /// What a view is, beside its element type.
 struct Kind {
   Form form = Form::matrix;
-  bool transposed = false;  ///< stored by columns: what is contiguous are the columns
+  bool transposed = false;  ///< stored by columns: each column is contiguous
   bool array = false;       ///< operators work element by element
 };
 
@@ -43,7 +43,7 @@ concept Expression = std::derived_from<std::remove_cvref_t<E>, ExpressionTag>;
 /// An expression whose elements lie in memory.
 template <class E>
 concept InMemory = Expression<E> && requires(const E& e) { e.view(); };
-/// A number of any arithmetic type: it is converted to the element type of what it meets.
+/// A number of any arithmetic type: it is converted to the element type of the other operand.
 template <class S>
 concept Number = std::is_arithmetic_v<S>;
 
@@ -75,7 +75,7 @@ struct StepList {
 template <class E, bool kByRows>
 class Lines;
 
-/// What all expressions can do: E is the class that derives from it.
+/// What all expressions can do. E derives from it.
 template <class E>
 class ExpressionBase : public ExpressionTag {
   ExpressionBase() = default;
@@ -95,7 +95,7 @@ class ExpressionBase : public ExpressionTag {
   /// Row by row (column by column): reductions, and arithmetic with a vector that is repeated.
   [[nodiscard]] auto rowwise() const { return lines<true>(chainable(self())); }
   [[nodiscard]] auto colwise() const { return lines<false>(chainable(self())); }
-  /// A matrix or vector of its own with the elements.
+  /// A new matrix or vector with the elements.
   [[nodiscard]] auto eval() const { return evaluate(self()); }
 
   [[nodiscard]] auto sum() const { return fold_all<detail::Fold::sum>(self(), "sum"); }
@@ -147,8 +147,9 @@ class ExpressionBase : public ExpressionTag {
 // --- nodes ---
 //
 // kElementwise: steps on operands in memory, no product inside. emit() lists the steps, bind() the
-// operands in the same order. conflicts() says whether writing to a destination would change what
-// is still to be read; an element-wise expression may write where it reads (kSameIsFine).
+// operands in the same order. conflicts() says whether writing to a destination would change
+// elements that are still to be read; an element-wise expression may write where it reads
+// (kSameIsFine).
 
 /// A number in place of a matrix of any size.
 template <class T>
@@ -221,7 +222,7 @@ class Repeated : public ExpressionBase<Repeated<V, kByRows>> {
   Index times_;
 };
 
-/// What expressions around another one, of the same shape, share. D derives from it.
+/// Base of the expressions that wrap another one of the same shape. D derives from it.
 template <class D, class E>
 class Around : public ExpressionBase<D> {
   explicit Around(const E& e) : e_(e) {}

@@ -1,6 +1,6 @@
-// Expressions of functions that are made of operators as one loop, made by the user's compiler for
-// each instruction set and chosen when it runs: no intermediate result leaves the registers.
-// Programs include chainrule/blas.h.
+// An expression whose functions are made of operators becomes one loop, in which no intermediate
+// result leaves the registers. The user's compiler makes it for each instruction set; which one
+// runs is chosen when the program runs. Programs include chainrule/blas.h.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ constexpr StepList step_list = [] {
   return list;
 }();
 
-/// Whether a function is made of operators: then what its line of elementwise.def says can be
-/// computed of vectors V of numbers T, too.
+/// Whether a function is made of operators: then the value in its line of elementwise.def can be
+/// computed for vectors V of numbers T, too.
 template <class T, class V>
 constexpr bool is_of_operators(Fn fn) {
   constexpr bool kSame = true, kBool = false;
@@ -51,7 +51,7 @@ constexpr bool is_of_operators(const StepList& list) {
   return true;
 }
 
-/// Of one element, in additions; reading and writing it counts as one.
+/// The cost of one element, in additions. Reading and writing it counts as one.
 constexpr Index cost_of(const StepList& list) {
   constexpr int kCosts[] = {
 #define UNARY(name, dtypes, result, cost, ...) cost,
@@ -67,7 +67,7 @@ constexpr Index cost_of(const StepList& list) {
   return cost;
 }
 
-/// The loop is over rows; within one, operands go on by one element or repeat a number.
+/// `rows` rows of `row` elements. Within a row an operand steps by one element, or is a number.
 template <class T, int kOperands>
 struct FusedArgs {
   Index rows, row;
@@ -115,13 +115,13 @@ CHAINRULE_HOT void with_loops(const F& f) {
 
 // --- expressions that the loops can take ---
 //
-// Each of these functions returns false, and has done nothing, for one that they cannot.
+// Each of these functions returns false, and computes nothing, if the loops cannot take it.
 
-/// Up to this many elements a loop runs on the calling thread, and sums are added up in one go.
+/// Up to this many elements a loop runs on the calling thread, and a fold is not cut into parts.
 constexpr Index kFewElements = 1 << 16;
 
-/// Binds an expression for a loop over rows, or over columns: they must be contiguous. Rows that go
-/// on as if they were one become one if they may.
+/// Binds an expression for a loop over its rows or, by_columns, over its columns, which must be
+/// contiguous. With may_join, rows that follow each other without gaps become one.
 template <class E, class T, int kOperands>
 CHAINRULE_HOT bool lay_out(const E& e,
                            Index rows,
@@ -150,7 +150,7 @@ CHAINRULE_HOT bool lay_out(const E& e,
   return true;
 }
 
-/// out = e; out goes on by row_step and col_step.
+/// out = e; element (i, j) of out is out[i * row_step + j * col_step].
 template <class E, class T>
 CHAINRULE_HOT bool fused_assign(
     const E& e, Index rows, Index cols, T* out, Index row_step, Index col_step) {
@@ -176,7 +176,8 @@ CHAINRULE_HOT bool fused_assign(
   return true;
 }
 
-/// Partial results of a fold: of pieces of a fixed number of parts of kFewElements each.
+/// Partial results of a fold. The row is cut into parts of kFewElements, and the parts into at most
+/// kMost pieces. Neither depends on the number of threads.
 template <class Args>
 struct Pieces {
   static constexpr Index kMost = 32;
@@ -192,7 +193,7 @@ double join_doubles(double a, double b) {
   return keep || a != a ? a : b;
 }
 
-/// Piece number i: parts that are folded one by one and joined in double.
+/// Piece number i: its parts are folded one by one and joined in double.
 template <Fold kFold, class E, class Args>
 void fold_piece(Pieces<Args>& pieces, Index i) {
   using T = typename E::Scalar;
@@ -208,7 +209,7 @@ void fold_piece(Pieces<Args>& pieces, Index i) {
   }
 }
 
-/// All elements of a long row.
+/// Folds all elements of a long row.
 template <Fold kFold, class E, class Args>
 CHAINRULE_COLD typename E::Scalar fold_pieces(const Args& args) {
   const Index parts = (args.row + kFewElements - 1) / kFewElements;
@@ -225,7 +226,7 @@ CHAINRULE_COLD typename E::Scalar fold_pieces(const Args& args) {
   return static_cast<typename E::Scalar>(total);
 }
 
-/// All elements, at least one, to one number.
+/// Folds all elements, at least one, to one number.
 template <Fold kFold, class E, class T>
 CHAINRULE_HOT bool fused_fold(const E& e, T& result) {
   constexpr const StepList& kList = step_list<E>;
@@ -248,7 +249,7 @@ CHAINRULE_HOT bool fused_fold(const E& e, T& result) {
   return true;
 }
 
-/// Each row (column) of at least one element to one number.
+/// Folds each row (column), of at least one element, to one number.
 template <Fold kFold, class E, class T>
 CHAINRULE_HOT bool fused_fold_lines(const E& e, bool by_rows, T* out, Index step) {
   constexpr const StepList& kList = step_list<E>;
@@ -262,7 +263,7 @@ CHAINRULE_HOT bool fused_fold_lines(const E& e, bool by_rows, T* out, Index step
     with_loops<kList, T>([&](auto loops) { loops.template fold_rows<kFold>(args); });
     return true;
   }
-  constexpr Index kFewLines = 1024;  // for sums that are added up in one go
+  constexpr Index kFewLines = 1024;  // for one running sum per element of out
   if (step != 1 || (by_rows ? cols : rows) > kFewLines) return false;
   if (!lay_out(e, rows, cols, by_rows, false, args)) return false;
   with_loops<kList, T>([&](auto loops) { loops.template fold_columns<kFold>(args); });

@@ -1,6 +1,6 @@
-// The loops of fused.h for one instruction set; it includes this once for each, in a namespace of
-// its own. CHAINRULE_VECTOR_BYTES is the length of a vector, CHAINRULE_TARGET says what is to be
-// compiled for.
+// The loops of fused.h for one instruction set. fused.h includes this file once for each, in a
+// namespace of its own. CHAINRULE_VECTOR_BYTES is the length of a vector; CHAINRULE_TARGET is the
+// attribute that selects the instruction set.
 
 #include "chainrule/blas/vector_parts.inl"
 
@@ -13,7 +13,7 @@ struct Fused {
   using Mask = typename Lanes<T>::Mask;
   using Args = FusedArgs<T, kList.operand_count>;
   static constexpr Index kLanes = CHAINRULE_VECTOR_BYTES / static_cast<Index>(sizeof(T));
-  /// Where a row of each operand begins; those that are numbers, in all lanes.
+  /// Where a row of each operand begins. An operand that is a number, in all lanes.
   struct Row {
     const T* at[kList.operand_count];
     V number[kList.operand_count];
@@ -21,7 +21,7 @@ struct Fused {
   static constexpr int kVectors = 4;  // in flight, to hide latencies
   static constexpr std::make_integer_sequence<int, static_cast<int>(kLanes)> kAllLanes = {};
 
-  // n elements, kLanes of them unless kPart.
+  // n elements; n = kLanes unless kPart.
   template <bool kPart>
   CHAINRULE_INLINE void load(V& v, const T* from, Index n) {
     if constexpr (kPart) {
@@ -126,8 +126,8 @@ struct Fused {
           : kFold == Fold::max ? Fn::maximum
                                : Fn::minimum>(total, total, v);
   }
-  /// What a fold has seen so far. NaN loses every comparison: `nan` is NaN once there was one, and
-  /// 0 before. In sums it is not used.
+  /// What a fold has seen so far. NaN loses every comparison, so it is kept apart: `nan` is NaN
+  /// once there was one, and 0 before. Sums do not use it.
   struct Seen {
     V total, nan;
   };
@@ -159,14 +159,14 @@ struct Fused {
     if constexpr (kFold == Fold::max) return ((a > b) | (a != a)) ? a : b;
     return ((a < b) | (a != a)) ? a : b;
   }
-  /// Lanes from n on become numbers that do not count.
+  /// Lanes from n on become numbers that do not change the fold.
   template <Fold kFold>
   CHAINRULE_INLINE void fill_up(V& v, Index n) {
     Mask mask;
     first_lanes<T>(mask, n);
     v = mask ? v : (kFold == Fold::sum ? T(-0.0) : v[0]) - V{};
   }
-  /// Lane k joins with lane k ^ kWidth, for kWidth of 1, 2, 4...: all lanes to one.
+  /// Merges all lanes into one: lane k with lane k ^ kWidth, for a kWidth of 1, 2, 4...
   template <Fold kFold, int kWidth, int... kLane>
   CHAINRULE_INLINE void merge_halves(Seen& seen, std::integer_sequence<int, kLane...> lanes) {
     if constexpr (kWidth < kLanes) {
@@ -183,7 +183,7 @@ struct Fused {
     return seen.nan[0] != seen.nan[0] ? seen.nan[0] : seen.total[0];
   }
 
-  /// Elements [j, end) of a row, at least one, to a number.
+  /// Folds elements [j, end) of a row, at least one, to a number.
   template <Fold kFold>
   CHAINRULE_INLINE T fold_row(const Row& p, Index j, Index end) {
     Seen seen[kVectors];
@@ -247,9 +247,9 @@ struct Fused {
     for (int k = 0; k < kWide; ++k) store<kPart>(total[k], args.out + j + k * kLanes, n);
   }
 
-  // --- what is called ---
+  // --- what fused.h calls ---
 
-  /// Rows [begin, end), or, if there is one row, its elements [begin, end), to args.out.
+  /// Writes rows [begin, end) to args.out or, if there is one row, its elements [begin, end).
   CHAINRULE_CALL void assign(const Args& args, Index begin, Index end) {
     Row p;
     set_numbers(p, args);
@@ -262,7 +262,7 @@ struct Fused {
       assign_row(p, args.out + i * args.out_step, 0, args.row);
     }
   }
-  /// Elements [begin, end) of all rows to one number. There is one.
+  /// Folds elements [begin, end) of all rows, at least one, to one number.
   template <Fold kFold>
   CHAINRULE_CALL T fold_all(const Args& args, Index begin, Index end) {
     T result = 0;
@@ -275,7 +275,7 @@ struct Fused {
     }
     return result;
   }
-  /// Each row, of at least one element, to a number; args.out goes on by out_step.
+  /// Folds each row, of at least one element, to a number; those in args.out are out_step apart.
   template <Fold kFold>
   CHAINRULE_CALL void fold_rows(const Args& args) {
     Row p;
@@ -285,7 +285,7 @@ struct Fused {
       args.out[i * args.out_step] = fold_row<kFold>(p, 0, args.row);
     }
   }
-  /// Each column, of at least one element, to a number; args.out goes on by 1.
+  /// Folds each column, of at least one element, to a number; those in args.out have no gaps.
   template <Fold kFold>
   CHAINRULE_CALL void fold_columns(const Args& args) {
     Index j = 0;

@@ -49,7 +49,7 @@ class View : public DenseBase<View<T, K>, T, K> {
     stride_ = step;
     if (step < 1) detail::bad_view(data, rows_, cols_, stride_);
   }
-  /// The elements of a matrix, a vector or another view; never write access to const ones.
+  /// The elements of a matrix, a vector or another view. Const elements stay const.
   template <class O>
     requires(InMemory<O> && !std::same_as<std::remove_cvref_t<O>, View> &&
              std::remove_cvref_t<O>::kKind.transposed == K.transposed &&

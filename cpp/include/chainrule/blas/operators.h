@@ -1,5 +1,6 @@
-// The operators of matrix expressions: they build nodes and compute nothing but what a node cannot
-// hold, which are results that are needed more than once. Programs include chainrule/blas.h.
+// The operators of matrix expressions. They build nodes, and compute only operands that a node
+// cannot hold: folds, products inside of element-wise functions, and operands of products that do
+// not lie in memory. Programs include chainrule/blas.h.
 #pragma once
 
 #include "chainrule/blas/expression.h"
@@ -105,7 +106,7 @@ auto vector_part(const View<T, K>& v, Index first, Index n) {
   }
 }
 
-// --- the other way round ---
+// --- transposes ---
 
 template <class T, Kind K>
 auto transposed(const View<T, K>& v) {
@@ -288,7 +289,7 @@ class Lines {
 
   // One number for each row (a column vector) or column (a row vector).
   [[nodiscard]] auto sum() const { return folded<detail::Fold::sum>(operand_of(e_), {}); }
-  /// These three throw InvalidArgument when there is nothing to choose from.
+  /// These three throw InvalidArgument if the rows (columns) have no elements.
   [[nodiscard]] auto mean() const {
     require_elements("mean");
     return folded<detail::Fold::sum>(operand_of(e_), {Scalar(1) / static_cast<Scalar>(length())});

@@ -1,10 +1,10 @@
 // Parts of vectors: the first n elements of one, as at the end of an array. Included in a namespace
 // of its own for each instruction set, by the loops of matrix expressions (fused_loops.inl) and by
 // the library's kernels. CHAINRULE_VECTOR_BYTES is the length of a vector, 0 for plain numbers;
-// CHAINRULE_TARGET says what is to be compiled for.
+// CHAINRULE_TARGET is the attribute that selects the instruction set.
 //
-// What compilers have built in, as their header takes longer to read than all of chainrule/blas.h;
-// and nothing of the C++ standard library, for the reason that isa/kernels.inl gives.
+// It uses the compiler's builtins, as the header of intrinsics takes longer to compile than all of
+// chainrule/blas.h. It uses nothing of the C++ standard library: isa/kernels.inl says why.
 
 #if CHAINRULE_VECTOR_BYTES > 0
 #define CHAINRULE_LANES __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)))
@@ -39,7 +39,8 @@ CHAINRULE_PART void first_lanes(typename Lanes<T>::Mask& mask, long long n) {
   mask = numbers < static_cast<typename Lanes<T>::Int>(n);
 }
 
-/// The first n elements at `from`, and 0; n is at most the number of lanes. Nothing else is read.
+/// The first n elements at `from`, then zeros. n is at most the number of lanes. Nothing else is
+/// read.
 template <class T>
 CHAINRULE_PART void load_part(typename Lanes<T>::Vector& v, const T* from, long long n) {
   using V [[maybe_unused]] = typename Lanes<T>::Vector;
