@@ -64,9 +64,9 @@ inline Value operator<=(Value a, Operand b) { return less_equal(a, b); }
 Value cast(Value x, DType dtype);
 /// min(max(x, low), high).
 Value clip(Value x, Operand low, Operand high);
-/// As a dtype, if one is given.
+/// x in another dtype, if one is given.
 Value convert(Value x, std::optional<DType> dtype = {});
-/// x as it is, through which no gradient flows.
+/// The same values, through which no gradient flows.
 Value stop_gradient(Value x);
 
 // --- reductions ---------------------------------------------------------------------------------
@@ -81,14 +81,15 @@ Value mean(Value x, const Axes& axes = {}, bool keepdims = false);
 /// throws.
 Value max(Value x, const Axes& axes = {}, bool keepdims = false);
 Value min(Value x, const Axes& axes = {}, bool keepdims = false);
-/// Mean and variance, sum((x - mean)^2) / n, in one pass over x. Integers give floatx().
+/// Mean and variance, sum((x - mean)^2) / n, in one pass over x if the axes are adjacent. Integers
+/// give floatx().
 ///
 ///     const auto [mean, variance] = moments(x, {-1}, true);  // of each row
 struct Moments {
   Value mean, variance;
 };
 Moments moments(Value x, const Axes& axes = {}, bool keepdims = false);
-/// The second of moments(), and its square root.
+/// The variance that moments() gives, and its square root.
 Value variance(Value x, const Axes& axes = {}, bool keepdims = false);
 Value stddev(Value x, const Axes& axes = {}, bool keepdims = false);
 /// log(sum(exp(x))), without overflow.
@@ -133,15 +134,15 @@ Value transpose(Value x, const Axes& axes = {});
 Value swapaxes(Value x, std::int64_t axis1, std::int64_t axis2);
 Value broadcast_to(Value x, const Shape& shape);
 Value concatenate(const std::vector<Value>& xs, std::int64_t axis = -1);
-/// New axis: stack of equal shapes.
+/// Arrays of one shape, joined along a new axis.
 Value stack(const std::vector<Value>& xs, std::int64_t axis = 0);
-/// Equal parts along an axis, which they must divide.
+/// Equal parts along an axis, whose length must be a multiple of their number.
 std::vector<Value> split(Value x, std::int64_t parts, std::int64_t axis = -1);
 /// x[start : start + length] along each axis.
 Value slice(Value x,
             const std::vector<std::int64_t>& start,
             const std::vector<std::int64_t>& length);
-/// `before` and `after` zeros along each axis: the gradient of slice.
+/// x with `before` and `after` zeros along each axis: the gradient of slice.
 Value pad(Value x, const std::vector<std::int64_t>& before, const std::vector<std::int64_t>& after);
 
 /// One flat buffer of `size` elements with x_i at element offsets[i] and zeros between: how
@@ -153,13 +154,15 @@ Value pack(const std::vector<Value>& xs,
 
 // --- indexing -----------------------------------------------------------------------------------
 
-/// Rows of x by integer indices: (n, ...) [indices] -> indices.shape + (...). An index outside [0,
-/// n) gives a row of NaN (zeros for integers): checked inputs never have one.
+/// Rows of x by integer indices: (n, ...) [indices] -> indices.shape + (...). An index outside
+/// [0, n) gives a row of NaN (zeros for integers).
 Value gather(Value x, Value indices);
-/// Elements by integer indices along an axis, or of the flat array: x.shape with indices.shape in
-/// the place of the axis. Negative indices count from the end; those beyond it are as in gather.
+/// Elements by integer indices along an axis, or of the flat array. The result has x.shape with
+/// indices.shape in the place of the axis. Negative indices count from the end. Indices out of
+/// range give what they give in gather.
 Value take(Value x, Value indices, std::optional<std::int64_t> axis = {});
-/// Sum of the rows of `updates` by index into `rows` zero rows: the gradient of gather.
+/// Zeros of shape (rows, ...), to which each row of `updates` is added at its index: the gradient
+/// of gather.
 Value scatter_add(Value updates, Value indices, std::int64_t rows);
 /// Labels (...) -> (..., classes) with a 1 at the label; a label outside [0, classes) gives zeros.
 Value one_hot(Value labels, std::int64_t classes, DType dtype = floatx());
@@ -187,8 +190,8 @@ Value random_normal(Value state,
                     double mean = 0,
                     double stddev = 1,
                     DType dtype = floatx());
-/// Another state for each index (int64, rank 0): what a step of a loop draws from it differs from
-/// what other steps draw.
+/// A different state for each index (int64, rank 0), so that each step of a loop draws other
+/// numbers.
 Value random_fold(Value state, Value index);
 /// 1 with probability p, else 0.
 Value random_bernoulli(
