@@ -62,7 +62,7 @@ std::span<const OpDef* const> argmax_ops() {
 
 namespace {
 
-/// Along an axis, or of the flat array.
+/// kPlace along an axis, or, if there is none, of the flat array.
 template <Value (*kPlace)(Value, std::int64_t, bool)>
 Value place_or_flat(Value x, std::optional<std::int64_t> axis, bool keepdims) {
   return axis ? kPlace(x, *axis, keepdims) : kPlace(ravel(x), 0, keepdims);
@@ -73,8 +73,7 @@ Value place_or_flat(Value x, std::optional<std::int64_t> axis, bool keepdims) {
 std::vector<Function> argmax_functions() {
   const Parameter x = operand("x", "A tensor.");
   const Parameter axis = option("axis", Json(), "The axis; None: the flat array.").if_absent(-1);
-  const Parameter keepdims =
-      option("keepdims", false, "Whether the axis stays, with the length 1.");
+  const Parameter keepdims = option("keepdims", false, "Whether the axis stays, with length 1.");
   return {function("argmax",
                    "The int64 index of the first largest element along an axis.",
                    place_or_flat<argmax>,

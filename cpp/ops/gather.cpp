@@ -119,7 +119,7 @@ const OpDef scatter_add_op{
 
 const OpDef one_hot_op{.name = "one_hot", .infer = infer_one_hot, .lower = lower_one_hot};
 
-/// Indices of which negative ones count from the end.
+/// The indices, with negative ones, which count from the end, replaced by those from the front.
 Value from_the_front(Value indices, std::int64_t length) {
   if (indices.dtype() != DType::int32 && indices.dtype() != DType::int64) return indices;
   if (indices.node().op == &constant_op) {
@@ -181,7 +181,7 @@ std::vector<Function> gather_functions() {
               .without_python(),  // there it is take()
           function("take",
                    "Elements by index along an axis. Negative indices count from the end; those "
-                   "beyond it give NaN, or 0 where numbers are integers.",
+                   "out of range give NaN, or 0 for integers.",
                    take,
                    operand("x", "A tensor."),
                    operand("indices", "Integers, of any shape."),
@@ -191,7 +191,7 @@ std::vector<Function> gather_functions() {
           function("one_hot",
                    "Labels (...) as (..., num_classes) with a 1 at the label.",
                    one_hot_last,
-                   operand("x", "Integers; one outside of [0, num_classes) gives zeros."),
+                   operand("x", "Integers; a label outside [0, num_classes) gives zeros."),
                    option("num_classes", required, "Their number.", positive).stored_as("classes"),
                    option("axis", -1, "The new axis: only -1, the last one."),
                    option("dtype", Json(), "The element type; None: config.floatx()."))

@@ -85,7 +85,7 @@ std::span<const OpDef* const> reshape_ops() {
 
 namespace {
 
-/// Without some axes, of length 1.
+/// x without some axes, which must have length 1.
 Value without_axes(Value x, const Axes& axes) {
   Shape shape = x.shape();
   std::vector<int> ordered;
@@ -96,7 +96,8 @@ Value without_axes(Value x, const Axes& axes) {
   return x;
 }
 
-/// No axes are all those that have the length 1 whatever the number of samples is.
+/// If no axes are given, takes all those whose length is known to be 1, whatever the number of
+/// samples.
 void find_axes(const std::vector<Shape>& operands, Json& options) {
   if (!options.at("axis").as_array().empty()) return;
   Json::Array axes;
@@ -115,7 +116,9 @@ std::vector<Function> reshape_functions() {
               "The same elements in another shape.",
               +[](Value x, const std::vector<std::int64_t>& shape) { return reshape(x, shape); },
               x,
-              option("newshape", required, "Its lengths; one may be -1, for what is left.")
+              option("newshape",
+                     required,
+                     "The lengths of the result; one may be -1 and follows from the others.")
                   .stored_as("shape"))
               .with_example(">>> ops.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))\n"
                             "array([[1., 2.],\n"
@@ -127,7 +130,7 @@ std::vector<Function> reshape_functions() {
                    x,
                    option("axis", required, "Where it is in the result.")),
           function("squeeze",
-                   "Without axes of length 1.",
+                   "x without axes of length 1.",
                    without_axes,
                    x,
                    option("axis", Json(), "One axis or several; None: all of length 1."))
