@@ -1,4 +1,4 @@
-// BinaryCrossentropy: -y log p - (1 - y) log(1 - p), the mean over an axis.
+// BinaryCrossentropy: the mean of -y log p - (1 - y) log(1 - p) over an axis.
 
 #include "chainrule/losses.h"
 #include "nn/catalog.h"
