@@ -12,7 +12,7 @@
 
 namespace chainrule::inline v0_1 {
 
-/// What runs and BetweenSteps of all threads use at this moment.
+/// The variables that runs and BetweenSteps of all threads use at this moment.
 class TurnRegistry {
  public:
   struct Entry {
@@ -74,7 +74,7 @@ class TurnRegistry {
 
  private:
   TurnRegistry() {
-    // A child process has one thread, and so what that one has entered.
+    // A child process has one thread, so only the entries of that thread stay.
     pthread_atfork([] { get().mutex_.lock(); },
                    [] { get().mutex_.unlock(); },
                    [] {
