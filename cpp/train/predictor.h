@@ -36,7 +36,7 @@ class Predictor {
   void read_instead(const Substitutes* substitutes) { substitutes_ = substitutes; }
 
  private:
-  /// The program for `batch` samples of these shapes, or null. Sets key_ to theirs.
+  /// The program for `batch` samples of these shapes, or null. Sets key_.
   std::shared_ptr<Program> find(std::int64_t batch, std::span<const ArrayView> x);
   /// Compiles the program that find() has not found, for checked arrays.
   std::shared_ptr<Program> compile(std::int64_t batch, std::span<const ArrayView> x);

@@ -17,7 +17,7 @@ class TurnRegistry {
  public:
   struct Entry {
     std::vector<const Variable*> variables;  // sorted
-    std::shared_ptr<Turn> turn;              // of a run; null: somebody is BetweenSteps
+    std::shared_ptr<Turn> turn;              // of a run; null: of a BetweenSteps
     std::thread::id thread = std::this_thread::get_id();
 
     [[nodiscard]] bool shares_with(const Entry& other) const {
