@@ -36,7 +36,7 @@ Value exponential(Value x) { return exp(x); }
 Value gelu(Value x, bool approximate) {
   if (approximate) {
     constexpr double kSqrt2OverPi = 0.79788456080286536;
-    // The square is bounded where the tangent is 1 long since, so that it does not overflow.
+    // The square is bounded, so that it does not overflow: at the bound, tanh has long been 1.
     const Value cubic = x * (minimum(square(x), 1e4) * 0.044715 + 1.0);
     return x * ((tanh(cubic * kSqrt2OverPi) + 1.0) * 0.5);
   }
@@ -119,13 +119,13 @@ Value sparse_plus(Value x) {
 Value sparse_sigmoid(Value x) { return clip((x + 1.0) * 0.5, 0.0, 1.0); }
 
 // (x + sqrt(x^2 + b)) / 2, written as max(x, 0) + b / 2 / (sqrt(x^2 + b) + |x|): nothing cancels,
-// and where the square overflows the second term is the 0 that it is.
+// and where the square overflows, the second term is 0, as it should be.
 Value squareplus(Value x, double b) {
   if (!(b >= 0.0)) invalid("squareplus", "b must not be negative", {{"b", std::to_string(b)}});
   if (b == 0.0) return chainrule::relu(x);
   const Value above = x >= 0.0;  // the slope of |x| at 0 is 1 here, so that both terms give 1/2
   const Value magnitude = where(above, x, -x);
-  // Not below what float32 can square.
+  // At least 1e-36, so that float32 does not lose b.
   const Value root = sqrt(square(x) + std::max(b, 1e-36));
   return where(above, x, 0.0) + (b / 2) / (root + magnitude);
 }
@@ -144,7 +144,7 @@ namespace {
 
 using Unary = std::function<Value(Value)>;
 
-/// The described ones that need nothing but their operand, as layers and losses call them.
+/// Those of the activations below that need nothing but their operand, by all of their names.
 std::map<std::string, Unary, std::less<>> described_activations() {
   std::map<std::string, Unary, std::less<>> all;
   for (const Function& each : activations_functions()) {
@@ -165,7 +165,7 @@ struct Registry {
   std::map<std::string, Unary, std::less<>> functions = described_activations();
 };
 
-/// Never destroyed: functions of another language may outlive their interpreter.
+/// Never destroyed: its functions may belong to an interpreter that is gone by then.
 Registry& registry() {
   static auto* const instance = new Registry;
   return *instance;
@@ -274,7 +274,7 @@ std::vector<Function> activations_functions() {
                  "x where x > threshold, else default_value.",
                  activations::threshold,
                  option("threshold", required, "The threshold."),
-                 option("default_value", required, "What is below it becomes this.")),
+                 option("default_value", required, "What is not above it becomes this.")),
       function(
           "activation",
           "An activation by name, one of the program's own among them.",

@@ -49,7 +49,7 @@ class Reader final : public Fields {
     try {
       set(fitting);
     } catch (const InvalidArgument& error) {
-      // The inner message has its own end.
+      // The inner message ends with what was received.
       throw InvalidArgument("[" + where_ + "] argument '" + info.name + "': " + error.message());
     }
   }
@@ -69,7 +69,7 @@ std::vector<FieldInfo> list_fields(Configurable& object) {
 
 Json Configurable::config() const {
   Json result = Json::object();
-  // Listing reads fields only; the interface is shared with the reader, which writes them.
+  // Listing only reads fields. fields() is not const, because the Reader sets them.
   for (FieldInfo& info : list_fields(const_cast<Configurable&>(*this))) {
     result.set(info.name, std::move(info.default_value));
   }

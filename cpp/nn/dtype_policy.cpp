@@ -9,7 +9,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// What set_dtype_policy() has said.
+/// The policy that set_dtype_policy() has set.
 struct Given {
   GlobalLock mutex;
   std::optional<DTypePolicy> policy;
@@ -64,7 +64,7 @@ DTypePolicy FieldType<DTypePolicy>::read(const Json& v) {
   if (v.kind() != Json::Kind::object) return DTypePolicy(std::string_view(v.as_string()));
   const std::string& class_name = v.at("class_name").as_string();
   const std::string& name = v.at("config").at("name").as_string();
-  // Keras's maps of policies and quantized ones have other classes.
+  // Keras's policy maps and quantized policies have other class names.
   if (class_name != kClass && class_name != "FloatDTypePolicy") {
     invalid(kClass, "the class must be DTypePolicy", {{"class_name", "'" + class_name + "'"}});
   }

@@ -8,10 +8,10 @@
 
 namespace chainrule::inline v0_1 {
 
-/// What the files of cpp/ops and cpp/nn describe (see cmake/tables.cmake).
+/// All functions that the files of cpp/ops and cpp/nn describe (see cmake/tables.cmake).
 std::vector<Function> all_functions();
 
-/// All of them, made once, by name.
+/// The same, made once, sorted by name.
 const std::vector<Function>& functions();
 
 /// Throws InvalidArgument for an unknown name, with the nearest.

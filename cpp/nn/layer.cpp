@@ -26,13 +26,13 @@ TensorType with_unknown(const TensorType& type, std::int64_t length) {
   return result;
 }
 
-/// What may still be made on this thread (see Loading): bytes of weights, traces of layers.
+/// How much may still be made on this thread (see Loading): bytes of weights, traces of layers.
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMostTraces = 1 << 18;
 thread_local std::size_t weight_budget = kUnlimited;
 thread_local std::size_t trace_budget = kUnlimited;
 
-/// How many layers may be traced inside each other; what is deeper applies itself.
+/// How deep layers may be traced inside each other; a layer beyond that must be applying itself.
 constexpr int kMostNested = 400;
 thread_local int nested = 0;
 
@@ -98,7 +98,7 @@ void Layer::ensure_built(const std::vector<Shape>& input_shapes, const Json& arg
   ensure_named();  // a layer of the user's own is not made from a configuration
   if (built_) return;
   const TraceDepth depth(*this);
-  const std::vector<VariablePtr> made_before = weights_;  // by a constructor
+  const std::vector<VariablePtr> made_before = weights_;  // in a constructor
   build_arguments_ = arguments.is_null() ? nullptr : &arguments;
   try {
     build(input_shapes);

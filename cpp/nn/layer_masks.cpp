@@ -1,4 +1,4 @@
-// Masks beside values: how a layer gets those of its inputs, and says what becomes of them.
+// Masks beside values: how a layer gets those of its inputs, and how it gives those of its outputs.
 
 #include <algorithm>
 #include <string>
@@ -10,7 +10,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Gives a layer the masks of its inputs for the time of its call.
+/// Gives a layer the masks of its inputs during its call.
 class GivenMasks {
  public:
   GivenMasks(CallContext& context, std::vector<Value> masks)

@@ -8,7 +8,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// One of Keras's names; its None is "none".
+/// A reduction by Keras's name; None is "none".
 struct Reduction {
   std::string name;
 };
@@ -74,8 +74,8 @@ void Loss::base_fields(Fields& f) {
   f("reduction",
     shown,
     "How values become the loss: 'sum_over_batch_size' or 'mean' divide their sum by their number, "
-    "'mean_with_sample_weight' by the sum of the weights, 'sum' by nothing; 'none' or None leaves "
-    "them.");
+    "'mean_with_sample_weight' by the sum of the weights; 'sum' does not divide; 'none' or None "
+    "keeps the values.");
   reduction = shown.name;
   f("name", name, "Name of the loss.");
 }

@@ -1,4 +1,4 @@
-// What layers that find the masks of their outputs themselves share with all others.
+// Checks of masks, for the base of layers and for layers that find the masks of their outputs.
 #pragma once
 
 #include <vector>
@@ -7,12 +7,12 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Whether one of them is there.
+/// Whether any of these masks is defined.
 bool any_mask(const std::vector<Value>& masks);
-/// Throws InvalidArgument if there is a mask: `layer` says nothing of masks.
+/// Throws InvalidArgument if there is a mask: `layer` does not say what becomes of it.
 void refuse_lost_mask(const Layer& layer, const std::vector<Value>& masks);
-/// Throws InvalidArgument unless each mask that is there is boolean and has the shape of leading
-/// axes of its output.
+/// Throws InvalidArgument unless each defined mask is boolean and has the shape of leading axes of
+/// its output.
 void check_masks(const Layer& layer,
                  const std::vector<Value>& masks,
                  const std::vector<Value>& outputs);

@@ -65,7 +65,7 @@ double MeanMetric::result() const {
 // over the positions first, as in Keras.
 void MeanMetric::update(Graph& graph, Value y_true, Value y_pred, Value sample_weight) {
   Value each = values(y_true, y_pred);
-  // Whole numbers and truths count in the type of the predictions.
+  // Integers and booleans are cast to the type of the predictions.
   if (!is_floating(each.dtype()))
     each = cast(each, is_floating(y_pred.dtype()) ? y_pred.dtype() : floatx());
   const double samples = each.shape().rank() == 0 ? 1.0 : static_cast<double>(each.shape()[0]);

@@ -1,5 +1,4 @@
-// Functions by name: what a functional model holds where symbols were computed with, and what its
-// file says.
+// Functions by name, as functional models and their files hold them.
 
 #include <algorithm>
 

@@ -23,8 +23,8 @@ VariablePtr scalar_variable(const char* name, DType dtype) {
 }
 
 /// x, scaled down to a norm of at most `limit`. Squares are summed in double: gradients that have
-/// exploded are what is to be clipped, and in float32 the square of 2e19 is infinite. NaN or
-/// infinity in x stays.
+/// exploded must be clipped, too, and in float32 the square of 2e19 is infinite. NaN or infinity in
+/// x stays.
 Value clip_norm(Value x, double limit) {
   const Value norm = sqrt(sum(square(cast(x, DType::float64))));
   return x * cast(limit / maximum(norm, limit), x.dtype());

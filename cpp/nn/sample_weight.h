@@ -52,8 +52,8 @@ inline Value align_mask(Value mask, Value values, std::string_view where) {
   return broadcast_to(aligned, values.shape());
 }
 
-/// Sample weights that are zero where the mask of the predictions is false; a mask alone is a
-/// weight of 0 or 1. None: there is neither. Throws InvalidArgument when they do not fit.
+/// Sample weights that are zero where the mask of the predictions is false. A mask alone gives
+/// weights of 0 and 1; none if there is neither. Throws InvalidArgument when the two do not fit.
 inline Value masked_weight(Value weight, Value mask) {
   if (!mask.defined()) return weight;
   if (!weight.defined()) return cast(mask, floatx());

@@ -1,4 +1,4 @@
-// What `cond` is in a graph. In the terms of chainrule/control_flow.h.
+// How a graph holds `cond`. The terms are those of chainrule/control_flow.h.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 
 namespace chainrule::inline v0_1 {
 
-/// A branch: a graph, which results are functions of which inputs. There is one input for each
-/// operand of the node behind the condition; undefined where the branch does not read it.
+/// A branch: a graph whose results are functions of its inputs. `inputs` has one value for each
+/// operand of the node after the condition; undefined for an operand that the branch does not read.
 struct BranchGraph final : AttrObject {
   std::shared_ptr<const Graph> graph;
   std::vector<Value> inputs, results;

@@ -134,7 +134,7 @@ std::span<const OpDef* const> concatenate_ops() {
 
 namespace {
 
-/// Equal parts along an axis, whose number may be given as any plain data.
+/// split(), with the number of parts as plain data. A list of indices, as NumPy takes, is an error.
 std::vector<Value> split_equally(Value x, const Json& sections, std::int64_t axis) {
   if (sections.kind() == Json::Kind::array) {
     invalid("split",
@@ -149,14 +149,14 @@ std::vector<Value> split_equally(Value x, const Json& sections, std::int64_t axi
 std::vector<Function> concatenate_functions() {
   return {
       function("concatenate",
-               "Joined along an axis.",
+               "Tensors joined along an axis.",
                concatenate,
                operand("xs", "Tensors of one type, whose shapes are equal but for the axis."),
                option("axis", 0, "The axis.").if_absent(-1))
           .with_example(">>> ops.concatenate([[1.0, 2.0], [3.0]])\n"
                         "array([1., 2., 3.], dtype=float32)"),
       function("stack",
-               "Joined along a new axis.",
+               "Tensors joined along a new axis.",
                stack,
                operand("x", "Tensors of one shape and type."),
                option("axis", 0, "Where the new axis is in the result.")),

@@ -43,7 +43,7 @@ std::vector<TensorType> infer(const Node& node) {
   return types;
 }
 
-/// The branch, compiled; it reads its operands where they are.
+/// The branch, compiled; it reads its operands in place.
 CompiledGraph compile(const BranchGraph& branch, const LowerContext& call) {
   Graph graph;
   Copier copy(*branch.graph, graph);
@@ -79,8 +79,8 @@ Step lower(const LowerContext& call) {
   };
 }
 
-/// A branch of the gradient: the branch run again, and the gradients of the needed operands of the
-/// node. Its inputs are those of the branch, and the upstream gradients.
+/// A branch of the gradient: it runs the branch again, and computes the gradients of those operands
+/// of the node that need one. Its inputs are those of the branch, then the upstream gradients.
 BranchPtr gradient_of(const BranchGraph& branch, const VjpContext& context) {
   const auto graph = std::make_shared<Graph>();
   const auto made = std::make_shared<BranchGraph>();

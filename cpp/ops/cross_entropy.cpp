@@ -21,7 +21,7 @@ void check_logits(const char* where, const TensorType& logits) {
   }
 }
 
-/// The shape of the loss, of labels.
+/// The type of the loss. Labels have the same shape.
 TensorType loss_type(const TensorType& logits) {
   return {logits.shape.slice(0, logits.shape.rank() - 1), logits.dtype};
 }
@@ -80,8 +80,8 @@ Step lower_sparse(const LowerContext& call) {
   });
 }
 
-/// What both ops have in common in their gradient: that of the probabilities p, where it is asked
-/// for (by second derivatives). dx = p (dp - sum(p dp))
+/// Adds to the gradient of the logits x what comes from the second output, the probabilities p:
+/// dx = p (dp - sum(p dp)). Only second derivatives have an upstream gradient dp.
 Value with_gradient_of_probabilities(const VjpContext& c, Value d_logits) {
   const Value p = c.out(1), dp = c.dy(1);
   if (!dp.defined()) return d_logits;
@@ -89,8 +89,7 @@ Value with_gradient_of_probabilities(const VjpContext& c, Value d_logits) {
   return d_logits.defined() ? d_logits + more : more;
 }
 
-// --- the gradient of the sparse loss
-// ---------------------------------------------------------------
+// --- the gradient of the sparse loss -------------------------------------------------------------
 
 std::vector<TensorType> infer_gradient(const Node& node) { return {node.in(0)}; }
 

@@ -1,4 +1,4 @@
-// The element-wise ops: one line each in chainrule/elementwise.def; cast, broadcast_to, clip,
+// The element-wise ops, one line each in chainrule/elementwise.def; and cast, broadcast_to, clip,
 // stop_gradient.
 
 #include <cmath>
@@ -108,7 +108,7 @@ Value gradient_or_none(const Rule& rule, bool needed) {
   }
 }
 
-// dy has the shape of y; the sum over broadcast axes is gradients()' business.
+// dy has the shape of y; gradients() sums over broadcast axes.
 #define UNARY(name, dtypes, result, cost, ulp, value, gradient, ...) \
   std::vector<Value> name##_vjp(const VjpContext& context) {         \
     [[maybe_unused]] const Value x = context.in(0);                  \

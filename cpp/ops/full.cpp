@@ -1,4 +1,4 @@
-// Constant arrays: a scalar, broadcast, so that element-wise ops read the scalar instead.
+// Arrays of one value: a scalar that is broadcast, so that element-wise ops read the scalar alone.
 
 #include "chainrule/ops.h"
 #include "ops/function.h"
@@ -18,7 +18,7 @@ Value zeros_like(Value x) { return full(x.graph(), x.shape(), 0, x.dtype()); }
 Value ones_like(Value x) { return full(x.graph(), x.shape(), 1, x.dtype()); }
 
 std::vector<Function> full_functions() {
-  const Parameter shape = option("shape", required, "Its lengths.");
+  const Parameter shape = option("shape", required, "The lengths of the result.");
   const Parameter dtype = option("dtype", Json(), "The element type; None: config.floatx().");
   const Parameter x = operand("x", "A tensor.");
   return {function("full",

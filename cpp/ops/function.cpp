@@ -105,7 +105,7 @@ Json normal(const std::string& where, const Parameter& parameter, const Json& gi
   if (given.is_null() && parameter.info.type.ends_with(" | None")) return parameter.settled(given);
   std::string_view type = parameter.info.type;
   if (type.ends_with(" | None")) type.remove_suffix(std::string_view(" | None").size());
-  if (type == "float" || type == "Number") {  // infinity, which fields may not be, is a number
+  if (type == "float" || type == "Number") {  // unlike a field, an option may be infinite
     if (given.kind() != Json::Kind::number && given.kind() != Json::Kind::integer)
       wrong("a number");
   } else if (type == "DType") {

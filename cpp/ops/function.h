@@ -39,14 +39,16 @@ struct Parameter {
   std::string stored;          ///< an option's name in configurations
   std::optional<Json> absent;  ///< what a configuration without it means, if not the default
   Rule rule;
-  /// null, if that may be given, as the value that it stands for; else the value as it is.
+  /// Replaces null by the value that it stands for; other values stay as they are.
   Json (*settled)(const Json& value) = nullptr;
+
+  // Copies of this parameter, with one thing changed.
 
   /// With another name in configurations than in Python.
   [[nodiscard]] Parameter stored_as(std::string name) const;
-  /// Configurations from which it is missing mean something else than Python's default.
+  /// With another meaning of configurations without it than Python's default.
   [[nodiscard]] Parameter if_absent(Json value) const;
-  /// With another type, by which Python checks it, than that of the C++ parameter.
+  /// With another type for Python's checks than that of the C++ parameter.
   [[nodiscard]] Parameter of_type(std::string type) const;
 };
 
@@ -56,20 +58,21 @@ Parameter operand(std::string name, std::string doc);
 Parameter option(std::string name, Json otherwise, std::string doc, Rule rule = {});
 Parameter option(std::string name, Required, std::string doc, Rule rule = {});
 
-/// What a function is called with: of the operands at least one is a Value, if there are any; the
-/// options are complete, by the names that configurations have.
+/// What a function is called with. If there are operands, at least one of them is a Value. The
+/// options are complete, and have the names of configurations.
 struct Arguments {
   Graph& graph;
   const std::vector<Operand>& operands;
   const Json& options;
 
-  /// An operand as a Value; a number has the floating type of the first other, or floatx().
+  /// Operand i as a Value. A number becomes a scalar in the type of the first Value among the
+  /// operands if that is floating, else in floatx().
   [[nodiscard]] Value value(std::size_t i) const;
   [[nodiscard]] std::vector<Value> values() const;
 };
 
 struct Function {
-  std::string name;                  ///< by which compute() and files know it
+  std::string name;                  ///< in compute() and in files
   std::string python;                ///< its name in Python; empty: it has none there
   std::vector<std::string> aliases;  ///< other names in Python
   std::string doc;                   ///< its meaning
@@ -79,13 +82,14 @@ struct Function {
   std::vector<std::string> declared;
   std::vector<Parameter> parameters;
   bool takes_list = false;     ///< its one operand is a list of tensors
-  bool gives_list = false;     ///< in Python; else a single tensor
+  bool gives_list = false;     ///< Python gets a list of tensors; else a single tensor
   bool numbers_adapt = false;  ///< plain numbers take the dtype of the other operands
   std::function<std::vector<Value>(const Arguments&)> run;
   /// Sets options that depend on the lengths of the operands, -1 where unknown; may be empty.
   std::function<void(const std::vector<Shape>& operands, Json& options)> complete;
 
-  // What else there is to say of a function, appended to its description.
+  // Copies of this description, with one thing added.
+
   [[nodiscard]] Function called(std::string in_python) const;
   [[nodiscard]] Function without_python() const { return called(""); }
   [[nodiscard]] Function without_cpp() const;
@@ -93,11 +97,12 @@ struct Function {
   [[nodiscard]] Function with_example(std::string text) const;
   [[nodiscard]] Function completed_by(void (*with)(const std::vector<Shape>&, Json&)) const;
 
-  /// Options as configurations hold them, complete, of options by their names there or, with
-  /// `by_python`, by their names in Python. Throws InvalidArgument for unknown names (with the
-  /// nearest), missing options, wrong types and values that break a rule.
+  /// All options, as configurations hold them. `given` has the names of configurations, or, with
+  /// `by_python`, those of Python; defaults are added. Throws InvalidArgument for unknown names
+  /// (with the nearest), missing options, wrong types and values that break a rule.
   [[nodiscard]] Json options(const Json& given, bool by_python = false) const;
-  /// Appends to the graph. Throws InvalidArgument for a wrong number of operands, too.
+  /// Appends the function to the graph. Throws InvalidArgument as options() does, and for a wrong
+  /// number of operands.
   [[nodiscard]] std::vector<Value> operator()(Graph& graph,
                                               const std::vector<Operand>& operands,
                                               const Json& options) const;

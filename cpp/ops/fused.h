@@ -1,5 +1,5 @@
-// What fusion makes: one pass over any number of element-wise ops, and matrix products that finish
-// their result while it is in cache.
+// What fusion makes: chains of element-wise ops that run in one pass, and matrix products that
+// finish their result while it is in cache.
 #pragma once
 
 #include <span>
@@ -18,9 +18,9 @@ constexpr int kMaxChainInputs = 32;
 extern const OpDef fused_op;
 
 /// A product of two matrices and what follows it at once. Inputs: a, b, more inputs of the chain.
-/// attrs: transpose_a, transpose_b as for matmul; chain (ElementwiseChain): register 0 is the
-/// product, the others the further inputs, or a null pointer if the product itself is the output;
-/// column_sums: whether the last output is sum(op(b), {0}). Outputs: those of the chain, and the
+/// attrs: transpose_a, transpose_b as for matmul; chain (ElementwiseChain): its register 0 is the
+/// product, its next ones the further inputs; a null pointer if the product itself is the output;
+/// column_sums: whether the last output is sum(op(b), {0}). Outputs: those of the chain, then the
 /// sums.
 extern const OpDef fused_matmul_op;
 

@@ -1,6 +1,6 @@
-// A matrix product with its epilogue: fusion makes it of matmul, the element-wise ops that read the
-// product alone (bias, activation; in the backward pass the derivative of the activation), and the
-// sum that is the gradient of a bias.
+// A matrix product with its epilogue. Fusion makes it from a matmul; from the element-wise ops that
+// follow it, if nothing else reads the product (bias, activation; in the backward pass the
+// derivative of the activation); and from the sum that is the gradient of a bias.
 
 #include <memory>
 
@@ -53,8 +53,8 @@ blas::Gemm<T> gemm_of(const Node& node) {
           .has_b_sums = has_sums(node)};
 }
 
-/// The output whose memory the product itself takes before the chain turns it into the output: one
-/// of the product's dtype.
+/// The output whose memory holds the product until the chain turns it into the output: the first
+/// one of the product's dtype.
 std::size_t place_of_product(const Node& node) {
   std::size_t k = 0;
   while (node.outputs[k].dtype != node.in(0).dtype) ++k;
@@ -82,7 +82,7 @@ Step bind(const blas::GemmPlan<T>& plan, const LowerContext& call, std::byte* sc
   }
   auto program = program_of(*chain, inputs, types, call.outputs.first(chain_outputs));
   program.prepare();
-  // They live as long as the step, which may be copied, and the product refers to its epilogue.
+  // Shared, so that copies of the step share one program and one plan.
   struct Fused {
     kernels::ElementwiseProgram program;
     blas::GemmPlan<T> plan;

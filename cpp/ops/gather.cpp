@@ -119,7 +119,7 @@ const OpDef scatter_add_op{
 
 const OpDef one_hot_op{.name = "one_hot", .infer = infer_one_hot, .lower = lower_one_hot};
 
-/// Indices of which negative ones count from the end.
+/// The indices, with negative ones, which count from the end, replaced by those from the front.
 Value from_the_front(Value indices, std::int64_t length) {
   if (indices.dtype() != DType::int32 && indices.dtype() != DType::int64) return indices;
   if (indices.node().op == &constant_op) {
@@ -184,7 +184,7 @@ std::vector<Function> gather_functions() {
               .without_python(),  // there it is take()
           function("take",
                    "Elements by index along an axis. Negative indices count from the end; those "
-                   "beyond it give NaN, or 0 where numbers are integers.",
+                   "out of range give NaN, or 0 for integers.",
                    take,
                    operand("x", "A tensor."),
                    operand("indices", "Integers, of any shape."),

@@ -1,4 +1,4 @@
-// NumPy's basic indexing, of slices, rows and shapes.
+// NumPy's basic indexing, made from slice, gather and reshape.
 
 #include <algorithm>
 #include <optional>
@@ -13,7 +13,7 @@ namespace {
 
 using Ints = std::vector<std::int64_t>;
 
-/// What a Python slice of an axis takes.
+/// The elements of an axis that a Python slice takes.
 struct Range {
   std::int64_t first, step, count;
 };
@@ -106,7 +106,7 @@ Value get_item(Value x, const Json& given) {
 
 std::vector<Function> get_item_functions() {
   return {function("get_item",
-                   "What x[items] is.",
+                   "x[items], as NumPy's basic indexing.",
                    get_item,
                    operand("x", "A tensor."),
                    option("items",

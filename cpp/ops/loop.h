@@ -1,4 +1,4 @@
-// What `scan` is in a graph, and its gradient. In the terms of chainrule/control_flow.h.
+// How a graph holds `scan`, and its gradient. The terms are those of chainrule/control_flow.h.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace chainrule::inline v0_1 {
 
-/// The body of a loop: a graph, which results are functions of which inputs.
+/// The body of a loop: a graph whose results are functions of its inputs.
 struct LoopBody final : AttrObject {
   std::shared_ptr<const Graph> graph;
   std::vector<Value> carries;   ///< inputs: what is carried
@@ -19,9 +19,10 @@ struct LoopBody final : AttrObject {
   std::vector<Value> next;      ///< results: the carries of the next step
 };
 
-/// A node of `scan`. Its operands are the first carries, xs, and what the body has captured; its
-/// outputs the last carries, and then, stacked over all steps, any values of the body. So the
-/// gradient can ask for more of them: nodes with equal operands and the same body are one loop.
+/// A node of `scan`. Its operands are the first carries, xs, and what the body has captured. Its
+/// outputs are the last carries, then any values of the body, stacked over all steps. So the
+/// gradient can ask for more of these by a second node: nodes with equal operands and the same body
+/// become one loop.
 struct Loop {
   std::shared_ptr<const LoopBody> body;
   std::int64_t length = 0;

@@ -1,9 +1,10 @@
 // Backpropagation through time: the gradient of a loop is a loop in the other direction.
 //
-// The body is differentiated like any graph. Its gradient is then cut from it: what the gradient
-// reads of the forward step is either the same in every step, and computed again, or a row of xs,
-// or stacked by the forward loop and becomes a row of xs of the backward loop. Gradients of carries
-// are carried; those of rows are stacked; those of what was captured are sums over all steps.
+// The body is differentiated like any graph, and the gradient is cut out of the result. A value of
+// the forward step that the gradient reads is one of three: it is the same in every step, then it
+// is computed again; it is a row of xs; or the forward loop stacks it, and it becomes a row of xs
+// of the backward loop. Gradients of carries are carried. Those of rows are stacked. Those of
+// captured values are summed over all steps.
 
 #include <algorithm>
 #include <map>
@@ -30,7 +31,7 @@ class Differentiated {
   [[nodiscard]] bool is_invariant(Value value) const {
     return invariant_[as_size(value.node_index())];
   }
-  /// The value of the body that a value of the step is.
+  /// The value of the original body of which a value of the step is a copy.
   [[nodiscard]] Value of_body(Value value) const { return of_body_.at(key(value)); }
 
   Graph graph;
@@ -90,7 +91,7 @@ Differentiated::Differentiated(const VjpContext& context, const Loop& loop) {
       places.push_back(&gradients[k]);
     }
   };
-  want(carries, d_carries, true);  // whether or not the first one needs it
+  want(carries, d_carries, true);  // also where the first carry needs none
   want(slices, d_slices, false);
   want(captured, d_captured, false);
   if (values.empty()) return;
@@ -147,7 +148,7 @@ class BackwardLoop {
   std::vector<std::optional<Product>> products_;  ///< by captured operand
 };
 
-/// Gradients of captured matrices that are a product in each step.
+/// Finds the captured matrices whose gradient in each step is one matrix product.
 void BackwardLoop::find_products() {
   const auto has_rows = [&](Value operand) {
     return !step_.is_forward(operand) ||
@@ -164,6 +165,7 @@ void BackwardLoop::find_products() {
   }
 }
 
+/// Walks back from the results to the values of the forward step that they read.
 void BackwardLoop::find_kept() {
   std::vector<Value> open;
   for (const std::vector<Value>* results : {&step_.d_carries, &step_.d_slices}) {
@@ -196,7 +198,7 @@ void BackwardLoop::find_kept() {
   }
 }
 
-/// Rows of xs are there; the forward loop stacks the others.
+/// Rows of xs are there already; the forward loop stacks the other values.
 void BackwardLoop::stack_kept() {
   std::map<Key, Value> wanted = kept_;
   for (const std::optional<Product>& product : products_) {
@@ -285,7 +287,7 @@ std::vector<Value> BackwardLoop::make() {
   return results(outputs);
 }
 
-/// All rows of a matrix of each step, below each other.
+/// The matrices of all steps, below each other.
 Value BackwardLoop::rows_of(Value value) const {
   return reshape(rows_.at(key(value)), Shape{loop_.length * value.shape()[0], value.shape()[1]});
 }

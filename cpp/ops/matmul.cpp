@@ -20,7 +20,8 @@ Flags flags_of(const Node& node) {
   return {node.attrs.get<bool>("transpose_a"), node.attrs.get<bool>("transpose_b")};
 }
 
-/// Axis `from_end` (1: last) of a matrix, seen through its flag.
+/// The length of axis `from_end` (1: last) of a matrix, after the transposition that its flag asks
+/// for.
 std::int64_t length(const Shape& shape, bool transposed, int from_end) {
   return shape[transposed ? from_end - 3 : -from_end];
 }
@@ -55,7 +56,7 @@ void check_operands(const TensorType& a, const TensorType& b, Flags flags) {
   }
 }
 
-/// The products of one node: `batch` (and more, at `starts`) of m x k by k x n.
+/// The products of one node: at each of `starts`, `batch` products of m x k by k x n.
 struct Products {
   std::int64_t m, n, k;
   std::int64_t batch = 1, a_stride = 0, b_stride = 0;
@@ -65,7 +66,7 @@ struct Products {
   std::vector<Start> starts = {{0, 0, 0}};
 };
 
-/// One axis of leading (batch) axes, outermost first: its length and the strides in elements.
+/// One of the leading (batch) axes: its length, and the strides of the operands in elements.
 struct BatchAxis {
   std::int64_t length, a_stride, b_stride;
 };
@@ -75,7 +76,8 @@ Products products_of(const Node& node) {
   const Flags flags = flags_of(node);
   Products p{.m = c[-2], .n = c[-1], .k = inner_of_a(a, flags.a), .starts = {{0, 0, 0}}};
 
-  // Innermost first: a stride of 0 where an operand repeats. Axes that continue each other are one.
+  // The innermost axis is first. An operand that is broadcast along an axis has the stride 0. Axes
+  // that are contiguous in both operands become one.
   std::vector<BatchAxis> axes;
   std::int64_t a_stride = p.m * p.k, b_stride = p.k * p.n;
   for (int i = 3; i <= c.rank(); ++i) {

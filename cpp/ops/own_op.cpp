@@ -107,7 +107,7 @@ std::vector<Value> OwnOp::gradient(const Gradient&) const {
 
 std::size_t OwnOp::scratch_bytes(std::span<const TensorType>) const { return 0; }
 
-// --- what its functions see ----------------------------------------------------------------------
+// --- what the functions of an op see -------------------------------------------------------------
 
 namespace {
 

@@ -95,8 +95,8 @@ const OpDef random_bernoulli_op{
     },
 };
 
-/// The seed is drawn from the old one, at a counter of the index: 52 bits, so that it is exact in
-/// double, too. The last word tells it from the counters of random numbers, whose last word is a
+/// Draws a new seed from the old one, at a counter that holds the index. It has 52 bits, so that it
+/// is exact in double, too. The last word of the counter is kFold; that of random numbers is a
 /// step.
 const OpDef random_fold_op{
     .name = "random_fold",

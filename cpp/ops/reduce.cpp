@@ -1,5 +1,5 @@
-// Reductions. An op reduces one run of adjacent axes [first, last) and drops them; the public
-// functions make runs of any axes and put axes of length 1 back.
+// Reductions. An op reduces one run of adjacent axes [first, last) and drops them. The public
+// functions split any axes into such runs, and put axes of length 1 back.
 
 #include "kernels/reduce.h"
 
@@ -128,7 +128,7 @@ Step lower_logsumexp(const LowerContext& call) {
   });
 }
 
-/// AxisRange attributes for a node that reduces [first, last) of x.
+/// Appends `op`, which reduces `axes` of x.
 Value add_over(const OpDef& op, Value x, AxisRange axes);
 
 /// y = x at the m places where it is largest (smallest): dx = dy / m there, else 0.
@@ -195,7 +195,7 @@ const OpDef logsumexp_op{
     .vjp =
         [](const VjpContext& c) {
           // y = log(sum_j exp(x_j)): dx = dy softmax(x). Not exp(x - y): y is rounded, and the
-          // larger it is the more the exponential makes of that.
+          // exponential magnifies that error, which grows with y.
           const AxisBlock b = block_of(c.node);
           const Value x = reshape(c.in(0), Shape{b.outer, b.n, b.inner});
           return std::vector{kept(c.node, c.dy()) * reshape(softmax(x, 1), c.in(0).shape())};
@@ -258,8 +258,8 @@ Value reduce_by_runs(const OpDef& op, Value x, const Axes& axes, bool keepdims) 
   return with_kept_axes(y, x.shape(), all, keepdims);
 }
 
-/// In one run, if need be of a transposed copy: ties share the gradient evenly only if all are seen
-/// at once.
+/// In one run, if need be of a transposed copy: ties share the gradient evenly only if all of them
+/// are seen at once.
 Value reduce_at_once(const OpDef& op, Value x, const Axes& axes, bool keepdims) {
   const int rank = x.shape().rank();
   const std::vector<std::int64_t> all = normalized(axes, rank, op.name);
@@ -334,7 +334,7 @@ std::vector<Function> reduce_functions() {
                         run,
                         operand("x", "A tensor."),
                         option("axis", Json(), "One axis or several; None: all.").stored_as("axes"),
-                        option("keepdims", false, "Whether they stay, with the length 1."));
+                        option("keepdims", false, "Whether the reduced axes stay, with length 1."));
       };
   return {
       reduction("sum", "The sum over axes.", sum)

@@ -40,7 +40,7 @@ std::vector<TensorType> infer(const Node& node) {
   return types;
 }
 
-/// What is copied before or after each step of a loop: row i of an array, and one place.
+/// A copy before or after each step of a loop: between row i of an array and one place.
 struct Row {
   std::byte* array;
   std::byte* place;
@@ -49,8 +49,8 @@ struct Row {
 };
 
 /// The body as a program whose carried values are variables: a step assigns the next ones, in place
-/// where the plan finds that nobody reads the old ones any more. What it captured is read where it
-/// is. Rows of xs are copied in, rows of ys out: both are in cache.
+/// where the plan finds that nobody reads the old ones any more. Captured values are read in place.
+/// Rows of xs are copied in and rows of ys out, while they are in cache.
 Step lower(const LowerContext& call) {
   const Loop loop(call.node);
   const LoopBody& body = *loop.body;
@@ -114,7 +114,7 @@ bool same_work(const Node& a, const Node& b) {
   return x.body == y.body && x.length == y.length && x.reverse == y.reverse;
 }
 
-/// One loop that stacks all that is used of any of these.
+/// One loop that stacks every value that is used of any of these nodes.
 United unite(std::span<const Choice> choices) {
   Loop loop(*choices[0].node);
   const std::size_t carried = loop.body->carries.size();
@@ -138,7 +138,7 @@ United unite(std::span<const Choice> choices) {
   return united;
 }
 
-/// Steps of a loop over xs, after checks of what was given.
+/// The number of steps of a loop over xs. Throws InvalidArgument for lengths that do not fit.
 std::int64_t length_of(const std::vector<Value>& xs, const ScanOptions& options) {
   std::int64_t length = options.length;
   for (const Value& x : xs) {
@@ -183,8 +183,7 @@ const OpDef scan_op{
     .unite = unite,
 };
 
-// --- the node
-// -------------------------------------------------------------------------------------
+// --- the node ------------------------------------------------------------------------------------
 
 Loop::Loop(const Node& node)
     : body(std::static_pointer_cast<const LoopBody>(

@@ -72,7 +72,7 @@ std::span<const OpDef* const> softmax_ops() {
 
 std::vector<Function> softmax_functions() {
   const Parameter x = operand("x", "A floating tensor.");
-  const Parameter axis = option("axis", -1, "The axis along which is summed.");
+  const Parameter axis = option("axis", -1, "The axis along which to sum.");
   return {function("softmax", "exp(x) / sum(exp(x)) along an axis.", softmax, x, axis)
               .with_example(">>> ops.softmax([0.0, 0.0])\narray([0.5, 0.5], dtype=float32)"),
           function("log_softmax", "log(softmax(x)) along an axis.", log_softmax, x, axis)};

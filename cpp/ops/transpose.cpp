@@ -58,7 +58,7 @@ const OpDef transpose_op{
     .lower = lower_transpose,
 };
 
-/// Do only axes of length 1 move?
+/// Whether only axes of length 1 move.
 bool keeps_order(const Shape& shape, const Axes& axes) {
   std::int64_t last = -1;
   for (const std::int64_t axis : axes) {
@@ -126,7 +126,9 @@ std::vector<Function> transpose_functions() {
                    "Axes in another order.",
                    transpose,
                    x,
-                   option("axes", Json(), "Which axis of x each one is; None: reversed."))
+                   option("axes",
+                          Json(),
+                          "For each axis of the result, the axis of x that it is; None: reversed."))
               .with_example(">>> ops.transpose([[1.0, 2.0], [3.0, 4.0]])\n"
                             "array([[1., 3.],\n"
                             "       [2., 4.]], dtype=float32)"),

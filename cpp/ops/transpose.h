@@ -1,4 +1,4 @@
-// What other ops see of transposes.
+// What other ops need to know of transposes.
 #pragma once
 
 #include "chainrule/graph.h"

@@ -33,7 +33,7 @@ void set_rate(const OptimizerPtr& optimizer, double rate) {
   optimizer->learning_rate = rate;
 }
 
-/// Another observer may have added it.
+/// Adds the rate, unless another observer has.
 void add_rate(Logs& logs, const OptimizerPtr& optimizer) {
   if (logs.find("learning_rate") == nullptr) logs.emplace_back("learning_rate", rate_of(optimizer));
 }

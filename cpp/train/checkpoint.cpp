@@ -67,8 +67,8 @@ int take_number(std::string_view& text) {
   return number;
 }
 
-/// A number as Python's format() writes it: [0][width]d for the epoch, [width][.digits] and one of
-/// e, f, g for logs.
+/// A number as Python's format() writes it: [0][width]d for the epoch, [0][width][.digits] and one
+/// of e, f, g for logs.
 std::string formatted(double value, bool whole, std::string_view format, const std::string& path) {
   if (format.empty())
     return whole ? std::to_string(static_cast<long long>(value)) : Json(value).dump();

@@ -1,4 +1,4 @@
-// Copies of models: the same structure, other layers.
+// Copies of models: the same structure, with layers of their own.
 
 #include <map>
 

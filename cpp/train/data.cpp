@@ -11,7 +11,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Equal lengths, unknown ones matching any.
+/// Whether samples have equal shapes; an expected length that is unknown matches any.
 bool matches(const Shape& given, const Shape& expected) {
   if (given.rank() != expected.rank()) return false;
   for (int axis = 1; axis < given.rank(); ++axis) {
@@ -28,7 +28,7 @@ bool matches_but_for_unit_axis(const Shape& given, const Shape& expected) {
          matches(given.inserted(given.rank(), 1), expected);
 }
 
-/// What an integer type holds.
+/// The range of an integer type: least <= value < above.
 struct Limits {
   double least, above;
 };
@@ -39,7 +39,7 @@ Limits limits_of(DType dtype) {
   });
 }
 
-/// Whether a conversion keeps every element as it is.
+/// Whether every element of a type may be converted to another one without a check.
 bool always_fits(DType from, DType to) {
   if (is_floating(to) || to == DType::boolean || from == to || from == DType::boolean) return true;
   return !is_floating(from) && size_of(from) < size_of(to);
@@ -283,7 +283,7 @@ std::string nonfinite_sample(const Data& data,
     return !is_floating(type) ||
            with_floating(type, [&]<class T>(T) { return std::isfinite(static_cast<T>(value)); });
   };
-  std::size_t before = 0;  // arrays of the groups that have been looked at
+  std::size_t before = 0;  // number of arrays in the groups that were searched
   const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
     const std::size_t first_array = std::exchange(before, before + arrays.size());
     for (std::size_t a = 0; a < arrays.size(); ++a) {

@@ -13,7 +13,8 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Whether there is no array: for outputs that need no target, or have no weights of their own.
+/// Whether it stands for no array: for outputs that need no target, or have no weights of their
+/// own.
 inline bool is_absent(const ArrayView& array) {
   return array.data == nullptr && array.shape.rank() == 0;
 }
@@ -23,8 +24,8 @@ ArrayView rows(const ArrayView& array, std::int64_t begin, std::int64_t end);
 /// Samples [begin, end) of every array.
 Data rows(const Data& data, std::int64_t begin, std::int64_t end);
 
-/// Index of the first of `arrays` that is the same memory, read in the same way; their number if
-/// none is.
+/// Index of the first of `arrays` that is the same memory, read in the same way; arrays.size() if
+/// there is none.
 std::size_t find_array(const ArrayView& array, std::span<const ArrayView> arrays);
 
 /// Copies samples into `batch` (count, ...), converting to its dtype as C++ does. Samples have
@@ -60,41 +61,40 @@ void check_number(std::span<const ArrayView> arrays,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where);
-/// Both for all arrays, whose elements must fit expected types that are integers, too: see
-/// check_integers().
+/// Does check_number(), then check_array() and check_integers() for each array.
 void check_arrays(std::span<const ArrayView> arrays,
                   const std::vector<TensorType>& expected,
                   const std::vector<std::string>& names,
                   std::string_view what,
                   std::string_view where);
 
-/// Throws InvalidArgument, naming the sample, for elements that `dtype`, an integer type, cannot
-/// hold: a conversion would wrap or cut them. Looks at them only if there may be any.
+/// Throws InvalidArgument, naming the sample, for elements that `dtype` cannot hold if it is an
+/// integer type: a conversion would wrap or cut them. Looks at elements only where this may happen.
 void check_integers(const ArrayView& array,
                     DType dtype,
                     std::string_view what,
                     std::string_view where);
 
-/// Throws InvalidArgument unless sample_weight is none, one for all outputs or one for each, of a
-/// weight for each sample, or for each position of the outputs' samples.
+/// Throws InvalidArgument unless sample_weight is none, one array for all outputs or one for each,
+/// with a weight for each sample, or for each position of the outputs' samples.
 void check_sample_weights(const Data& data,
                           const std::vector<TensorType>& outputs,
                           const std::vector<std::string>& names,
                           std::string_view where);
 
-/// The weights of samples whose classes have weights: sample_weight times class_weight[label],
-/// of a floating type, in the shape of sample_weight, (samples,) if there is none. y are integer
-/// labels, (n,) or (n, 1), or one-hot rows. A label without entry weighs 1. Throws InvalidArgument
-/// for several outputs.
+/// The weights of samples whose classes have weights: sample_weight times class_weight[label]. The
+/// result has the floating `type`, and the shape of sample_weight, or (samples,) if there is none.
+/// y are integer labels, (n,) or (n, 1), or one-hot rows. A label without entry weighs 1. Throws
+/// InvalidArgument for several outputs.
 Tensor class_weights(const Data& data,
                      const std::map<std::int64_t, double>& class_weight,
                      DType type,
                      std::string_view where);
 
-/// For the error message after a step that was not finite: the first NaN, infinity or number beyond
-/// the type that it is read as (by array of arrays_of(data)) in a floating array among the given
-/// samples, as "x[0] of sample 17 holds nan"; empty if there is none. `offset` is the number of the
-/// data's first sample in the caller's arrays.
+/// For the error message after a step that was not finite: "x[0] of sample 17 holds nan". This is
+/// the first element of floating arrays, among the given samples, that is NaN or infinite, or
+/// beyond the type that it is read as; empty if there is none. `read_as` has a type for each array
+/// of arrays_of(data). `offset` is the number of the data's first sample in the caller's arrays.
 std::string nonfinite_sample(const Data& data,
                              const std::vector<DType>& read_as,
                              const std::int64_t* order,

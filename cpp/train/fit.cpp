@@ -29,7 +29,8 @@ void check_not_negative(std::string_view where, const char* name, std::int64_t v
     invalid(where, std::string(name) + " must not be negative", {{name, std::to_string(value)}});
 }
 
-/// A fit inside another one of the model leaves its history and its end to the outer one.
+/// During a fit inside another one of the same model, keeps history and stop_training of the outer
+/// one.
 class OuterFit {
  public:
   OuterFit(Model& model, bool inner) : model_(model), inner_(inner) {
@@ -65,8 +66,8 @@ void append(History& history, std::int64_t epoch, const Logs& logs) {
   }
 }
 
-/// Replaces the weights of samples by those that take their classes into account; the tensor that
-/// is returned owns them.
+/// Replaces the weights of samples by those of class_weights(). The tensor that is returned owns
+/// them.
 Tensor weigh_classes(Data& data,
                      const std::map<std::int64_t, double>& class_weight,
                      DType type,
@@ -77,7 +78,7 @@ Tensor weigh_classes(Data& data,
   return weights;
 }
 
-/// The observer of a fit: none, one, or `several`, which are made here.
+/// The observer of a fit: null, the only one, or `several`, which is made here.
 RunObserver* observer_of(const FitOptions& options, std::optional<Observers>& several) {
   if (options.observers.empty()) return options.observer;
   std::vector<RunObserver*> all;
@@ -106,7 +107,7 @@ bool Trainer::run_epoch(const Epoch& epoch) {
       epoch.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
-  std::shared_ptr<StepProgram> step_program;  // shared: an observer's runs may drop it
+  std::shared_ptr<StepProgram> step_program;  // shared: the cache may drop it in an observer's runs
   std::int64_t program_batch = 0;
   for (std::int64_t index = 0; index < steps; ++index) {
     const std::int64_t first = index * batch_size;
@@ -142,7 +143,7 @@ void Trainer::report_nonfinite_gradient(const Program& program,
   const double loss = program.output(0).cast(DType::float64).data<const double>()[0];
   if (!std::isfinite(loss) || parameters_.variables.empty()) return;
   const Tensor& packed = program.check(1);
-  std::vector<std::string> names;  // of weights, inputs first
+  std::vector<std::string> names;  // of weights, those near the inputs first
   for (std::size_t i = 0; i < parameters_.variables.size(); ++i) {
     const Variable& variable = *parameters_.variables[i];
     const bool finite = with_floating(packed.dtype(), [&]<class T>(T) {

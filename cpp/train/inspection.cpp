@@ -1,4 +1,4 @@
-// Steps with somebody who looks on: how long each instruction takes, and where numbers end.
+// Steps that are observed: how long each instruction takes, and where values stop being finite.
 
 #include "chainrule/inspection.h"
 
@@ -203,7 +203,7 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
   changed.push_back(flat.flat);
   for (const std::vector<VariablePtr>& more : {options_.optimizer->slots(), metric_state()})
     changed.insert(changed.end(), more.begin(), more.end());
-  run.begin_step();  // nobody reads what is not theirs until all is as it was
+  run.begin_step();  // keeps the turn, so that nobody sees weights until they are restored
   const Restored restored(changed);
   const Exec exec = step_threads.next(program);
   std::vector<double> gathering;
@@ -240,7 +240,7 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
   const LongRun asks(true);
   for (std::int64_t first = 0; first < count; first += batch_size) {
     const std::int64_t n = std::min(batch_size, count - first);
-    // As the step was written down: every op on its own, every value in memory of its own.
+    // The step without passes: every op on its own, every value in memory of its own.
     LongRun::poll();
     const StepGraph step = step_graph(Mode::train, data, n);
     ProgramOptions options{
@@ -257,7 +257,7 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
         found = std::move(weight);
       } else if (std::string sample = nonfinite_sample(data, read_as(data), nullptr, first, n, 0);
                  !sample.empty()) {
-        // Such data may be masked: they are to blame if the step is finite without them.
+        // Such data may be masked. They are the cause only if the step is finite without them.
         for (std::size_t i = 0; i < step.inputs.size(); ++i)
           make_finite(program.input(static_cast<int>(i)));
         found = first_nonfinite(program);

@@ -14,8 +14,8 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Walks a functional model from its outputs, depth first. With a stack of its own: models may be
-/// deeper than the thread's.
+/// Walks a functional model from its outputs, depth first. It has a stack of its own: models may be
+/// too deep for recursion.
 class Walk {
  public:
   void visit(const std::shared_ptr<const LayerCall>& output) {
@@ -45,7 +45,7 @@ class Walk {
 };
 
 /// Layers by decreasing distance from the outputs, then in the order in which a walk from the
-/// outputs meets them: the order in which Keras lists layers, and so weights.
+/// outputs meets them. Keras lists layers, and so weights, in this order.
 std::vector<LayerPtr> order_layers(const Walk& walk) {
   std::map<const LayerCall*, int> call_depth;
   std::map<std::shared_ptr<Layer>, int> depth;
@@ -67,7 +67,7 @@ std::vector<LayerPtr> order_layers(const Walk& walk) {
   return layers;
 }
 
-/// What calls in a trace gave, beside each output its mask.
+/// What a call gave in a trace: its outputs, and the mask of each.
 struct Results {
   std::vector<Value> values, masks;
 };
@@ -166,7 +166,7 @@ void Model::connect(Symbols inputs, Symbols outputs) {
   outputs_ = std::move(outputs);
   layers_ = order_layers(walk);
   calls_ = walk.calls;
-  // As they were made, so that a layer with state that is used twice assigns in that order.
+  // In the order in which they were made: a layer with state that is used twice assigns in it.
   std::sort(calls_.begin(), calls_.end(), [](const auto& a, const auto& b) {
     return a->serial < b->serial;
   });
@@ -213,7 +213,7 @@ std::vector<Value> Model::call_masked(CallContext& context,
   Trace trace;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Value& x = inputs[i];
-    const DType type = inputs_[i].type.dtype;  // of a model inside another, which may pass another
+    const DType type = inputs_[i].type.dtype;  // an outer model may pass another type
     const bool both = is_floating(x.dtype()) && is_floating(type);
     trace[inputs_[i].call.get()] = {{both ? cast(x, type) : x},
                                     {i < masks.size() ? masks[i] : Value()}};

@@ -1,4 +1,4 @@
-// Model::fit, evaluate, predict...: whose turn it is, and who does them.
+// Model::fit, evaluate, predict...: they lock the model, and call its Trainer or Predictor.
 
 #include <algorithm>
 #include <chrono>
@@ -24,9 +24,9 @@ Trainer& Model::require_trainer(std::string_view where) const {
 
 namespace {
 
-/// A thread that waits for a lock, while this lives. Throws instead where it would wait for ever:
-/// for a thread that waits, itself or through others, for a lock that this one has. Each of them
-/// has its locks before it waits, so the last one to wait sees all.
+/// Lives while this thread waits for a lock. The constructor throws if it would wait for ever:
+/// because the owner of the lock waits, itself or through others, for a lock of this thread. Each
+/// of these threads has its locks before it waits, so the last one to wait sees the whole cycle.
 class Waiting {
  public:
   Waiting(const ForkLock& lock, const std::string& model) {
@@ -66,8 +66,8 @@ class Waiting {
   }
 };
 
-/// Waits for the runs of other threads. A fit may take hours: who can be interrupted asks
-/// meanwhile.
+/// Waits for the runs of other threads. A fit may take hours, so a thread that can be interrupted
+/// polls meanwhile.
 std::unique_lock<ForkLock> wait_for(ForkLock& lock, const std::string& model) {
   std::unique_lock mine(lock, std::try_to_lock);
   if (mine.owns_lock()) return mine;

@@ -12,8 +12,8 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// A program that writes variables runs while nobody else reads or writes them: the caller has no
-/// turn. One that only reads does without.
+/// Runs a program. One that writes variables runs between the steps of all others that use them, so
+/// the caller must not hold a turn. One that only reads needs no turn.
 void run_between_steps(Program& program, const Exec& exec) {
   std::optional<BetweenSteps> pause;
   if (program.writes_variables()) pause.emplace(program.variables());
@@ -124,7 +124,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::int64_t first = step * batch_size;
     const std::int64_t n = std::min(batch_size, count - first);
-    ticker.begin_batch(step);  // first: its observer may use the model, and so the programs
+    ticker.begin_batch(step);  // before find(): the observer may use the model and its programs
     std::shared_ptr<Program> batch = find(n, x);
     if (batch == nullptr) {
       run.rest();

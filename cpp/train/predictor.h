@@ -1,4 +1,4 @@
-// Runs a model forwards: programs by batch size.
+// Runs a model forwards, by a program for each shape of a batch.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ class Predictor {
   /// Runs all samples as one batch; the program holds the outputs until its next run. Shapes that
   /// were seen before are not checked again, and nothing is allocated.
   std::shared_ptr<Program> run(std::span<const ArrayView> x, const StepThreads& threads);
-  /// From now on programs run there; null: on the CPU.
+  /// From now on programs run on `device`; null: on the CPU.
   void run_on(const std::shared_ptr<Device>& device) {
     if (device != device_) programs_.clear();
     device_ = device;
@@ -36,9 +36,9 @@ class Predictor {
   void read_instead(const Substitutes* substitutes) { substitutes_ = substitutes; }
 
  private:
-  /// The program for `batch` samples of these shapes, or null; key_ is theirs afterwards.
+  /// The program for `batch` samples of these shapes, or null. Sets key_.
   std::shared_ptr<Program> find(std::int64_t batch, std::span<const ArrayView> x);
-  /// Compiles it for checked arrays.
+  /// Compiles the program that find() has not found, for checked arrays.
   std::shared_ptr<Program> compile(std::int64_t batch, std::span<const ArrayView> x);
   /// Builds a model without Input and throws for arrays that it cannot read.
   void check(std::span<const ArrayView> x);
@@ -47,7 +47,7 @@ class Predictor {
   std::shared_ptr<Device> device_;
   const Substitutes* substitutes_ = nullptr;
   ProgramCache<Program> programs_;
-  ProgramKey key_;  // of the last find(); here for its memory
+  ProgramKey key_;  // of the last find(); a member so that find() allocates nothing
 };
 
 /// The type in which the model reads input i for a batch of an array: the array's lengths where the

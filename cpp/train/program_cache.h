@@ -15,7 +15,7 @@ namespace chainrule::inline v0_1 {
 /// What a program was compiled for, as numbers: lengths, and whatever else distinguishes programs.
 using ProgramKey = std::vector<std::int64_t>;
 
-/// Appends the lengths of a sample, and their end.
+/// Appends the lengths of a sample, then -1 as their end.
 inline void append_sample_shape(ProgramKey& key, const ArrayView& array) {
   const std::span<const std::int64_t> dims = array.shape.dims();
   for (std::size_t axis = 1; axis < dims.size(); ++axis) key.push_back(dims[axis]);
@@ -50,8 +50,8 @@ class ProgramCache {
 
   void clear() { entries_.clear(); }
 
-  /// Begins anew and never looks at the old entries again: another thread may have been changing
-  /// them when it ceased to be.
+  /// Becomes empty and never touches the old entries again, nor frees them: a thread that a fork
+  /// left behind may have been changing them.
   void leave() {
     static_cast<void>(new decltype(entries_)(std::move(entries_)));
     entries_ = {};

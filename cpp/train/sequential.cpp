@@ -81,7 +81,7 @@ void Sequential::build(const std::vector<Shape>& input_shapes) {
   std::vector<std::int64_t> sample;
   for (int axis = 1; axis < shape.rank(); ++axis)
     sample.push_back(shape[axis] == Shape::kUnknown[0] ? -1 : shape[axis]);
-  // As the first layer computes, so that no digit of the data is lost on the way to it.
+  // In the type in which the first layer computes, so that the data are not rounded before it.
   const Symbol input =
       layers::Input(sample, chain_.empty() ? floatx() : chain_.front()->compute_dtype());
   Symbol output = input;

@@ -45,7 +45,7 @@ Value TrainingStep::update(Batch& batch, const std::vector<Value>& gradients) {
 
 class Trainer::StandardStep final : public TrainingStep {
  public:
-  /// `step`: whose reduce() the optimizer is to call; this one's where there is none.
+  /// The optimizer will call reduce() of `step`, or, if it is null, that of this object.
   StandardStep(Trainer& trainer, TrainingStep* step)
       : trainer_(trainer), step_(step != nullptr ? *step : *this) {}
 
@@ -131,7 +131,7 @@ class Trainer::StandardStep final : public TrainingStep {
 
 namespace {
 
-/// Checks what a hook of a program's own has returned.
+/// Throws for what a hook of a program's own has returned.
 [[noreturn]] void refuse(const TrainingStep& step,
                          const char* rule,
                          const std::vector<Received>& received) {

@@ -11,7 +11,7 @@
 
 namespace chainrule::inline v0_1 {
 
-/// For the steps of one call, which finds the fixed number once: reading the environment takes as
+/// For the steps of one call. The fixed number is looked up once: reading the environment takes as
 /// long as a small instruction.
 class StepThreads {
  public:

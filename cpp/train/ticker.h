@@ -1,5 +1,5 @@
-// Tells an observer about batches, and about progress at most every few milliseconds. The run rests
-// meanwhile.
+// Tells an observer about batches, and about progress at most every few milliseconds. Meanwhile the
+// run gives up its turn.
 #pragma once
 
 #include <chrono>

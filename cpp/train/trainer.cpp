@@ -74,7 +74,7 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
 
 const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
-  std::vector<VariablePtr> moved = variables;  // to other memory
+  std::vector<VariablePtr> moved = variables;  // may move to other memory
   moved.push_back(options_.optimizer->rate());
   const BetweenSteps pause(moved);
   if (parameters_.holds(variables)) return parameters_;
@@ -257,7 +257,7 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int
       append_sample_shape(key_, array);
     }
   }
-  // A program whose target is an input reads no other one.
+  // A program whose target is one of its inputs has no other input for it.
   for (const ArrayView& array : data.y)
     key_.push_back(static_cast<std::int64_t>(find_array(array, data.x)));
   if (auto found = programs_.find(key_)) return found;

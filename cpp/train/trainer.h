@@ -46,7 +46,7 @@ struct StepGraph {
   std::vector<Value> predictions;    ///< one for each output of the model
   Value loss;                        ///< scalar, all outputs together
   std::vector<Value> gradients;      ///< of the loss by the trainable weights; none in Mode::test
-  Value packed_gradient;  ///< these as the optimizer takes them, at FlatParameters::offsets
+  Value packed_gradient;  ///< all in one array, at FlatParameters::offsets: see Optimizer::apply
 };
 
 /// One pass over checked data.
@@ -60,10 +60,8 @@ struct Epoch {
   std::int64_t number = 0;
   RunObserver* observer = nullptr;
   StepThreads threads = {};
-  /// For messages: the number of the first sample in the caller's arrays; which of these they are,
-  /// unless there is no other choice.
-  std::int64_t offset = 0;
-  const char* source = "";
+  std::int64_t offset = 0;  ///< for messages: number of the first sample in the caller's arrays
+  const char* source = "";  ///< for messages: which data these are; empty: there are no others
   std::stop_token stop = {};
 };
 
@@ -108,9 +106,9 @@ class Trainer {
   /// Flat parameters and optimizer slots, made now if they are not there: for training, saving and
   /// loading.
   const FlatParameters& parameters();
-  /// The step for batches of `batch` such samples. Data have been checked: by fit() or another run.
+  /// The graph of a step for batches of `size` such samples. A run has checked the data.
   StepGraph step_graph(Mode mode, const Data& data, std::int64_t size);
-  /// From now on steps run there, not on CompileOptions::device.
+  /// From now on steps run on this device, which replaces CompileOptions::device.
   void run_on(const std::shared_ptr<Device>& device) {
     options_.device = device;
     programs_.clear();
@@ -124,8 +122,8 @@ class Trainer {
 
  private:
   class StandardStep;  ///< cpp/train/step_graph.cpp
-  /// For a run inside another one of the model, which an observer has started: keeps what the outer
-  /// one has added up.
+  /// For a run that an observer has started inside another one of the same model: keeps the state
+  /// of the outer one's metrics.
   class Outer {
    public:
     explicit Outer(Trainer& trainer);
@@ -141,15 +139,15 @@ class Trainer {
   /// Trains or evaluates on every batch, in turn; false if it was stopped before the last one.
   bool run_epoch(const Epoch& epoch);
   [[nodiscard]] FitPlan plan_of(const FitOptions& options, bool with_validation) const;
-  /// Shapes, counts and label ranges of a whole data set: once, before anything runs. Returns the
-  /// data without the targets that are of no use.
+  /// Checks shapes, counts and label ranges of a whole data set: once, before anything runs.
+  /// Returns the data without the targets that neither a loss nor a metric needs.
   Data check(const Data& data, std::string_view where);
-  /// Throws when layers have been made trainable or not since compile().
+  /// Throws when other weights have become the trainable ones since compile().
   void check_trainable(const std::vector<VariablePtr>& variables) const;
-  /// What steps use.
+  /// The variables of the model and its optimizer that steps use and others may touch.
   [[nodiscard]] std::vector<VariablePtr> step_variables() const;
   [[nodiscard]] std::vector<VariablePtr> metric_state() const;
-  /// Metrics whose meaning depends on shapes, and the order of logs.
+  /// Makes the metrics, whose meaning may depend on shapes, and their names in logs.
   void resolve_metrics(const Data& data);
   std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t batch);
   /// The inputs of a step for `size` such samples.
@@ -184,7 +182,7 @@ class Trainer {
   std::vector<std::vector<Tracked>> metrics_;  ///< by output
   bool resolved_ = false;
   ProgramCache<StepProgram> programs_;
-  ProgramKey key_;  ///< of the last step(); here for its memory
+  ProgramKey key_;  ///< of the last step(); a member so that a lookup allocates nothing
 };
 
 }  // namespace chainrule::inline v0_1

@@ -12,12 +12,12 @@
 
 namespace chainrule::inline v0_1 {
 
-/// What runs and BetweenSteps of all threads use at this moment.
+/// The variables that runs and BetweenSteps of all threads use at this moment.
 class TurnRegistry {
  public:
   struct Entry {
     std::vector<const Variable*> variables;  // sorted
-    std::shared_ptr<Turn> turn;              // of a run; null: somebody is BetweenSteps
+    std::shared_ptr<Turn> turn;              // of a run; null: of a BetweenSteps
     std::thread::id thread = std::this_thread::get_id();
 
     [[nodiscard]] bool shares_with(const Entry& other) const {
@@ -74,7 +74,7 @@ class TurnRegistry {
 
  private:
   TurnRegistry() {
-    // A child process has one thread, and so what that one has entered.
+    // A child process has one thread, so only the entries of that thread stay.
     pthread_atfork([] { get().mutex_.lock(); },
                    [] { get().mutex_.unlock(); },
                    [] {

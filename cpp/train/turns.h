@@ -18,12 +18,13 @@
 
 namespace chainrule::inline v0_1 {
 
-/// A lock that goes to who has waited longest, so that neither steps nor readers starve.
+/// A fair lock: it goes to the thread that has waited longest, so that neither steps nor readers
+/// starve.
 class Turn {
  public:
   void lock();
   void unlock();
-  /// Whether somebody waits; for its holder.
+  /// Whether another thread waits; asked by the holder.
   [[nodiscard]] bool contended() const { return waiting_.load(std::memory_order_relaxed) > 0; }
   [[nodiscard]] bool held_by_this_thread() const {
     return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
@@ -40,18 +41,18 @@ class Turn {
 /// A run of many steps, while it lives: fit, evaluate, predict.
 class StepRun {
  public:
-  /// Steps use these variables. Waits for those who touch any at this moment.
+  /// Steps will use these variables. Waits for the BetweenSteps of other threads that share any.
   explicit StepRun(const std::vector<VariablePtr>& variables);
   ~StepRun();
   StepRun(const StepRun&) = delete;
   StepRun& operator=(const StepRun&) = delete;
 
-  /// Before a step: has the turn, when those who waited have had theirs.
+  /// To be called before each step. Takes the turn, after the threads that wait for it.
   void begin_step() {
     if (!held_ || turn_->contended()) take_turn();
   }
-  /// Before anything between two steps that may take long or touch variables: observers,
-  /// compilation.
+  /// Gives up the turn. To be called before anything between two steps that may take long or touch
+  /// variables: observers, compilation.
   void rest();
 
  private:

@@ -7,7 +7,7 @@
 //     }
 #pragma once
 
-// Objects are asked for their class, and classes of a program's own are derived from those here.
+// Chainrule asks objects for their class at run time, those of a program's own classes among them.
 #if defined(__GNUC__) && !defined(__GXX_RTTI) || defined(_MSC_VER) && !defined(_CPPRTTI)
 #error "Chainrule's models need run-time type information: compile without -fno-rtti"
 #endif
@@ -33,7 +33,8 @@ namespace chainrule::inline v0_1 {
 
 class Fields;
 
-/// What can be described by fields, and so saved, printed and made from a configuration.
+/// An object that is described by its fields. So it can be saved, printed, and made from a
+/// configuration.
 class Configurable {
  public:
   Configurable() = default;
@@ -41,7 +42,7 @@ class Configurable {
   Configurable& operator=(const Configurable&) = default;
   virtual ~Configurable() = default;
 
-  /// The name under which the class is registered, Keras's: "Dense", "Adam".
+  /// The name under which the class is registered, that of Keras: "Dense", "Adam".
   [[nodiscard]] virtual std::string class_name() const = 0;
   /// Shows every field to `f`, in the order of the constructor's arguments.
   virtual void fields(Fields& f) = 0;
@@ -56,7 +57,7 @@ class Configurable {
   [[nodiscard]] std::string repr() const;
 };
 
-/// Shows fields to a reader, a writer or a lister, which all see them as JSON.
+/// A visitor of fields, which lists them or sets them. It sees all values as JSON.
 class Fields {
  public:
   virtual ~Fields() = default;
@@ -72,8 +73,7 @@ class Fields {
   }
 
  protected:
-  /// `set` checks a new value and stores it; throws InvalidArgument without having changed
-  /// anything.
+  /// `set` checks a new value and stores it. If it throws InvalidArgument, nothing has changed.
   virtual void visit(const FieldInfo& info, const std::function<void(const Json&)>& set) = 0;
 
  private:
@@ -96,18 +96,18 @@ class Fields {
 std::vector<FieldInfo> list_fields(Configurable& object);
 
 /// Sets fields from a JSON object. Unknown names (with the nearest valid ones), missing required
-/// fields, wrong types and values that break a rule throw InvalidArgument; then some fields may
-/// have been set, so do this to a new object.
+/// fields, wrong types and values that break a rule throw InvalidArgument. Some fields may have
+/// been set by then, so use it on new objects only.
 void configure(Configurable& object, const Json& config);
 
-/// Checks an object whose fields were set in C++ as configure() checks those it sets: their rules,
+/// Checks an object whose fields were set in C++, as configure() does: the rules of its fields,
 /// then validate(). Throws InvalidArgument.
 void check_fields(Configurable& object);
 
 // --- the catalog --------------------------------------------------------------------------------
 
-/// What kinds of things there are: KIND(name, base class). Names are Keras's modules. This is the
-/// one list of them.
+/// The one list of all kinds of configurable classes: KIND(name, base class). The names are those
+/// of Keras's modules, where Keras has one.
 #define CHAINRULE_KINDS(KIND)     \
   KIND(layers, Layer)             \
   KIND(losses, Loss)              \
@@ -123,7 +123,7 @@ enum class Kind : std::uint8_t { CHAINRULE_KINDS(CHAINRULE_KIND) };
 std::string_view name_of(Kind kind);  ///< "layers"
 std::span<const Kind> kinds();        ///< all of them
 
-/// One class that can be made by name.
+/// A class that can be made by name.
 struct ClassInfo {
   std::string name;                  ///< "GlorotUniform"; "glorot_uniform" is accepted, too
   std::vector<std::string> aliases;  ///< "mse"
@@ -136,8 +136,8 @@ struct ClassInfo {
 class Catalog {
  public:
   void add(Kind kind, ClassInfo info);
-  /// By class name, its snake_case form, or an alias; also what register_class() has added. Throws
-  /// InvalidArgument naming the nearest.
+  /// A class by its name, the name's snake_case form, or an alias; it may be one that
+  /// register_class() has added. Throws InvalidArgument, with the nearest names.
   [[nodiscard]] const ClassInfo& find(Kind kind, std::string_view name) const;
   [[nodiscard]] const std::vector<ClassInfo>& classes(Kind kind) const;
 
@@ -176,16 +176,16 @@ consteval Kind kind_by_base() {
 template <class T>
 constexpr Kind kind_of = internal::kind_by_base<T>();
 
-/// Makes a class of the program's own known by its class_name(): to load_model, clone_model and
+/// Registers a class of the program's own by its class_name(): for load_model, clone_model and
 /// everything that takes a name or a configuration. T() must work; its fields are set afterwards.
-/// Once for the process; the same class again is fine. Throws InvalidArgument when the library, or
-/// another class of the program's own, has the name.
+/// Once for the process; to register the same class again does nothing. Throws InvalidArgument when
+/// a class of the library, or another one of the program's own, has the name.
 ///
 ///     register_class<SignDescent>();
 ///     model.compile({.optimizer = "sign_descent", .loss = {"mse"}});
 template <class T>
 void register_class();
-/// The same for a class that is made otherwise. `type` says which class it is.
+/// The same for a class that is not made by T(). `type` identifies the class.
 void register_class(Kind kind, const std::type_info& type, ClassInfo info);
 
 template <class T>
@@ -195,8 +195,8 @@ void register_class() {
       kind_of<T>, typeid(T), {T().class_name(), {}, "", [] { return std::make_shared<T>(); }});
 }
 
-/// An object that is given as an option: by pointer, by name, or as a plain object of a class of
-/// the library's or one's own, which is moved or copied. Reads as the pointer.
+/// An object that is given as an option: by pointer, by name, or by value, which is moved or
+/// copied. It is used like the pointer.
 ///
 ///     {.optimizer = optimizers::Adam()}    {.optimizer = "adam"}    {.optimizer = SignDescent()}
 template <class Base>

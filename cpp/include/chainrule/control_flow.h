@@ -1,9 +1,9 @@
 // Loops and branches as nodes of the graph.
 //
-// The body of a loop and the branches of a condition are graphs that the node owns. They are built
-// by calling a function once, which appends nodes as everywhere; values, weights and random states
-// from around it are captured. They are simplified, fused and planned like every program, and are
-// differentiated like every op, again and again.
+// The body of a loop and the branches of a condition are graphs that the node owns. Each is built
+// by calling a function once, which appends nodes as everywhere. Values, weights and random states
+// of the surrounding graph are captured. Nested graphs are simplified, fused and planned like every
+// program, and can be differentiated any number of times, like every op.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,17 @@ struct ScanStep {
   std::vector<Value> x;      ///< row i of each of xs
   Value index;               ///< i: int64, rank 0
 };
-/// What the body of a loop returns, and what the loop does.
+/// What the body of a loop returns, and what scan() returns.
 struct ScanResult {
-  std::vector<Value> carry;  ///< for the next step, with the types of the first ones; at last
-  std::vector<Value> y;      ///< of this step; of all steps, stacked along a new first axis
+  /// Of the body: for the next step, with the types of `init`. Of scan(): after the last step.
+  std::vector<Value> carry;
+  /// Of the body: results of this step. Of scan(): of all steps, stacked along a new first axis.
+  std::vector<Value> y;
 };
 using ScanBody = std::function<ScanResult(const ScanStep&)>;
 
 struct ScanOptions {
-  std::int64_t length = -1;  ///< number of steps; -1: that of the first axis of xs
+  std::int64_t length = -1;  ///< number of steps; -1: the length of the first axis of xs
   bool reverse = false;      ///< from the last row to the first; ys[i] still belongs to xs[i]
 };
 
@@ -39,9 +41,9 @@ struct ScanOptions {
 /// `init`: the carry of the first step; `xs`: arrays of one length along their first axis. At least
 /// one of both is needed. Its gradient is a loop in the other direction (backpropagation through
 /// time: Werbos, "Backpropagation through time: what it does and how to do it", 1990), which reads
-/// what the forward loop has kept of each step. Throws InvalidArgument if lengths differ, or the
-/// body returns another number or other types of carried values than it was given, or assigns a
-/// variable.
+/// what the forward loop has kept of each step. Throws InvalidArgument if lengths differ, or if the
+/// body assigns a variable or returns carried values of another number or of other types than it
+/// was given.
 ///
 ///     // h[i] = tanh(x[i] + h[i - 1] w), all of them
 ///     const ScanResult r = scan(
@@ -55,9 +57,9 @@ ScanResult scan(const ScanBody& body,
                 const std::vector<Value>& xs,
                 const ScanOptions& options = {});
 
-/// One of two branches, by a boolean scalar that is known when the step runs; the other one costs
+/// Runs one of two branches. A boolean scalar chooses it when the step runs; the other branch costs
 /// nothing. Both return values of the same types. The gradient runs the chosen branch again. Throws
-/// InvalidArgument if the condition is no boolean of one element, or the types differ.
+/// InvalidArgument if the condition is not a boolean of one element, or if the types differ.
 ///
 ///     const Value y = cond(sum(x) > 0.0, [&](Graph&) { return std::vector{exp(x)}; },
 ///                                        [&](Graph&) { return std::vector{x * 2.0}; })[0];

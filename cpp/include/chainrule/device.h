@@ -26,29 +26,29 @@ struct DeviceArray {
   TensorType type;
 };
 
-/// Memory, and what runs there. A program allocates when it is compiled; in a run it copies its
-/// inputs to the device, and of variables only what the host has touched since (see Buffer).
-/// Whoever derives one includes graph/op.h and needs a lowering for each op, but for those that are
-/// OpDef::portable.
+/// Memory, and the ops that run there. A program allocates when it is compiled. In a run it copies
+/// its inputs to the device, and those variables that the host has touched since (see Buffer). A
+/// derived class includes graph/op.h. It needs a lowering for each op that is not OpDef::portable.
 class Device : public DeviceMemory, public std::enable_shared_from_this<Device> {
  public:
   /// Whether its memory is the host's: then a program's instructions work on the memory of tensors,
   /// and nothing is copied.
   [[nodiscard]] virtual bool is_host() const { return false; }
-  /// Whether it has lowerings for what only passes make (`fused`, `fused_matmul`); if not, programs
-  /// for it are not fused.
+  /// Whether it has lowerings for the ops that only fusion makes (`fused`, `fused_matmul`). If not,
+  /// its programs are not fused.
   [[nodiscard]] virtual bool takes_fused() const { return false; }
-  /// A call of the node's op, all pointers of which will be addresses in this memory. One without
-  /// `bind`: there is no lowering, and a program that needs it is not made. Steps may capture the
-  /// device, which outlives them, and may use the memory that they are bound to and no other.
+  /// Prepares a call of the node's op. All its pointers will be addresses in this memory. A result
+  /// without `bind` says that there is no lowering; to compile a program that needs it is an error.
+  /// Steps may capture the device, which outlives them. They use only the memory that they are
+  /// bound to.
   [[nodiscard]] virtual PreparedCall prepare(const Node& node) = 0;
   /// Whether all elements of all these values, which are floating, are finite.
   [[nodiscard]] virtual bool all_finite(const Exec& exec, std::span<const DeviceArray> values) = 0;
   /// Waits until everything that was asked for is done.
   virtual void synchronize() = 0;
 
-  /// A tensor in new, zeroed memory of this device; and one over memory there that somebody else
-  /// keeps. For the ops: only programs of this device can read them.
+  /// A tensor in new, zeroed memory of this device; and a tensor over device memory that somebody
+  /// else owns. For lowerings: only programs of this device can read these tensors.
   [[nodiscard]] Tensor make(const TensorType& type);
   [[nodiscard]] Tensor at(std::byte* address, const TensorType& type);
 };

@@ -13,11 +13,11 @@
 
 namespace chainrule::inline v0_1 {
 
-/// The types of a layer: floating inputs are cast to `compute_dtype`, weights are `variable_dtype`.
-/// "float32" and "float64" are policies; Keras's others are refused.
+/// The types of a layer: floating inputs are cast to `compute_dtype`, weights have
+/// `variable_dtype`. "float32" and "float64" are policies; Keras's others are refused.
 class DTypePolicy {
  public:
-  /// dtype_policy(): that of layers which are given none.
+  /// The default policy: dtype_policy().
   DTypePolicy();
   /// By name. Throws InvalidArgument, naming the valid ones.
   DTypePolicy(std::string_view name);                                     // NOLINT
@@ -33,16 +33,15 @@ class DTypePolicy {
   DType compute_ = DType::float32, variable_ = DType::float32;
 };
 
-/// The policy of layers that are given none: what set_dtype_policy() said; else floatx(), whenever
-/// that was set.
+/// The policy of layers that are given none: that of set_dtype_policy(), else the present floatx().
 DTypePolicy dtype_policy();
-/// For the whole process, and for layers that are made afterwards.
+/// Sets it for the whole process, for layers that are made afterwards.
 void set_dtype_policy(const DTypePolicy& policy);
 /// Makes dtype_policy() follow floatx() again.
 void reset_dtype_policy();
 
-/// As Keras writes it: {"class_name": "DTypePolicy", "config": {"name": "float32"}}. Reads a name,
-/// too; null is the default.
+/// As Keras writes it: {"class_name": "DTypePolicy", "config": {"name": "float32"}}. A plain name
+/// is read, too; null is the default.
 template <>
 struct FieldType<DTypePolicy> {
   static std::string name() { return "DTypePolicy | str | None"; }

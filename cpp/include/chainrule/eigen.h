@@ -43,9 +43,9 @@ constexpr bool kInEigenMemory = (static_cast<int>(Object::Flags) & Eigen::Direct
 
 }  // namespace detail
 
-/// The elements of an Eigen object that has them in memory: a matrix, vector, Map, Ref or block,
-/// which must outlive the view. What is stored by columns becomes a ColumnMajorMap, vectors become
-/// vectors. Throws InvalidArgument for strides that a view cannot have.
+/// A view of the elements of an Eigen object that has them in memory: a matrix, vector, Map, Ref or
+/// block, which must outlive the view. What is stored by columns becomes a ColumnMajorMap, vectors
+/// become vectors. Throws InvalidArgument for strides that a view cannot have.
 template <class Object>
 auto from_eigen(const Eigen::DenseBase<Object>& object) {
   static_assert(detail::kInEigenMemory<Object>,
@@ -60,7 +60,7 @@ auto from_eigen(Eigen::DenseBase<Object>& object) {
                 "the elements of an expression are not in memory: keep the result of its eval()");
   return detail::view_of_eigen(object.derived(), object.derived().data());
 }
-/// A matrix that nobody keeps.
+/// A temporary matrix would not outlive the view.
 template <class Object>
 void from_eigen(const Eigen::PlainObjectBase<Object>&& object) = delete;
 
@@ -76,7 +76,7 @@ auto as_eigen(M&& matrix) {
   constexpr Kind kKind = std::remove_cvref_t<M>::kKind;
   constexpr int kRows = kKind.form == Form::row ? 1 : Eigen::Dynamic;
   constexpr int kCols = kKind.form == Form::column ? 1 : Eigen::Dynamic;
-  // Eigen wants rows by rows and columns by columns.
+  // Eigen wants row vectors to be row-major and column vectors column-major.
   constexpr int kOrder = kKind.form == Form::row      ? Eigen::RowMajor
                          : kKind.form == Form::column ? Eigen::ColMajor
                          : kKind.transposed           ? Eigen::ColMajor

@@ -73,8 +73,8 @@ std::string error_message(std::string_view where,
                        std::string_view rule,
                        const std::vector<Received>& received = {});
 
-/// The at most three `candidates` nearest to `name` by edit distance, nearest first, as
-/// `. Did you mean 'adam' or 'adamw'?`, to be appended to a rule; empty when none is near. Letter
+/// A question to append to a rule: `. Did you mean 'adam' or 'adamw'?`. It names the at most three
+/// `candidates` nearest to `name` by edit distance, nearest first; empty when none is near. Letter
 /// case does not count.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 

@@ -1,5 +1,6 @@
 // Described values: what is known of a field of a class, or of a parameter of a function, and how
-// its C++ type is written as plain data. Classes list theirs in fields() (chainrule/config.h).
+// its C++ type is written as plain data. Classes list their fields in fields()
+// (chainrule/config.h).
 #pragma once
 
 #include <cstdint>
@@ -13,9 +14,9 @@
 
 namespace chainrule::inline v0_1 {
 
-/// A condition on one field: what it says goes into the error.
+/// A condition on one field.
 struct Rule {
-  const char* text = nullptr;  ///< "the value must be positive"
+  const char* text = nullptr;  ///< for the error: "the value must be positive"
   bool (*holds)(const Json& value) = nullptr;
   /// Throws InvalidArgument in the name of `where` for a number that breaks the rule.
   void check(std::string_view where, std::string_view name, const Json& value) const;
@@ -26,7 +27,7 @@ extern const Rule positive, not_negative, unit_interval /* [0, 1) */,
 /// What is known of a field, and its present value.
 struct FieldInfo {
   std::string name;
-  /// Python's: "int", "float", "bool", "str", "tuple", "float | None", "Initializer"...
+  /// Its name in Python: "int", "float", "bool", "str", "float | None", "Initializer"...
   std::string type;
   std::string doc;
   bool required = false;  ///< has no default
@@ -38,21 +39,21 @@ struct FieldInfo {
 struct Required {};
 constexpr Required required;
 
-/// How a C++ type is named in Python, read from and written to JSON. Specialised beside types that
-/// are not plain data (initializers, activations...).
+/// How a C++ type is named in Python, and how it is read from and written to JSON. Specialisations
+/// for types that are not plain data (initializers, activations...) stand beside these types.
 template <class T, class = void>
 struct FieldType;
 
-/// The value as plain data of a type, by the type's name: a whole number is an integer however it
-/// is written, a lone integer a tuple of one. Other types than the plain ones below read
-/// themselves. Throws InvalidArgument for what is of another type: `[where] name must be an
-/// integer. Received: name=2.5`.
+/// The value, made to fit a type given by its name. For "int", 3.0 becomes 3; for a tuple, a lone
+/// integer becomes a tuple of one. Values of types that are not plain are returned as they are.
+/// Throws InvalidArgument for a value of another type: `[where] name must be an integer. Received:
+/// name=2.5`.
 Json fitted(std::string_view where,
             std::string_view name,
             std::string_view type,
             const Json& value);
 
-/// A value as Python writes it, and as errors show it, in some 100 characters.
+/// A value as Python writes it; and as errors show it, cut after 100 characters.
 std::string python_text(const Json& value);
 std::string shown(const Json& value);
 
@@ -82,7 +83,8 @@ struct FieldType<std::string> {
   static Json write(const std::string& v) { return v; }
   static std::string read(const Json& v) { return v.as_string(); }
 };
-/// A list; a lone element is a list of one, as in Keras's `axis=-1`. null is -1, an unknown length.
+/// A list; a lone element is a list of one, as in Keras's `axis=-1`. A null in it is -1, an unknown
+/// length.
 template <>
 struct FieldType<std::vector<std::int64_t>> {
   static std::string name() { return "tuple[int, ...]"; }
@@ -94,7 +96,7 @@ struct FieldType<std::vector<std::int64_t>> {
     return result;
   }
 };
-/// By its lengths; -1, or null, for one that is not known.
+/// As the list of its lengths. Unknown lengths throw InvalidArgument.
 template <>
 struct FieldType<Shape> {
   using Lengths = FieldType<std::vector<std::int64_t>>;

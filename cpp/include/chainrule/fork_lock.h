@@ -1,4 +1,4 @@
-// A lock that a child made by fork() can take although the thread that had it is not there.
+// A lock that the child of a fork() can take although the thread that held it does not exist there.
 #pragma once
 
 #include <atomic>
@@ -9,8 +9,8 @@
 
 namespace chainrule::inline v0_1 {
 
-/// A recursive mutex, with the functions of std::recursive_mutex. In a child, locks of the thread
-/// that forked are still its own; those that other threads had are free.
+/// A recursive mutex, with the functions of std::recursive_mutex. In a child process, the thread
+/// that forked still holds its locks; locks that other threads held are free.
 class ForkLock {
  public:
   ForkLock() = default;
@@ -21,10 +21,10 @@ class ForkLock {
   bool try_lock();
   void unlock();
 
-  /// Whether it was last taken from a thread that is not there, and so what it guards may be half
-  /// done. True once; asked by who holds it.
+  /// Whether the lock was taken over from a thread that a fork left behind. What it guards may then
+  /// be half changed. True only once; to be called while holding the lock.
   bool was_left() { return std::exchange(left_, false); }
-  /// The number of the thread that has it, 0 for none; and that of the calling thread.
+  /// The number of the thread that holds the lock, 0 for none; and that of the calling thread.
   [[nodiscard]] std::uint32_t owner() const {
     return static_cast<std::uint32_t>(owner_.load(std::memory_order_relaxed));
   }
@@ -33,19 +33,20 @@ class ForkLock {
  private:
   bool take(std::uint64_t& seen);
 
-  std::atomic<std::uint64_t> owner_{0};  // number of forks, then of the thread; 0: nobody
+  std::atomic<std::uint64_t> owner_{0};  // high half: forks so far; low half: thread; 0: nobody
   int depth_ = 0;                        // guarded by owner_, as is left_
   bool left_ = false;
 };
 
-/// For what the whole process shares and nobody holds for long: nobody else has it while a fork
-/// happens, so what it guards is whole in the child. Lives as long as the library.
+/// For state that the whole process shares and that is locked for short times only. A fork takes
+/// all of these locks first, so what they guard is consistent in the child. Must never be destroyed
+/// before the process ends.
 class GlobalLock : public ForkLock {
  public:
   GlobalLock();
 
  private:
-  GlobalLock* next_ = nullptr;  // of all
+  GlobalLock* next_ = nullptr;  // in the list of all
   friend struct GlobalLocks;
 };
 

@@ -32,11 +32,11 @@ struct Variable {
   bool trainable = true;
 };
 using VariablePtr = std::shared_ptr<Variable>;
-/// Variables that stand for others.
+/// The variables to use in place of others.
 using Substitutes = std::unordered_map<const Variable*, VariablePtr>;
 
-/// One output of one node of one graph. A default-made Value is "none", of which nothing can be
-/// asked but whether it is defined: the rest throws InvalidArgument.
+/// One output of one node of one graph. A default-constructed Value is "none": it has no graph, and
+/// to ask for its graph, node or type throws InvalidArgument.
 class Value {
  public:
   Value() = default;
@@ -104,7 +104,7 @@ class Attrs {
 
 /// Where a node comes from, for errors and observers.
 struct Origin {
-  std::string layer;      ///< empty: of none, as losses, metrics and updates
+  std::string layer;      ///< empty: no layer, as for losses, metrics and updates
   bool backward = false;  ///< made by gradients()
   auto operator<=>(const Origin&) const = default;
 };
@@ -139,12 +139,12 @@ class Graph {
   Value constant(const Tensor& value);
   /// A scalar of the given type.
   Value scalar(double value, DType dtype);
-  /// What the variable holds at this place in the program: the value that was assigned last, with
-  /// its gradient, or, before the first assignment, the content at the beginning of the step.
-  /// Assignments that come later do not change what was read.
+  /// What the variable holds at this place in the program: the value that was assigned last,
+  /// through which gradients flow; before the first assignment, the content at the beginning of the
+  /// step. Later assignments do not change what was read.
   Value read(const VariablePtr& variable);
-  /// From now on read() and assign() of these mean those instead: layers are traced with other
-  /// weights than their own. They must have the types of those that they stand for.
+  /// From now on read() and assign() use the substitutes instead of these variables. So layers are
+  /// traced with other weights than their own. A substitute has the type of its original.
   void substitute(Substitutes substitutes) { substitutes_ = std::move(substitutes); }
   /// The variable holds `value` (same shape and dtype) from here on; its memory is written at the
   /// end of the step, with the value that was assigned last. Variables that share memory know
@@ -169,16 +169,16 @@ class Graph {
     return nodes_[static_cast<std::size_t>(i)];
   }
   [[nodiscard]] Value value(int node, int output = 0) { return {this, node, output}; }
-  /// Node i also stands for what was made there.
+  /// Adds to the origins of node i.
   void add_origins(int i, const std::vector<Origin>& more);
   /// Nodes of the op `assign` that write at the end of the step: one for each variable that was
   /// assigned, in the order of these last assignments.
   [[nodiscard]] const std::vector<int>& assignments() const { return assignments_; }
-  /// Whether values of `other` may be operands here: it is this graph, or one around it.
+  /// Whether values of `other` may be operands here: it is this graph, or a graph around this one.
   [[nodiscard]] bool sees(const Graph& other) const;
 
-  /// Builds a graph that an op of `around` is going to own, a function of its inputs. While it
-  /// lives, what is appended to `around` is appended to the nested graph instead, and values and
+  /// Builds a nested graph, a function of its inputs that an op of `around` will own. While this
+  /// object lives, what is appended to `around` is appended to the nested graph instead. Values and
   /// variables of `around` that are used there are captured: they become further inputs. So a
   /// nested graph is built by the same functions as any other, and reads what is around it.
   class Nested {
@@ -189,7 +189,7 @@ class Graph {
     Nested& operator=(const Nested&) = delete;
 
     [[nodiscard]] Graph& graph() { return *graph_; }
-    /// `value`, which this graph sees, as one of its own.
+    /// `value`, which the nested graph sees, as one of its own values.
     Value own(Value value) { return graph_->capture(value); }
     /// Ends building.
     struct Built {
@@ -205,8 +205,9 @@ class Graph {
     std::shared_ptr<Graph> graph_;
   };
 
-  /// Says where the nodes come from that are made while it lives: Graph::Scope scope(graph,
-  /// "dense_1");
+  /// Gives an origin to all nodes that are made while it lives:
+  ///
+  ///     Graph::Scope scope(graph, "dense_1");
   class Scope {
    public:
     Scope(Graph& graph, std::string_view layer) : Scope(graph, {Origin{std::string(layer)}}) {}
@@ -232,12 +233,12 @@ class Graph {
   Graph* around_ = nullptr;                      // of a nested graph while it is being built
   Graph* inside_ = nullptr;                      // the nested graph that is being built
   std::vector<Value> captured_;                  // values of the graph around
-  std::map<std::pair<int, int>, int> captures_;  // node and output there -> input here
+  std::map<std::pair<int, int>, int> captures_;  // node and output around -> input here
   std::deque<Node> nodes_;                       // addresses are stable
   std::vector<int> assignments_;
   struct Known {
     Value present;        // what read() gives
-    int assignment = -1;  // the last one: a node
+    int assignment = -1;  // node of the last one; -1: none
   };
   std::unordered_map<const Variable*, Known> variables_;
   Substitutes substitutes_;
@@ -254,11 +255,11 @@ void add_origins(std::vector<Origin>& origins, const std::vector<Origin>& more);
 /// (Linnainmaa 1970; the walk of Griewank & Walther, "Evaluating Derivatives", 2008, ch. 3). A
 /// value that the loss does not depend on has gradient zero. Since gradients are nodes, gradients()
 /// works on its own output. `upstream` (type of loss) replaces the gradient 1 that the walk starts
-/// from, and allows a loss that is no scalar. Throws InvalidArgument for a loss that is not
+/// from, and allows a loss that is not a scalar. Throws InvalidArgument for a loss that is not
 /// floating.
 std::vector<Value> gradients(Value loss, const std::vector<Value>& wrt, Value upstream = {});
-/// The same for several values, each with its upstream gradient: of the sum of all products
-/// upstream[k][i] * values[k][i]. Values may have any floating type.
+/// The same for several values, each with its upstream gradient: the gradients of the sum of all
+/// products upstream[k][i] * values[k][i]. Values may have any floating type.
 std::vector<Value> gradients(const std::vector<Value>& values,
                              const std::vector<Value>& wrt,
                              const std::vector<Value>& upstream);

@@ -31,11 +31,10 @@ struct FieldType<InitializerPtr> {
 template <>
 struct FieldType<Option<Initializer>> : FieldType<InitializerPtr> {};
 
-/// Every number of initializers, dropout and shuffling comes from this seed: a model takes its
+/// Sets the seed of all random numbers of initializers, dropout and shuffling. A model takes its
 /// random state from it when it is made. Unless set, it is drawn from the operating system once.
 void set_random_seed(std::uint64_t seed);
-/// The next of the sequence of seeds that follows from set_random_seed: one for each weight, layer,
-/// fit.
+/// The next seed of the sequence that set_random_seed() starts: one for each weight and each model.
 std::uint64_t next_random_seed();
 
 }  // namespace chainrule::inline v0_1

@@ -13,21 +13,21 @@ namespace chainrule::inline v0_1 {
 /// An instruction of a training step, and how long it takes.
 struct ProfiledInstruction {
   std::string op;           ///< "matmul"; "fused" for a chain of element-wise ops; "gather batch"
-  std::string layers = {};  ///< all that it works for: "dense, dense_1"; empty: none
+  std::string layers = {};  ///< those that it belongs to: "dense, dense_1"; empty: none
   bool backward = false;    ///< computes gradients
   bool update = false;      ///< writes variables: optimizer, metrics, counters
   double seconds = 0;       ///< median over the runs
-  std::size_t bytes = 0;    ///< sizes of what it reads and writes
+  std::size_t bytes = 0;    ///< that it reads and writes
 };
 
 /// The first value of a training step that is not finite.
 struct NonFinite {
   std::string op;  ///< "divide"; "input" or "weight" when it was not finite before the step
-  std::string layers = {};               ///< empty: the loss, or what else is no layer's
+  std::string layers = {};               ///< or the weight's name; empty: no layer, as for the loss
   bool backward = false;                 ///< whether it is part of a gradient
   std::string value;                     ///< "inf at (3, 0) of float32 (32, 10)"
-  std::vector<std::string> inputs = {};  ///< what went in: "float32 (32, 10) from -3 to 88.7"
-  std::int64_t first_sample = 0;         ///< of its batch
+  std::vector<std::string> inputs = {};  ///< of the op: "float32 (32, 10) from -3 to 88.7"
+  std::int64_t first_sample = 0;         ///< of its batch; -1 for "input" and "weight"
 
   /// All of it, in one sentence.
   [[nodiscard]] std::string str() const;

@@ -1,5 +1,5 @@
-// JSON: the language of configurations. A strict reader (RFC 8259, no extensions) and a writer
-// whose output is the same for the same value.
+// JSON: the language of configurations. A strict reader (RFC 8259, no extensions), and a writer
+// that gives equal values the same text.
 #pragma once
 
 #include <concepts>
@@ -72,8 +72,8 @@ class Json {
   /// numbers, invalid UTF-8, duplicate keys, nesting deeper than kMaxDepth.
   [[nodiscard]] std::string dump(int indent = -1) const;
 
-  /// Arrays and objects inside each other: what is read, made, written and compared stays far from
-  /// the end of the stack.
+  /// How deep arrays and objects may be nested: reading, writing and comparing, which are
+  /// recursive, stay far from the end of the stack.
   static constexpr int kMaxDepth = 256;
 
   bool operator==(const Json& other) const { return value_ == other.value_; }
@@ -83,7 +83,7 @@ class Json {
   [[noreturn]] static const char* refuse_null();
 
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
-  int depth_ = 0;  ///< of what the constructors and set() were given
+  int depth_ = 0;  ///< of nesting, as the constructors and set() have seen it
 };
 
 /// "null", "boolean", "integer", "number", "string", "array", "object".

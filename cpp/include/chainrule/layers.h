@@ -63,12 +63,12 @@ using MaskShapes = std::vector<std::optional<Shape>>;
 struct LayerCall {
   std::shared_ptr<Layer> layer;
   Symbols inputs;
-  /// How a call() written in Python takes them, where that is not one input or a list of them; null
-  /// otherwise: {"args": [...], "kwargs": {...}}, with {"input": i} for an input.
+  /// How a call() written in Python takes the inputs: {"args": [...], "kwargs": {...}}, with
+  /// {"input": i} for input i. Null if it takes one input, or a list of them.
   Json arguments;
   std::vector<TensorType> outputs;
   MaskShapes masks;            ///< of the outputs
-  const std::uint64_t serial;  ///< rises with each call that is made
+  const std::uint64_t serial;  ///< calls made later have larger ones
 
   LayerCall(std::shared_ptr<Layer> called,
             Symbols given,
@@ -83,7 +83,8 @@ struct LayerCall {
         serial(next_serial()) {}
   LayerCall(const LayerCall&) = delete;
   LayerCall& operator=(const LayerCall&) = delete;
-  /// Takes down the calls that nobody else needs one by one: a chain may be longer than the stack.
+  /// Destroys the calls that only this one needs in a loop: a chain of calls may be too long for
+  /// recursion.
   ~LayerCall();
 
  private:
@@ -100,8 +101,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// Unique in the process unless given: "dense", "dense_1"...
   std::string name;
   bool trainable = true;
-  /// Whether the mask of an input is also the mask of the output at its place: see compute_mask().
-  /// A layer whose positions stay what they are sets it in its constructor.
+  /// Whether the mask of input i is also the mask of output i: see compute_mask(). A layer that
+  /// keeps positions where they are sets it in its constructor.
   bool supports_masking = false;
   /// The types of its weights and of what it computes; to be set before it is built.
   DTypePolicy dtype;
@@ -111,10 +112,10 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// State is kept by context.graph.assign(weight, value), for weights of this layer that training
   /// does not change; it is written in inference, too, unless that depends on context.training.
   virtual std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) = 0;
-  /// What becomes of masks: those of the outputs, from those of the inputs, each a boolean value of
-  /// leading axes or none. Empty: the outputs have none, so a mask ends here. Asked for after each
-  /// call(), which reads masks by context.mask(). The default passes them on where supports_masking
-  /// is set, and else throws InvalidArgument if there is one: no mask is lost without a word.
+  /// The masks of the outputs, from those of the inputs. Each is a boolean value of leading axes,
+  /// or none. An empty result: no output has a mask. Called after each call(), which reads masks by
+  /// context.mask(). The default passes masks on if supports_masking is set. If not, it throws
+  /// InvalidArgument when there is a mask, so that none is lost silently.
   virtual std::vector<Value> compute_mask(CallContext& context,
                                           const std::vector<Value>& inputs,
                                           const std::vector<Value>& masks);
@@ -133,15 +134,16 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// The shapes that ensure_built() has built the layer for; empty: none yet.
   [[nodiscard]] const std::vector<Shape>& built_for() const { return built_for_; }
 
-  /// The type in which it computes, and that of its weights; of an input, the type of the input.
+  /// The type in which the layer computes, and that of its weights. An Input has its own type for
+  /// both.
   [[nodiscard]] virtual DType compute_dtype() const { return dtype.compute_dtype(); }
   [[nodiscard]] virtual DType variable_dtype() const { return dtype.variable_dtype(); }
   /// The inputs as call() takes them: floating ones cast to compute_dtype(), as Keras does.
   [[nodiscard]] std::vector<Value> autocast(std::vector<Value> inputs) const;
 
-  /// call(), then compute_mask(). `masks`: those of the inputs, on return those of the outputs;
-  /// empty: there is none. Throws InvalidArgument for a mask that is not boolean, or whose shape is
-  /// not that of leading axes of its output.
+  /// call(), then compute_mask(). `masks` holds the masks of the inputs, and on return those of the
+  /// outputs; empty: there is none. Throws InvalidArgument for a mask that is not boolean, or whose
+  /// shape is not that of leading axes of its output.
   virtual std::vector<Value> call_masked(CallContext& context,
                                          const std::vector<Value>& inputs,
                                          std::vector<Value>& masks);
@@ -156,8 +158,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
     return trace(context, inputs, masks);
   }
 
-  /// Throws InvalidArgument if the graph that this layer was traced into assigns what is not among
-  /// its weights, or, with `training`, one of its trainable weights: the optimizer writes them.
+  /// Throws InvalidArgument if the graph that this layer was traced into assigns a variable that is
+  /// not among its weights. With `training`, also for a trainable weight: the optimizer writes it.
   void check_assignments(const Graph& graph, bool training) const;
 
   /// Output types for input types: the layer is traced twice with different lengths in place of the
@@ -168,10 +170,10 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// Applies the layer to tensors of a functional model, which then owns it, too: the layer must be
   /// in a std::shared_ptr.
   Symbols apply(const Symbols& inputs, const Json& arguments = {});
-  /// The only application that still exists. Throws InvalidArgument when there is none or several:
-  /// then the layer has no input and output of its own.
+  /// The only call of this layer that still exists. Throws InvalidArgument when there are none or
+  /// several: then the layer has no definite input and output.
   [[nodiscard]] std::shared_ptr<const LayerCall> only_call(std::string_view where) const;
-  /// Layers made later have larger ones.
+  /// A number of this layer; layers made later have larger ones.
   [[nodiscard]] std::uint64_t serial() const { return serial_; }
 
   /// Weights in Keras's order, those of inner layers included. Trainable ones are those that
@@ -180,9 +182,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   [[nodiscard]] virtual std::vector<VariablePtr> trainable_weights() const;
   [[nodiscard]] std::int64_t count_params() const;
 
-  /// A new weight: called in build(). `name` is relative: "kernel". A null initializer is Glorot's
-  /// uniform one (zeros for rank 0 and 1... as Keras: "glorot_uniform" for floating dtypes). No
-  /// type: variable_dtype().
+  /// Makes a weight; called in build(). `weight_name` is relative: "kernel". A null initializer is
+  /// "glorot_uniform". No type: variable_dtype().
   VariablePtr add_weight(const std::string& weight_name,
                          const Shape& shape,
                          const InitializerPtr& initializer,
@@ -192,9 +193,9 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
  protected:
   /// Fields that all layers have: name, trainable, dtype. Call it last in fields().
   void base_fields(Fields& f);
-  /// The first two of them: of what has no types of its own, as a model.
+  /// The first two of them, for layers without types of their own, such as models.
   void name_fields(Fields& f);
-  /// Whether trace() casts the inputs: not for what passes them on to others.
+  /// Whether trace() casts the inputs; false for layers that take inputs in any type.
   [[nodiscard]] virtual bool autocasts() const { return true; }
   /// During build(): the arguments of the call that it is for, or null.
   const Json* build_arguments_ = nullptr;
@@ -202,7 +203,7 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
 
  private:
   friend Symbol input_symbol(const std::shared_ptr<Layer>& layer);
-  /// output_types(), and the shapes of the outputs' masks for those of the inputs.
+  /// What output_types() gives, and the shapes of the outputs' masks.
   struct Outputs {
     std::vector<TensorType> types;
     MaskShapes masks;
@@ -214,13 +215,13 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
 
   std::vector<VariablePtr> weights_;  ///< Keras's order: trainable ones first
   std::vector<Shape> built_for_;
-  std::vector<std::weak_ptr<const LayerCall>> calls_;  ///< applications, also past ones
-  std::size_t calls_limit_ = 8;                        ///< past ones are dropped at this number
+  std::vector<std::weak_ptr<const LayerCall>> calls_;  ///< of this layer, expired ones among them
+  std::size_t calls_limit_ = 8;                        ///< expired ones are dropped at this number
   std::uint64_t serial_;
 };
 
-/// Counts the layers that are being traced inside each other on this thread: a layer that applies
-/// itself, or a model that holds itself, is an error before it is the end of the stack.
+/// Counts how deep layers are being traced inside each other on this thread: a layer that applies
+/// itself, or a model that holds itself, is an error before the stack overflows.
 class TraceDepth {
  public:
   explicit TraceDepth(const Layer& layer);
@@ -248,13 +249,13 @@ struct LayerPtr : std::shared_ptr<Layer> {
   Symbol operator()(const Symbols& xs) const;
 };
 
-/// The tensor of an InputLayer: one, however often it is asked for.
+/// The tensor of an InputLayer: the same one each time, as long as it is in use.
 Symbol input_symbol(const std::shared_ptr<Layer>& layer);
 
-/// While a file is loaded on this thread: its weights are coming, so add_weight() gives zeros and
-/// runs no initializer; and what it may ask for is bounded: weights of at most so many bytes, as
-/// many as it holds, and a number of traced layers, since each level of nested models can double
-/// it.
+/// Lives while a file is loaded on this thread. Values of weights come from the file, so
+/// add_weight() gives zeros and runs no initializer. What the file's configuration may ask for is
+/// bounded: weights of at most `weight_bytes`, the bytes that the file holds, and a number of
+/// traced layers, which each level of nested models can double.
 class Loading {
  public:
   explicit Loading(std::size_t weight_bytes);
@@ -335,9 +336,10 @@ LayerPtr Operation(std::string_view function, const Json::Object& arguments = {}
 
 // --- functions by name --------------------------------------------------------------------------
 
-/// A function of chainrule/ops.h by name, on operands and options: what arithmetic, slices and
-/// functions of symbols are in a functional model, and in its file. Numbers take the dtype of the
-/// others. Throws InvalidArgument for unknown names and for operands and options that do not fit.
+/// Calls a function of chainrule/ops.h by name, on operands and options. This is how functional
+/// models, and their files, hold arithmetic, slices and functions of symbols. Numbers take the
+/// dtype of the other operands. Throws InvalidArgument for unknown names, and for operands and
+/// options that do not fit.
 ///
 ///     compute("add", {x, 2.0});
 ///     compute("sum", {x}, Json::object({{"axes", Json::Array{-1}}, {"keepdims", true}}));

@@ -13,8 +13,9 @@ namespace chainrule::inline v0_1 {
 
 class Loss : public Configurable {
  public:
-  /// Or "mean" (the same), "sum", "mean_with_sample_weight" (divides by the sum of the weights),
-  /// "none" (values as they are; compile refuses that).
+  /// How values become the loss: this or "mean", which is the same; "sum";
+  /// "mean_with_sample_weight", which divides by the sum of the weights; "none", which keeps the
+  /// values, and which compile() refuses.
   std::string reduction = "sum_over_batch_size";
   std::string name;
   /// The type to compute in; none: that of the predictions.
@@ -23,8 +24,9 @@ class Loss : public Configurable {
   /// Loss of each sample (and position): y_pred (batch, ..., n) -> (batch, ...).
   virtual Value values(Value y_true, Value y_pred) = 0;
 
-  /// The element type in which targets are handed over, for arrays of `given` and predictions of
-  /// `y_pred`: the latter, or floatx() where that is no floating type; integer for labels.
+  /// The element type in which the loss takes targets, for arrays of type `given` and predictions
+  /// of type `y_pred`. The default: `y_pred`, or floatx() if that is not floating. Losses of labels
+  /// take integers.
   [[nodiscard]] virtual DType target_dtype(DType given, DType y_pred) const {
     (void)given;
     return floating_or_floatx(y_pred);
@@ -44,24 +46,24 @@ class Loss : public Configurable {
   }
 
   /// The reduced, weighted loss, a scalar (or values() for reduction "none"): sum(values * weight)
-  /// / number of values. `sample_weight` (batch,) or (batch, steps...) may be none, as may the mask
-  /// of the predictions, a boolean value of their leading axes: what is false there does not count,
-  /// neither in the sum nor in the number (in that of "mean_with_sample_weight": its weight).
-  /// Throws InvalidArgument when targets have not the shape target_shape(): (n,) and (n, 1) match
-  /// each other, nothing else broadcasts.
+  /// / number of values. `sample_weight` is (batch,) or (batch, steps...), or none. `y_pred_mask`
+  /// is a boolean value of leading axes of the predictions, or none. Where it is false, a value
+  /// counts neither in the sum nor in the number ("mean_with_sample_weight": in the sum of the
+  /// weights). Throws InvalidArgument when targets do not have the shape target_shape(): (n,) and
+  /// (n, 1) match each other, nothing else broadcasts.
   Value operator()(Value y_true, Value y_pred, Value sample_weight = {}, Value y_pred_mask = {});
 
-  /// The type, where it is floating, else floatx().
+  /// `type` if it is floating, else floatx().
   static DType floating_or_floatx(DType type) { return is_floating(type) ? type : floatx(); }
 
  protected:
-  /// True for the values that count; the others are zero, and no average counts them. None: all
-  /// count.
+  /// A boolean value, true for the values that count. The others are zero, and averages leave them
+  /// out. None: all count.
   virtual Value mask(Value y_true) {
     (void)y_true;
     return {};
   }
-  /// reduction, name.
+  /// Fields that all losses have: reduction, name.
   void base_fields(Fields& f);
 };
 using LossPtr = std::shared_ptr<Loss>;
@@ -73,10 +75,11 @@ LossPtr function_loss(const std::string& name, std::function<Value(Value, Value)
 /// The function that function_loss() was given; null for another loss.
 const std::function<Value(Value, Value)>* function_of(const Loss& loss);
 
-/// Targets in the shape they should have, when it differs by trailing axes of length 1 alone: (n,)
-/// for (n, 1) and the reverse. Other differences throw in the name of `where`.
+/// Targets in the shape `expected`. Theirs may differ from it by trailing axes of length 1 alone:
+/// (n,) for (n, 1) and the reverse. Throws InvalidArgument, in the name of `where`, for any other
+/// difference.
 Value match_targets(Value y_true, const Shape& expected, std::string_view where);
-/// The same for targets that are like the predictions, in whose dtype they are returned.
+/// The same with the shape of the predictions. The result has their dtype, too.
 Value match_targets(Value y_true, Value y_pred, std::string_view where);
 
 namespace losses {

@@ -39,7 +39,7 @@ class Metric : public Configurable {
 };
 using MetricPtr = std::shared_ptr<Metric>;
 
-/// The weighted mean of one value a sample: total / count.
+/// The weighted mean of one value per sample: total / count.
 class MeanMetric : public Metric {
  public:
   MeanMetric();
@@ -55,8 +55,8 @@ class MeanMetric : public Metric {
   VariablePtr total_, count_;
 };
 
-/// By name ("mae"), which becomes the metric's name, or configuration; not "accuracy", which
-/// depends on shapes: see accuracy().
+/// A metric by name ("mae"), which becomes its name in logs, or by configuration. Not for
+/// "accuracy", which depends on shapes: see accuracy().
 MetricPtr metric(const Json& spec);
 /// What "accuracy" (or "acc") means for these shapes, as Keras chooses: BinaryAccuracy for one
 /// output a sample, SparseCategoricalAccuracy for integer labels, else CategoricalAccuracy; always
@@ -66,7 +66,7 @@ MetricPtr accuracy(const Shape& y_true, const Shape& y_pred);
 MetricPtr function_metric(const std::string& name, std::function<Value(Value, Value)> function);
 /// The function that function_metric() was given; null for another metric.
 const std::function<Value(Value, Value)>* function_of(const Metric& metric);
-/// A plain weighted mean, for losses: use update_mean.
+/// A weighted mean that is fed by update_mean(), as for losses.
 std::shared_ptr<MeanMetric> mean_tracker(const std::string& name);
 
 }  // namespace chainrule::inline v0_1

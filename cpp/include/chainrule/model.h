@@ -50,15 +50,15 @@ struct Data {
   std::vector<ArrayView> x;
   /// An output without loss and metrics needs no target: ArrayView() stands for it.
   std::vector<ArrayView> y = {};
-  /// Of any number type: none, one for all outputs, or one for each, where ArrayView() stands for
-  /// ones. (samples,), or (samples, steps...) for outputs (samples, steps..., n).
+  /// No array, one for all outputs, or one for each output, where ArrayView() stands for ones. Of
+  /// any number type; (samples,), or (samples, steps...) for outputs (samples, steps..., n).
   std::vector<ArrayView> sample_weight = {};
 };
 
-/// While it lives, no step of a run in another thread uses these variables, nor does anybody else
-/// between steps: the constructor waits for the present ones to end. A fit goes on when it has
-/// gone. Model and the functions below use it; whoever touches Variable::value of a model that may
-/// train in another thread needs it.
+/// While it lives, no step of a run in another thread uses these variables, nor does another
+/// thread's BetweenSteps: the constructor waits for both. A run goes on when this object has been
+/// destroyed. Model and the functions below use it. Code that touches Variable::value of a model
+/// that may train in another thread needs one, too.
 ///
 ///     const BetweenSteps pause(layer->weights());
 ///     const float first = layer->weights()[0]->value.data<float>()[0];
@@ -82,7 +82,7 @@ void write_variables(const std::vector<VariablePtr>& variables,
                      const std::vector<Tensor>& values,
                      std::string_view where);
 
-/// Names and values of a moment, the loss first: {"loss", 0.3}, {"accuracy", 0.9}.
+/// Names and values of logs at one moment, the loss first: {"loss", 0.3}, {"accuracy", 0.9}.
 ///
 ///     const double accuracy = model.evaluate(data)["accuracy"];
 struct Logs : std::vector<std::pair<std::string, double>> {
@@ -130,8 +130,8 @@ struct CompileOptions {
   bool raise_nonfinite = true;
   /// Pieces of the step that the program replaces; none: all are fit()'s.
   Option<TrainingStep> step = {};
-  /// Where the model's programs run, predictions and snapshots among them; null: cpu_device(). No
-  /// part of files.
+  /// Where the model's programs run, those of predictions and snapshots among them; null:
+  /// cpu_device(). Files do not hold it.
   std::shared_ptr<Device> device = {};
 };
 
@@ -152,7 +152,7 @@ struct FitPlan {
 };
 
 /// Listens to a run. Every function may throw, which ends the run between two steps and leaves a
-/// usable model. Ready ones are in chainrule/callbacks.h.
+/// usable model. Ready-made observers are in chainrule/callbacks.h.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
@@ -161,7 +161,7 @@ class RunObserver {
   virtual void on_train_begin() {}  ///< a fit begins: its data have been checked
   virtual void on_train_end() {}    ///< a fit has ended, not by an exception
   virtual void on_epoch_begin(std::int64_t epoch) { (void)epoch; }
-  /// What an observer has to add to the logs of an epoch, before anybody else sees them.
+  /// Adds to the logs of an epoch, before any observer sees them.
   virtual void add_logs(Logs& logs) { (void)logs; }
   /// Logs of training and validation; setting Model::stop_training ends the fit.
   virtual void on_epoch_end(std::int64_t epoch, const Logs& logs) { (void)epoch, (void)logs; }
@@ -183,7 +183,7 @@ class RunObserver {
 
 struct FitOptions {
   std::int64_t batch_size = 32;
-  std::int64_t epochs = 1;  ///< number of the last epoch, as in Keras
+  std::int64_t epochs = 1;  ///< epochs go from initial_epoch to epochs - 1, as in Keras
   std::int64_t initial_epoch = 0;
   bool shuffle = true;
   double validation_split = 0.0;  ///< fraction taken from the end, before shuffling
@@ -192,19 +192,19 @@ struct FitOptions {
   std::int64_t validation_freq = 1;
   std::map<std::int64_t, double> class_weight = {};  ///< label -> weight; others 1
   RunObserver* observer = nullptr;
-  int threads = 0;  ///< of this call, at most; 0: see set_num_threads() in chainrule/threads.h
+  int threads = 0;  ///< the most for this call; 0: see set_num_threads() in chainrule/threads.h
   /// More observers, called after `observer`, in this order.
   std::vector<RunObserver*> observers = {};
-  /// Ends the fit after the present step, whichever thread requests it: std::stop_source. Of a
-  /// validation that is cut short nothing is reported.
+  /// Ends the fit after the present step. Any thread may request it, by the std::stop_source of
+  /// this token. A validation that is cut short is not reported.
   std::stop_token stop = {};
 };
 
-/// Layers connected to an acyclic graph. Is itself a layer, so models nest. Threads may share a
-/// model: its runs take turns.
+/// An acyclic graph of layers. It is itself a layer, so models nest. Threads may share a model: its
+/// runs take turns.
 class Model : public Layer {
  public:
-  /// From symbols that layers::Input made to symbols that depend on them alone.
+  /// `inputs` are made by layers::Input; `outputs` depend on nothing else.
   Model(Symbols inputs, Symbols outputs, const std::string& name = "");
   ~Model() override;
 
@@ -218,13 +218,13 @@ class Model : public Layer {
   std::vector<Value> call_masked(CallContext& context,
                                  const std::vector<Value>& inputs,
                                  std::vector<Value>& masks) override;
-  /// Those that call_masked() finds, by appending the model's nodes once more.
+  /// The masks that call_masked() finds. Appends the model's nodes once more.
   std::vector<Value> compute_mask(CallContext& context,
                                   const std::vector<Value>& inputs,
                                   const std::vector<Value>& masks) override;
   [[nodiscard]] std::vector<VariablePtr> weights() const override;
   [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override;
-  /// In the order of their first use, inputs first; each once.
+  /// Each layer once, in Keras's order: by decreasing distance from the outputs.
   [[nodiscard]] const std::vector<LayerPtr>& layers() const { return layers_; }
   [[nodiscard]] const Symbols& inputs() const { return inputs_; }
   [[nodiscard]] const Symbols& outputs() const { return outputs_; }
@@ -235,8 +235,8 @@ class Model : public Layer {
   /// One name for each output: its key, or that of its layer.
   [[nodiscard]] std::vector<std::string> output_names() const;
   [[nodiscard]] std::vector<std::string> input_names() const;
-  /// Names of one's own for the inputs and outputs, as many as there are, or none; Python makes
-  /// them from dicts. Throws InvalidArgument unless they are different.
+  /// Sets names of the inputs and of the outputs, for which Python takes the keys of dicts; empty:
+  /// names of layers. Throws InvalidArgument unless there is one for each, all different.
   void set_keys(std::vector<std::string> inputs, std::vector<std::string> outputs);
   [[nodiscard]] const std::vector<std::string>& input_keys() const { return input_keys_; }
   [[nodiscard]] const std::vector<std::string>& output_keys() const { return output_keys_; }
@@ -286,7 +286,7 @@ class Model : public Layer {
   ///     const std::span<const float> scores = prediction.output(0).data<float>();
   class Prediction;
   [[nodiscard]] Prediction run(std::span<const ArrayView> x);
-  /// Forgets what metrics have seen. Runs begin with that themselves.
+  /// Sets all metrics back to their beginning. Every run does so by itself.
   void reset_metrics();
   [[nodiscard]] const CompileOptions& compile_options() const;  ///< throws unless compiled
   /// The present weights, to predict with while another thread trains this model: see
@@ -299,15 +299,15 @@ class Model : public Layer {
                                            std::int64_t batch_size = 32,
                                            int runs = 20,
                                            int threads = 0);
-  /// Looks for the first value that is not finite in training steps on all batches of the data,
-  /// each from the present weights, in loss or gradients: none if these are finite. The model stays
-  /// as it is. Slow: each op runs on its own.
+  /// Computes a training step on each batch of the data, always from the present weights. Returns
+  /// the first value that is not finite; none if all losses and gradients are finite. The model
+  /// stays as it is. Slow: each op runs on its own.
   std::optional<NonFinite> find_nonfinite(const Data& data, std::int64_t batch_size = 32);
 
   /// Set during a fit to end it after the running epoch (or batch, if set in on_batch_end).
   bool stop_training = false;
-  /// Of the present or last fit; complete up to the last epoch even when that was interrupted. A
-  /// fit inside a fit leaves that of the outer one.
+  /// Of the present or last fit. If that was interrupted, it holds the epochs that were complete. A
+  /// fit inside another one does not change the outer one's.
   History history;
   /// int64 (2,): seed and number of training steps; all random numbers of training follow from it.
   [[nodiscard]] const VariablePtr& random_state() const { return random_state_; }
@@ -335,12 +335,13 @@ class Model : public Layer {
   Model();
   /// Replaces the structure, or throws and changes nothing.
   void connect(Symbols inputs, Symbols outputs);
-  /// Makes `output` of a new layer, applied to the present output, the output; and the reverse.
+  /// Appends the layer that made `output` from the present output; and removes the last one again.
   void extend(const Symbol& output);
   void shorten();
-  /// Held while compile() or a new structure replaces what runs use; throws while one is under way.
+  /// The lock to hold while compile() or a new structure replaces what runs use. Throws while a run
+  /// is under way.
   [[nodiscard]] std::unique_lock<ForkLock> change(std::string_view where);
-  /// The layers inside do: a model has no types of its own.
+  /// The layers inside cast: a model has no types of its own.
   [[nodiscard]] bool autocasts() const override { return false; }
 
  private:
@@ -348,7 +349,7 @@ class Model : public Layer {
   friend class Predictor;
   friend class Snapshot;
   /// Held by fit, evaluate and predict. Runs of different threads take turns; an observer may start
-  /// one inside another. In a child made by fork() a run of a thread that is not there is over.
+  /// one inside another. In the child of a fork(), runs of other threads are over.
   class Run {
    public:
     explicit Run(Model& model);
@@ -362,13 +363,14 @@ class Model : public Layer {
   };
 
   Trainer& require_trainer(std::string_view where) const;
-  /// For a structure that has changed.
+  /// Drops the programs of a structure that has changed.
   void forget_programs();
-  /// Programs that another thread used when this process was forked from its parent are left alone.
+  /// Leaves programs alone that another thread may have used when this process was forked: they are
+  /// neither used nor destroyed.
   void leave_programs();
 
   Symbols inputs_, outputs_;
-  std::vector<std::string> input_keys_, output_keys_;  ///< empty: names of layers
+  std::vector<std::string> input_keys_, output_keys_;  ///< see set_keys()
   std::vector<LayerPtr> layers_;
   std::vector<std::shared_ptr<const LayerCall>> calls_;  ///< in an order in which they can run
   VariablePtr random_state_;
@@ -405,7 +407,7 @@ class Sequential final : public Model {
   void add(const LayerPtr& layer);
   void pop();
   void build(const std::vector<Shape>& input_shapes) override;
-  /// Also those that wait for a shape.
+  /// All layers but the Input, also before the shape is known.
   [[nodiscard]] const std::vector<LayerPtr>& chain() const { return chain_; }
 
  private:
@@ -414,7 +416,7 @@ class Sequential final : public Model {
 };
 
 /// Makes objects that the catalog does not know (classes and functions of the caller's own) from
-/// what Configurable::serialize gave; null when it does not know them, either.
+/// what Configurable::serialize gave. Returns null for those that it does not know, either.
 using ObjectFactory = std::function<std::shared_ptr<Configurable>(Kind kind, const Json& spec)>;
 
 /// The model that Model::serialize described, with new weights.

@@ -316,8 +316,8 @@ Value random_normal(Value state,
                     double mean = 0,
                     double stddev = 1,
                     DType dtype = floatx());
-/// Another state for each index (int64, rank 0): what a step of a loop draws from it differs from
-/// what other steps draw.
+/// A different state for each index (int64, rank 0), so that each step of a loop draws other
+/// numbers.
 Value random_fold(Value state, Value index);
 /// 1 with probability p, else 0.
 Value random_bernoulli(

@@ -20,7 +20,7 @@ namespace chainrule::inline v0_1 {
 class LearningRate {
  public:
   LearningRate(double value);  // NOLINT(google-explicit-constructor)
-  /// For optimizers that are moved into options. Both are the same rate then.
+  /// For optimizers that are moved into options. Both objects then share one variable.
   LearningRate(LearningRate&& other) noexcept  // NOLINTNEXTLINE(performance-move-constructor-init)
       : given_(other.given_), variable_(other.variable_) {}
   LearningRate(const LearningRate&) = delete;
@@ -49,8 +49,8 @@ struct FieldType<LearningRate> {
 
 namespace optimizers {
 
-/// What all optimizers take; none: nothing of the kind is done. At most one of the three clips.
-/// To be set before the first step: programs are compiled with them.
+/// Options of all optimizers; none: this is not done. At most one of the three clip options may be
+/// set. Set them before the first step: programs are compiled with them.
 struct CommonOptions {
   std::optional<double> weight_decay = {};  ///< fraction, times the rate, taken away at every step
   std::optional<double> clipnorm = {};      ///< largest norm of the gradient of a weight
@@ -65,14 +65,14 @@ class Optimizer : public Configurable, public optimizers::CommonOptions {
  public:
   LearningRate learning_rate = 0.001;  ///< the present one; may be set between steps
 
-  /// Appends the update of `parameters` (rank 1, float32 or float64, the concatenation of all
-  /// trainable weights; all of the update is in their type) by
-  /// gradients in their own shapes, which lie at `offsets` of it: clipping, weight decay, the rule
-  /// of the optimizer, counters. Slots are made at the first call and zeroed; later calls must have
-  /// the same parameters, unless bind() has said whose they are. `reduce`, if given, replaces the
-  /// packed gradient, of the type of the parameters, before it is clipped. Returns the packed
-  /// gradients, which are to be finite before anything is updated: clipped by clipnorm, not by the
-  /// others.
+  /// Appends the update of `parameters`: clipping, weight decay, the rule of the optimizer,
+  /// counters. `parameters` is the concatenation of all trainable weights, of rank 1, float32 or
+  /// float64; the whole update has this type. `gradients` have the shapes of the weights, which lie
+  /// at `offsets` of the parameters. Slots are made, with zeros, at the first call; later calls
+  /// must have the same parameters, unless bind() has said whose they are. `reduce`, if given,
+  /// replaces the packed gradient, of the type of the parameters, before it is clipped. Returns the
+  /// packed gradient, which must be finite before anything is updated: after clipnorm, before the
+  /// other two clips.
   Value apply(Graph& graph,
               const VariablePtr& parameters,
               const std::vector<Value>& gradients,
@@ -88,9 +88,9 @@ class Optimizer : public Configurable, public optimizers::CommonOptions {
   /// Slots of `size` elements of the parameters' type, all zero, before the first apply(): for
   /// loading. Throws if they exist with another size or type.
   void make_slots(std::int64_t size, DType type = DType::float32);
-  /// Says whose state this is from now on: that of these weights, in this order. A model does it
-  /// before its first step. Throws InvalidArgument if it is that of others: moments and counters of
-  /// one model mean nothing to another.
+  /// Binds the state of this optimizer to these weights, in this order. A model does so before its
+  /// first step. Throws InvalidArgument if it is bound to others: moments and counters of one model
+  /// mean nothing to another.
   void bind(const std::vector<VariablePtr>& weights);
   /// Throws as bind() does.
   void check_free_for(const std::vector<VariablePtr>& weights) const;
@@ -105,12 +105,12 @@ class Optimizer : public Configurable, public optimizers::CommonOptions {
     Graph& graph;
     Value parameter, gradient;  ///< rank 1
     Value rate;                 ///< scalar of their type
-    Value step;                 ///< the same: 1 in the first update
+    Value step;                 ///< number of the update, from 1: scalar of their type
     std::vector<Value> slots;   ///< in: old values, in the order of slot_names(); out: new values
   };
   /// Returns the new parameters and replaces update.slots by their new values.
   virtual Value step(Update& update) const = 0;
-  /// weight_decay, clipnorm, clipvalue, global_clipnorm, name.
+  /// Fields that all optimizers have: weight_decay, clipnorm, clipvalue, global_clipnorm, name.
   void base_fields(Fields& f);
 
  private:

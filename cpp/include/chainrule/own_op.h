@@ -44,10 +44,10 @@ class OwnOp : public AttrObject, public std::enable_shared_from_this<OwnOp> {
   OwnOp(const OwnOp&) = delete;
   OwnOp& operator=(const OwnOp&) = delete;
 
-  /// In errors, listings and profiles: "cube".
+  /// The name in errors, listings and profiles: "cube".
   [[nodiscard]] const std::string& name() const { return name_; }
 
-  /// Appends the op to the graph of its operands; its outputs, and the first of them. Throws
+  /// Appends the op to the graph of its operands. Returns its outputs, or the first of them. Throws
   /// InvalidArgument as infer() does, for operands of several graphs, and for an op that is not in
   /// a std::shared_ptr.
   std::vector<Value> apply(const std::vector<Value>& inputs) const;
@@ -59,19 +59,19 @@ class OwnOp : public AttrObject, public std::enable_shared_from_this<OwnOp> {
 
  private:
   /// The types of the outputs, one at least. Throws InvalidArgument, best by invalid(name(), ...),
-  /// for operands that do not fit; shapes are fixed, also while a layer is traced for its output
-  /// shape.
+  /// for operands that do not fit. All lengths are known, also while a layer is traced for its
+  /// output shape.
   [[nodiscard]] virtual std::vector<TensorType> infer(std::span<const TensorType> inputs) const = 0;
   /// Appends the gradients of the operands, in their order, each in the shape and dtype of its
   /// operand; none (a default-made Value) where the outputs do not vary with it. As they are nodes,
-  /// they can be differentiated again. Without this, an op that is differentiated throws
+  /// they can be differentiated again. Unless it is overridden, to differentiate the op throws
   /// InvalidArgument.
   [[nodiscard]] virtual std::vector<Value> gradient(const Gradient& g) const;
   /// Bytes of scratch memory that run() needs for operands of these types.
   [[nodiscard]] virtual std::size_t scratch_bytes(std::span<const TensorType> inputs) const;
-  /// Computes every element of the outputs, which hold anything before. Called in each run of a
-  /// program, so it should neither allocate nor lock; two programs may call it at once. What it
-  /// throws ends the run, in a layer or loss before a variable has changed.
+  /// Computes every element of the outputs, whose content is undefined before. Called in each run
+  /// of a program, so it should neither allocate nor lock; two programs may call it at once. An
+  /// exception ends the run; in a layer or loss, before a variable has changed.
   virtual void run(const Kernel& k) const = 0;
 
   friend struct OwnOpAccess;
@@ -85,9 +85,10 @@ class OwnOp::Gradient {
   [[nodiscard]] Graph& graph() const { return graph_; }
   [[nodiscard]] Value in(std::size_t i) const;
   [[nodiscard]] Value out(std::size_t i = 0) const;
-  /// The gradient of the loss by an output: zeros where the loss does not depend on it.
+  /// The gradient of the loss with respect to an output; zeros where the loss does not depend on
+  /// it.
   [[nodiscard]] Value dy(std::size_t i = 0) const;
-  /// Whether somebody asks for the gradient of operand i; others may be left out.
+  /// Whether the gradient of operand i is needed; others may be left out.
   [[nodiscard]] bool needed(std::size_t i) const;
 
  private:
@@ -121,9 +122,9 @@ class OwnOp::Kernel {
   /// As many bytes as scratch_bytes() asked for, with any content.
   [[nodiscard]] std::span<std::byte> scratch() const { return scratch_; }
   /// Calls f(begin, end) on disjoint ranges that cover [0, n), on as many threads as the run may
-  /// use; each range but the last is a multiple of `grain` long, and below two grains there is one.
-  /// What f computes for an index must not depend on the range that it came in: then results do not
-  /// depend on the number of threads.
+  /// use; each range but the last is a multiple of `grain` long. Below two grains there is one
+  /// range. What f computes for an index must not depend on the range that it came in: then results
+  /// do not depend on the number of threads.
   template <class F>
   void parallel_for(std::int64_t n, std::int64_t grain, const F& f) const {
     split(n, grain, &f, [](const void* function, std::int64_t begin, std::int64_t end) {

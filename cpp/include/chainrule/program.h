@@ -27,10 +27,10 @@ struct ProgramOptions {
   /// For debugging: guard zones around every value and scratch memory, and NaN in all that is not
   /// written yet or was read for the last time. After each instruction all memory is looked at, and
   /// run() throws RuntimeError, with the instruction and the value, if anything has changed that is
-  /// not the instruction's own. Slow, and twice the memory. CHAINRULE_GUARDS=1 in the environment
-  /// sets it for all programs.
+  /// not the instruction's own. Slow, and needs twice the memory. CHAINRULE_GUARDS=1 in the
+  /// environment sets it for all programs.
   bool guards = false;
-  int threads = 0;  ///< of every run, at most; 0: see Program::choose_threads()
+  int threads = 0;  ///< the most for every run; 0: see Program::choose_threads()
   /// Floating values, of any shape, that run() looks at before anything is written to a variable:
   /// all their elements must be finite. A loss, the gradients.
   std::vector<Value> check = {};
@@ -50,7 +50,7 @@ struct Instruction {
   bool update = false;  ///< may write variables: runs after the check for finite values
 
   [[nodiscard]] std::string layers() const { return layers_of(origins); }
-  /// Whether it computes gradients: all that it stands for does.
+  /// Whether it computes gradients: all nodes that it stands for do.
   [[nodiscard]] bool backward() const;
   /// Sizes of what it reads and writes.
   [[nodiscard]] std::size_t bytes() const;
@@ -58,15 +58,15 @@ struct Instruction {
   [[nodiscard]] std::string str() const;
 };
 
-/// Sees a run instruction by instruction: Program::run(observer). What it throws ends the run.
+/// Sees a run instruction by instruction: Program::run(observer). An exception ends the run.
 class InstructionObserver {
  public:
   virtual ~InstructionObserver() = default;
-  /// Whether after() is to be given the memory: of a device, copies of it.
+  /// Whether after() gets inputs and outputs; those on a device are copied to the host for it.
   [[nodiscard]] virtual bool looks() const { return true; }
   virtual void before(const Instruction& instruction) { (void)instruction; }
-  /// The memory of what it read and wrote: valid until this returns, and an operand that the result
-  /// took the place of holds the result.
+  /// The memory that the instruction read and wrote, valid until this returns. An operand that was
+  /// overwritten in place holds the result.
   virtual void after(const Instruction& instruction,
                      std::span<const ArrayView> inputs,
                      std::span<const ArrayView> outputs) {
@@ -75,7 +75,7 @@ class InstructionObserver {
 };
 
 /// Shapes are fixed, memory is planned, kernels and pointers are resolved: run() walks a list. It
-/// does not allocate. A Program is used by one thread at a time; the graph may go after
+/// does not allocate. A Program is used by one thread at a time. It does not need the graph after
 /// construction.
 class Program {
  public:
@@ -90,8 +90,8 @@ class Program {
   Program(Program&&) noexcept;
   Program& operator=(Program&&) noexcept;
 
-  /// Where to put input i before run(): a window of the arena, or, if that is not the host's
-  /// memory, what each run() copies there.
+  /// Where to put input i before run(): a window of the arena. If the arena is not the host's
+  /// memory: memory of the host, which each run() copies there.
   [[nodiscard]] const Tensor& input(int i) const;
   /// Output i of the last run(): a window of the arena (or of a variable), overwritten by the next
   /// one; copied to the host when it is asked for.
@@ -101,10 +101,10 @@ class Program {
   [[nodiscard]] const Tensor& check(int i) const;
 
   /// Runs every instruction on at most `threads` threads (0: choose_threads()). Returns false, and
-  /// leaves every variable as it was, when an element of a checked value is NaN or infinite; so
-  /// does what an Interruptible of this thread (chainrule/threads.h) throws meanwhile.
+  /// leaves every variable as it was, when an element of a checked value is NaN or infinite. An
+  /// exception of an Interruptible of this thread (chainrule/threads.h) leaves them so, too.
   bool run(int threads = 0);
-  /// The same, with somebody who looks on; as slow as that is. 0 threads: default_threads().
+  /// The same, with an observer; as slow as that is. 0 threads: default_threads().
   bool run(InstructionObserver& observer, int threads = 0);
   /// ProgramOptions::threads if that is set, else the number of threads, at most `most`, that has
   /// proved fastest for this program: every now and then some runs are timed with half or twice as
@@ -113,7 +113,7 @@ class Program {
   /// of a step, such as filling the inputs, is to be done by the same number of threads.
   int choose_threads(int most = 0);
 
-  /// What run() reads or writes: each variable once. Whether it writes any.
+  /// The variables that run() reads or writes, each once; and whether it writes any.
   [[nodiscard]] const std::vector<VariablePtr>& variables() const;
   [[nodiscard]] bool writes_variables() const;
   /// Whether the variables still have the memory that the program was compiled for.

@@ -110,7 +110,8 @@ class Shape {
   explicit Shape(std::span<const std::int64_t> dims);
 
   [[nodiscard]] int rank() const { return rank_; }
-  /// Length of an axis; negative axes count from the end. No bounds check: see normalize_axis.
+  /// Length of an axis; negative axes count from the end. Throws InvalidArgument for an axis out of
+  /// range.
   std::int64_t operator[](int axis) const {
     const int at = axis < 0 ? axis + rank_ : axis;
     if (at < 0 || at >= rank_) refuse_axis(axis);
@@ -137,8 +138,9 @@ class Shape {
   bool operator==(const Shape& other) const;
 
   /// Two lengths that stand for "not known yet" while a layer is traced for its output shape: an
-  /// axis that differs between two traces depends on the batch. Primes, so that hardly a layer has
-  /// them, and small enough for three such axes, as of images, beside one of 40,000.
+  /// axis that differs between two traces depends on the batch. They are primes, so that layers
+  /// hardly ever have these lengths. They are small enough for a shape with three unknown axes, as
+  /// of images, and one of 40,000.
   static constexpr std::array<std::int64_t, 2> kUnknown = {30011, 30013};
 
  private:

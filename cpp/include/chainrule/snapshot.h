@@ -16,10 +16,10 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Layers of a model with copies of its weights. Predictions take no lock of the model and let it
-/// train; the model waits for update(), which copies. What else changes the model afterwards does
-/// not change its snapshots, which may outlive it. Threads may share a snapshot, whose predictions
-/// take turns; with one each they do not wait. One that has been moved from throws InvalidArgument.
+/// The layers of a model with copies of its weights. Predictions take no lock of the model and let
+/// it train; it waits only while update() copies. Other changes of the model do not change its
+/// snapshots, which may outlive it. Threads may share a snapshot: its predictions take turns. With
+/// a snapshot each, they do not wait. One that has been moved from throws InvalidArgument.
 class Snapshot {
  public:
   Snapshot(Snapshot&&) noexcept;

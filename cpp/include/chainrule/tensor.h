@@ -25,16 +25,16 @@ constexpr std::size_t kAlignment = 64;
 /// A zeroed block of kAlignment-aligned memory, shared by whoever points into it.
 ///
 /// A program of a device (chainrule/device.h) has the content of its variables in memory there.
-/// Whoever asks for the address here, by data() or read(), finds current content: it is copied back
-/// if the device has changed it since. As data() may be written to, the device gets it again before
-/// its next run, so a pointer is good until then: ask again after it.
+/// data() and read() give current content on the host: it is copied back if the device has changed
+/// it. What data() gives may be written to, so it is copied to the device again before the next run
+/// there. The pointer is good until that run: ask again after it.
 class Buffer {
  public:
-  /// Throws RuntimeError when the system has not that much memory.
+  /// Throws RuntimeError when memory does not suffice.
   explicit Buffer(std::size_t bytes);
-  /// Memory of somebody else, who keeps it as long as it is used here.
+  /// Memory that somebody else owns and keeps as long as this buffer lives.
   Buffer(std::byte* data, std::size_t bytes) : data_(data), bytes_(bytes), owned_(false) {}
-  /// Memory of a device and nothing here: data() and read() throw RuntimeError.
+  /// Memory of a device alone: data() and read() throw RuntimeError.
   Buffer(DeviceBlock block, std::size_t bytes);
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -44,13 +44,13 @@ class Buffer {
     if (has_mirror()) bring_home(true);
     return data_;
   }
-  /// To read alone: a device that has the content keeps it.
+  /// Only to read: the content of a device stays current.
   [[nodiscard]] const std::byte* read() const {
     if (has_mirror()) bring_home(false);
     return data_;
   }
-  /// Where data() is, or the block on the device if it is only there: to compare, never to be
-  /// looked at. Copies nothing.
+  /// The address of data(), or of the block on the device if there is no other. Only to be
+  /// compared, never to be dereferenced. Copies nothing.
   [[nodiscard]] std::byte* address() const { return data_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
@@ -65,7 +65,7 @@ class Buffer {
   [[nodiscard]] DeviceBlock block_on(const std::shared_ptr<DeviceMemory>& device) const;
   /// Makes the content of the block current.
   void bring_to(const DeviceBlock& block) const;
-  /// From now on only that of the block is.
+  /// From now on only the content of the block is current.
   void changed_on(const DeviceBlock& block) const;
 
  private:
@@ -110,8 +110,7 @@ class Tensor {
   [[nodiscard]] std::size_t bytes() const { return type_.bytes(); }
   [[nodiscard]] bool defined() const { return buffer_ != nullptr; }
 
-  /// The memory, to read and write; to read alone; and its identity, which is only compared: see
-  /// Buffer.
+  /// The memory: to read and write; only to read; and its address, only to be compared: see Buffer.
   [[nodiscard]] std::byte* raw() const { return buffer_ ? buffer_->data() + offset_ : nullptr; }
   [[nodiscard]] const std::byte* read() const {
     return buffer_ ? buffer_->read() + offset_ : nullptr;
@@ -120,9 +119,9 @@ class Tensor {
     return buffer_ ? buffer_->address() + offset_ : nullptr;
   }
   [[nodiscard]] const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
-  /// The elements, writable, also of a const Tensor (as with shared_ptr); data<const T>() is to
-  /// read alone. Throws InvalidArgument when T is not the element type, or the tensor is not
-  /// defined. T = bool reads the bytes of `boolean`.
+  /// The elements, writable, also of a const Tensor (as with shared_ptr); data<const T>() is only
+  /// to read. Throws InvalidArgument when T is not the element type, or the tensor is not defined.
+  /// T = bool reads the bytes of `boolean`.
   template <class T>
   [[nodiscard]] std::span<T> data() const;
 
@@ -185,7 +184,7 @@ struct ArrayView {
   template <class T>
   ArrayView(const T* elements, const Shape& lengths, std::int64_t stride = -1)
       : data(elements), shape(lengths), dtype(dtype_of<T>), sample_stride(stride) {}
-  /// The same with the type said twice; throws InvalidArgument if `type` is not T's.
+  /// The same with the type named once more. Throws InvalidArgument if `type` is not T's.
   template <class T>
   ArrayView(const T* elements, const Shape& lengths, DType type, std::int64_t stride = -1)
       : ArrayView(elements, lengths, stride) {
@@ -213,8 +212,7 @@ struct ArrayView {
 ArrayView view_of(const Tensor& tensor);
 
 /// A view of the elements of a span, vector or array, whose type becomes the view's. Throws
-/// InvalidArgument unless there are as many as the shape has; what dies with the statement does not
-/// compile.
+/// InvalidArgument unless there are as many as the shape has. A temporary vector does not compile.
 ///
 ///     const std::vector<float> numbers(20);
 ///     model.predict({view(numbers, {10, 2})});

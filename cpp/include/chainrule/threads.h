@@ -1,4 +1,4 @@
-// Threads of the process: how many a run uses, who may interrupt a long one, and the end of them.
+// Threads of the process: how many a run uses, how to interrupt a long run, how to end the threads.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@ constexpr int kMaxThreads = 256;
 /// Fixes the number of threads of all later runs of this process; 0: no longer. Results are the
 /// same with any number. Throws InvalidArgument unless `threads` is from 0 to kMaxThreads.
 ///
-/// What counts, the first that is there: `threads` in the options of a call; one thread inside a
+/// The first of these that is there counts: `threads` in the options of a call; one thread inside a
 /// parallel region, of OpenMP or of this library; set_num_threads(); the environment variable
 /// CHAINRULE_NUM_THREADS; the first number of OMP_NUM_THREADS; else what the system grants, of
 /// which a program uses as many as prove fastest for it.
@@ -24,14 +24,14 @@ void set_num_threads(int threads);
 /// CHAINRULE_NUM_THREADS is no number from 1 to kMaxThreads.
 int get_num_threads();
 
-/// Ends the threads that wait for work, after the work that they have now; the next run starts
-/// them anew. For programs that want to be alone, or that fork. With OpenMP, the threads of the
-/// calling thread's team. Throws RuntimeError inside work that is done in parallel.
+/// Ends the threads that wait for work, after the work that they have now; the next run starts them
+/// anew. For programs that need a process of one thread for a while, or that fork. With OpenMP, it
+/// ends the threads of the calling thread's team. Throws RuntimeError inside parallel work.
 void shutdown_threads();
 
 /// While it lives, long runs on this thread ask every `interval` seconds whether to go on: what
 /// `ask` throws ends the run before it has changed a variable. Short runs, of a few milliseconds,
-/// do not ask. The innermost is asked.
+/// do not ask. Of several on a thread, only the innermost is asked.
 ///
 ///     const Interruptible here([&] { if (cancelled) throw Cancelled(); });
 ///     model.predict({view_of(x)}, x.shape()[0]);

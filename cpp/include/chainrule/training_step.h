@@ -6,8 +6,10 @@
 //      public:
 //       std::string class_name() const override { return "AllReduce"; }
 //       void fields(Fields&) override {}
-//       Value reduce(Batch&, Value gradient) override { return (*mean_over_processes)({gradient});
-//       } std::shared_ptr<OwnOp> mean_over_processes = ...;  // chainrule/own_op.h
+//       Value reduce(Batch&, Value gradient) override {
+//         return (*mean_over_processes)({gradient});
+//       }
+//       std::shared_ptr<OwnOp> mean_over_processes = ...;  // chainrule/own_op.h
 //     };
 //     model.compile({.optimizer = "adam", .loss = {"mse"}, .step = AllReduce()});
 #pragma once
@@ -36,29 +38,31 @@ class TrainingStep : public Configurable {
     /// What layers add to the loss, scalars: forward() puts them here, loss() takes them.
     std::vector<Value> losses;
     /// The masks of the predictions, where the model has some (Layer::compute_mask): forward() puts
-    /// them here, loss() and metrics() leave out what they say.
+    /// them here; loss() and metrics() leave out the positions where they are false.
     std::vector<Value> masks;
-    TrainingStep& standard;  ///< does what fit() does: for what an override adds to
+    TrainingStep& standard;  ///< does what fit() does: an override may call it, and add to that
   };
 
   /// The predictions, one for each output of the model.
   virtual std::vector<Value> forward(Batch& batch);
-  /// The loss to be minimised: a floating scalar, with what metrics of losses report.
+  /// The loss to be minimised, a floating scalar. Also updates the mean losses that logs report.
   virtual Value loss(Batch& batch, const std::vector<Value>& predictions);
   /// Updates of the model's metrics.
   virtual void metrics(Batch& batch, const std::vector<Value>& predictions);
-  /// The gradients of the loss by `weights`, the trainable ones of the model: in their order, in
-  /// their shapes and dtypes.
+  /// The gradients of the loss with respect to `weights`, the trainable ones of the model: in their
+  /// order, shapes and dtypes.
   virtual std::vector<Value> gradients(Batch& batch, Value loss, const std::vector<Value>& weights);
-  /// The gradient that the optimizer clips and applies. `gradient`: of all weights, one after the
-  /// other in one array (n,), in which some elements between them, always zero, belong to none. A
-  /// value of this type: the place for the sum or mean over several processes.
+  /// The gradient that the optimizer clips and applies, in the type of `gradient`. That is one
+  /// array (n,) with the gradients of all weights, one after the other; elements between them
+  /// belong to no weight and are zero. This is the place for the sum or mean over several
+  /// processes.
   virtual Value reduce(Batch& batch, Value gradient);
-  /// Assigns the new weights. Returns what must be finite before anything is assigned, or nothing.
+  /// Assigns the new weights. Returns a value that must be finite before anything is assigned, or
+  /// none.
   virtual Value update(Batch& batch, const std::vector<Value>& gradients);
 
-  /// What a file of a model names it by: a class that is registered (register_class()) is made
-  /// again when the model is loaded.
+  /// Its name in the model's file. When the model is loaded, an object of the class that is
+  /// registered by this name (register_class()) is made.
   [[nodiscard]] std::string class_name() const override = 0;
   void fields(Fields& f) override = 0;
 };

@@ -72,7 +72,7 @@ void register_constant(Catalog& catalog) {
   add<Identity>(catalog,
                 Kind::initializers,
                 "Identity",
-                "The identity matrix, for weights of rank 2; zeros fill what is not square.",
+                "The identity matrix, for weights of rank 2; if not square, filled up with zeros.",
                 {"IdentityInitializer"});
 }
 

@@ -43,8 +43,9 @@ class Concatenate final : public Layer {
     return {concatenate(inputs, axis)};
   }
 
-  // Inputs without a mask count everywhere. Along the last axis a position of the output counts if
-  // it does in one of the inputs; along another one, masks follow each other as the inputs do.
+  // Inputs without a mask count everywhere. If the inputs are joined along the last axis, a
+  // position counts if it does in any of them. Along another axis, masks are joined as the inputs
+  // are.
   std::vector<Value> compute_mask(CallContext& context,
                                   const std::vector<Value>& inputs,
                                   const std::vector<Value>& masks) override {

@@ -80,7 +80,7 @@ class Dropout final : public UnaryLayer {
     std::vector<std::int64_t> lengths;
     for (int axis = 0; fits && axis < input.rank(); ++axis) {
       lengths.push_back((*noise_shape)[static_cast<std::size_t>(axis)].value_or(input[axis]));
-      // The batch axis of a shape is checked when the batch is known.
+      // An unknown length, as of the batch axis, is checked when it is known.
       const bool unknown = input[axis] == Shape::kUnknown[0] || input[axis] == Shape::kUnknown[1];
       fits = unknown || lengths.back() == 1 || lengths.back() == input[axis];
     }
@@ -94,8 +94,8 @@ class Dropout final : public UnaryLayer {
     return Shape(lengths);
   }
 
-  /// int64 (2,): seed and step. Steps of training are counted by the model; of calls with arrays,
-  /// each is a step of its own, in streams that no model uses.
+  /// int64 (2,): seed and step. The model counts steps of training. Each call with arrays is a step
+  /// of its own, in streams that no model uses.
   [[nodiscard]] Value random_state(CallContext& context) {
     if (!seed) return context.random_state;
     if (context.runs_once)
@@ -104,7 +104,7 @@ class Dropout final : public UnaryLayer {
     return concatenate({own, slice(context.random_state, {1}, {1})}, 0);
   }
 
-  std::atomic<std::int64_t> calls_ = 0;  ///< with arrays, where there is a seed
+  std::atomic<std::int64_t> calls_ = 0;  ///< those with arrays, counted if there is a seed
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ class Masking final : public UnaryLayer {
     UnaryLayer::validate();
   }
 
-  // (batch, ..., n) -> (batch, ..., n). Truths become numbers, as in Keras.
+  // (batch, ..., n) -> (batch, ..., n). Booleans become integers, as in Keras.
   Value call(CallContext&, Value x) override {
     if (x.dtype() == DType::boolean) x = cast(x, DType::int32);
     return where(expand_dims(counted(x), -1), x, 0.0);
@@ -49,7 +49,7 @@ class Masking final : public UnaryLayer {
               "the input must have a batch axis and at least one more",
               {{"input", x.shape().str()}});
     }
-    // Whole numbers are compared as they are: 0.5 is none of them.
+    // Integers are compared in float64: exactly up to 2^53, and none of them equals 0.5.
     if (!is_floating(x.dtype())) x = cast(x, DType::float64);
     return max(cast(not_equal(x, mask_value), x.dtype()), {-1}) > 0.0;
   }

@@ -26,8 +26,8 @@ class Merge : public Layer {
     return {merge(operands, aligned(inputs, context.masks))};
   }
 
-  // A position of the output counts if it does in one of the inputs; without a mask of each of them
-  // it has none, as all of its positions count.
+  // A position of the output counts if it does in any of the inputs. If an input has no mask, all
+  // positions count, so the output has none.
   std::vector<Value> compute_mask(CallContext&,
                                   const std::vector<Value>& inputs,
                                   const std::vector<Value>& masks) override {
@@ -46,8 +46,8 @@ class Merge : public Layer {
   }
 
  protected:
-  /// `masks`: those of xs, of their rank, with axes of length 1 at the end; none where there is
-  /// none.
+  /// `masks`: those of xs, brought to their rank by axes of length 1 at the end; none for an input
+  /// without a mask.
   [[nodiscard]] virtual Value merge(const std::vector<Value>& xs,
                                     const std::vector<Value>& masks) const = 0;
   /// How many inputs there must be; 0: at least one.
@@ -72,7 +72,7 @@ class Merge : public Layer {
     }
     return result;
   }
-  /// The first `count` lengths of what inputs broadcast to.
+  /// The first `count` lengths of the shape that the inputs broadcast to.
   [[nodiscard]] Shape leading(const std::vector<Value>& inputs, int count) const {
     Shape all;
     for (const Value& x : inputs) {
@@ -126,7 +126,7 @@ class Subtract final : public Merge {
   }
 };
 
-/// Where an input does not count it is 1; where none does, the product is 0.
+/// An input is 1 where its mask is false. Where all masks are false, the product is 0.
 class Multiply final : public Merge {
   [[nodiscard]] std::string class_name() const override { return "Multiply"; }
   [[nodiscard]] Value merge(const std::vector<Value>& xs,
@@ -154,11 +154,11 @@ class Average final : public Merge {
   }
 };
 
-/// The choice of one of two: where one of them does not count, it is the other.
+/// A choice between two elements. Where one of them is masked out, it is the other.
 class Choice : public Merge {
   [[nodiscard]] Value merge(const std::vector<Value>& xs,
                             const std::vector<Value>& masks) const final {
-    Value y = xs[0], counts = masks[0];  // of y; none: everywhere, or no longer known
+    Value y = xs[0], counts = masks[0];  // where y counts; none: everywhere
     for (std::size_t i = 1; i < xs.size(); ++i) {
       const Value x = masks[i].defined() ? where(masks[i], xs[i], y) : xs[i];
       if (counts.defined()) y = where(counts, y, x);

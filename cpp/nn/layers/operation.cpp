@@ -1,4 +1,4 @@
-// Operation: a function of chainrule/ops.h as a layer, which arithmetic on symbols makes.
+// Operation: a function of chainrule/ops.h as a layer. Arithmetic on symbols makes such layers.
 
 #include <limits>
 #include <optional>
@@ -53,9 +53,8 @@ class Operation final : public Layer {
     f("function", function, required, "Name of the function, as in chainrule.ops: 'add', 'clip'.");
     f("operands",
       operands,
-      "What it is a function of: None for the next input, a number ('inf', '-inf' and 'nan' are "
-      "some, too), or an array as {'array': [elements], 'shape': ..., 'dtype': ...}. By default "
-      "the inputs.");
+      "Its operands: None for the next input, a number (also 'inf', '-inf' or 'nan'), or an array "
+      "as {'array': [elements], 'shape': ..., 'dtype': ...}. By default the inputs.");
     f("options", options, "Its other arguments by name.");
     name_fields(f);
   }
@@ -109,7 +108,7 @@ class Operation final : public Layer {
   [[nodiscard]] bool autocasts() const override { return false; }
 
  private:
-  std::vector<Tensor> constants_;  ///< by operand; not defined where that is no array
+  std::vector<Tensor> constants_;  ///< by operand; undefined for one that is not an array
 };
 
 }  // namespace

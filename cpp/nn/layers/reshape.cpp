@@ -32,7 +32,7 @@ class Reshape final : public UnaryLayer {
               "the lengths of target_shape must be positive, and at most one may be -1",
               {{"target_shape", target_text()}});
     }
-    // Checks that the known lengths have a product.
+    // Shape throws if the product of the known lengths is too large.
     std::vector<std::int64_t> known;
     std::copy_if(target_shape.begin(), target_shape.end(), std::back_inserter(known), [](auto n) {
       return n > 0;

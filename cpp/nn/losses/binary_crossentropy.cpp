@@ -1,4 +1,4 @@
-// BinaryCrossentropy: -y log p - (1 - y) log(1 - p), the mean over an axis.
+// BinaryCrossentropy: the mean of -y log p - (1 - y) log(1 - p) over an axis.
 
 #include "chainrule/losses.h"
 #include "nn/catalog.h"
@@ -56,7 +56,7 @@ void register_binary_crossentropy(Catalog& catalog) {
       catalog,
       Kind::losses,
       "BinaryCrossentropy",
-      "The cross-entropy of independent yes-no targets (0 to 1), the mean over the last axis.\n\n"
+      "The cross-entropy of independent yes-no targets (0 to 1), the mean over an axis.\n\n"
       "Shapes: targets and predictions `(batch, ..., n)`.",
       {"bce", "BCE"});
 }

@@ -11,9 +11,9 @@ namespace chainrule::inline v0_1 {
 /// Probabilities are kept this far from 0 and 1 before the logarithm: Keras's epsilon.
 constexpr double kProbabilityEpsilon = 1e-7;
 
-/// The logits of predictions that are `op` (softmax, along the last axis, or sigmoid) of them; else
-/// none. A loss on them is exact where probabilities have rounded to 0 or 1. Keras does so with its
-/// TensorFlow backend.
+/// The logits, if y_pred is the result of `op` (sigmoid, or softmax along the last axis); else
+/// none. A loss of logits is exact where probabilities have rounded to 0 or 1. Keras does so with
+/// its TensorFlow backend.
 inline Value logits_of(Value y_pred, std::string_view op) {
   const Node& node = y_pred.node();
   if (node.op->name != op) return {};
@@ -22,7 +22,8 @@ inline Value logits_of(Value y_pred, std::string_view op) {
   return node.inputs[0];
 }
 
-/// log of predictions that are scaled to sum to 1 along `axis` and kept away from 0 and 1.
+/// The logarithm of predictions, which are scaled to sum to 1 along `axis` and kept away from 0 and
+/// 1.
 inline Value log_probabilities(Value y_pred, std::int64_t axis) {
   const Value p = y_pred / sum(y_pred, {axis}, true);
   return log(clip(p, kProbabilityEpsilon, 1.0 - kProbabilityEpsilon));

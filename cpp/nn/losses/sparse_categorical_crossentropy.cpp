@@ -12,7 +12,7 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Whether all are in [0, classes).
+/// Whether all n labels are in [0, classes).
 template <class T>
 bool are_labels(const void* data, std::int64_t n, std::int64_t classes) {
   const T* labels = static_cast<const T*>(data);
@@ -24,7 +24,7 @@ bool are_labels(const void* data, std::int64_t n, std::int64_t classes) {
   return all;
 }
 
-/// The same for arrays that it can answer quickly; false for all others.
+/// The same for dense arrays of integers, which is fast; false for all other arrays.
 bool are_plain_labels(const ArrayView& y, std::int64_t classes) {
   const std::int64_t n = y.shape.size();
   if (y.sample_stride >= 0 || !is_integer(y.dtype)) return false;

@@ -8,7 +8,8 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// 1 for what is right, 0 for what is not, in the type of the predictions: weights multiply it.
+/// 1 where `right` is true, else 0, in the type of the predictions, so that weights can multiply
+/// it.
 Value as_numbers(Value right, Value y_pred) {
   return cast(right, is_floating(y_pred.dtype()) ? y_pred.dtype() : floatx());
 }

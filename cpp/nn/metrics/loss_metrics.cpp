@@ -1,4 +1,4 @@
-// The means of losses: MeanSquaredError, MeanAbsoluteError, BinaryCrossentropy,
+// Means of losses as metrics: MeanSquaredError, MeanAbsoluteError, BinaryCrossentropy,
 // CategoricalCrossentropy, SparseCategoricalCrossentropy.
 
 #include "chainrule/losses.h"
@@ -25,7 +25,7 @@ class LossMetric : public MeanMetric {
   }
 
  protected:
-  /// Fields of the loss.
+  /// The configuration of the loss.
   [[nodiscard]] virtual Json options() const { return Json::object(); }
 
  private:

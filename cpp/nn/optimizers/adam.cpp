@@ -24,7 +24,7 @@ class Adam final : public Optimizer {
   [[nodiscard]] std::string class_name() const override { return "Adam"; }
 
   void fields(Fields& f) override {
-    f("learning_rate", learning_rate, "Bound of a step, roughly.");
+    f("learning_rate", learning_rate, "Roughly the largest change of a weight in a step.");
     f("beta_1", options.beta_1, "Decay of the running mean of gradients.", decay);
     f("beta_2", options.beta_2, "Decay of the running mean of squared gradients.", decay);
     f("epsilon",
@@ -41,8 +41,8 @@ class Adam final : public Optimizer {
     return {"momentum", "velocity"};
   }
 
-  // m = beta_1 m + (1 - beta_1) g,  v = beta_2 v + (1 - beta_2) g^2, both from zero; the correction
-  // of that bias is in alpha. w = w - alpha m / (sqrt(v) + epsilon)
+  // m = beta_1 m + (1 - beta_1) g,  v = beta_2 v + (1 - beta_2) g^2,
+  // w = w - alpha m / (sqrt(v) + epsilon). m and v begin with zero; alpha corrects that bias.
   Value step(Update& u) const override {
     const double beta_1 = options.beta_1, beta_2 = options.beta_2, epsilon = options.epsilon;
     const bool amsgrad = options.amsgrad;
@@ -52,7 +52,7 @@ class Adam final : public Optimizer {
     const Value alpha = u.rate * sqrt(1.0 - power_of_step(beta_2)) / (1.0 - power_of_step(beta_1));
     Value& m = u.slots[0];
     Value& v = u.slots[1];
-    // What else is done to the arrays, fusion makes one pass of with the formula.
+    // With any other operation on the arrays, fusion makes one pass of it and the formula.
     const bool alone = !amsgrad && !weight_decay && !clipvalue && !global_clipnorm;
     if (alone) {
       const AdamUpdate next =
@@ -69,7 +69,7 @@ class Adam final : public Optimizer {
     v = v + (minimum(square(u.gradient), largest) - v) * (1.0 - beta_2);
     if (amsgrad) u.slots[2] = maximum(u.slots[2], v);
     const Value size = sqrt(amsgrad ? u.slots[2] : v) + epsilon;
-    // Without epsilon, what has had no gradient takes no step.
+    // With epsilon = 0, a weight that never had a gradient takes no step.
     const Value step = m * alpha / (epsilon == 0.0 ? where(equal(size, 0.0), 1.0, size) : size);
     return u.parameter - (epsilon == 0.0 ? where(equal(size, 0.0), 0.0, step) : step);
   }

@@ -1,4 +1,4 @@
-// What the optimizers share: rules of their numbers, and fields of their C++ options.
+// What the optimizers share: rules of their numbers, and how they are made from C++ options.
 #pragma once
 
 #include <limits>
@@ -9,14 +9,14 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Decays are used in float32: one that rounds to 1 there divides by 1 - 1.
+/// Decays may be used in float32: one that rounds to 1 there would cause a division by 1 - 1.
 inline constexpr Rule decay{"must be in [0, 1), also when it is rounded to float32",
                             [](const Json& v) {
                               const double x = v.as_double();
                               return x >= 0 && static_cast<float>(x) < 1;
                             }};
 
-/// Numbers of an update, which is computed in float32.
+/// Numbers of an update, which may be computed in float32.
 inline constexpr Rule positive_number{"must be positive and finite", [](const Json& v) {
                                         const double x = v.as_double();
                                         return x > 0 && x <= std::numeric_limits<float>::max();
@@ -26,7 +26,7 @@ inline constexpr Rule number_from_0{"must not be negative, NaN or infinite", [](
                                       return x >= 0 && x <= std::numeric_limits<float>::max();
                                     }};
 
-/// An optimizer of class Made with the options of its C++ form, which it keeps as `options`.
+/// An optimizer of class Made, from the options of its C++ form, which it keeps as `options`.
 template <class Made, class Options>
 OptimizerPtr made_with(Options options) {
   auto made = std::make_shared<Made>();

@@ -19,7 +19,7 @@ class SGD final : public Optimizer {
   [[nodiscard]] std::string class_name() const override { return "SGD"; }
 
   void fields(Fields& f) override {
-    f("learning_rate", learning_rate, "Length of the step along the gradient.");
+    f("learning_rate", learning_rate, "Factor of the gradient in a step.");
     f("momentum",
       options.momentum,
       "Fraction of the last step that is added to the next; 0 is plain gradient descent.",
