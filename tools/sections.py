@@ -1,4 +1,4 @@
-"""Parts of pages that are made: what stands between `<!-- name -->` and `<!-- /name -->`."""
+"""Generated parts of pages: the text between `<!-- name -->` and `<!-- /name -->`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Makers = Mapping[str, Callable[[], str]]
 
 
 def filled(page: str, text: str, makers: Makers) -> str:
-    """The text of a page with what the makers make between their markers."""
+    """The text of a page with new text from the makers between their markers."""
     for name, make in makers.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
@@ -21,7 +21,8 @@ def filled(page: str, text: str, makers: Makers) -> str:
 
 
 def update(page: Path, makers: Makers, command: str) -> int:
-    """Writes the page anew, or with --check says whether it is up to date. The exit status."""
+    """Writes the page anew, or with --check says if it is not up to date. Returns the exit
+    status."""
     present = page.read_text()
     expected = filled(page.name, present, makers)
     if present == expected:
