@@ -5,21 +5,22 @@
     python3 dev.py test      install into .venv, then run the C++ and the Python tests, with every
                              instruction set of this machine forced, and random models; C++ tests
                              and random models also with guards around all memory
-                             test [--cpp] [--python] [FILTER]: only these tests, once, and those
-                             with FILTER in their names (C++: as tests print it; Python: pytest -k)
-                             test --random N: nothing but N random models
+                             test [--cpp] [--python] [FILTER]: only these tests, once; with FILTER
+                             only those with it in their names (C++: as tests print them; Python:
+                             pytest -k)
+                             test --random N: only N random models
     python3 dev.py emulate   install into .venv, then run the C++ tests on emulated processors:
                              x86-64 without AVX, without AVX-512, and 64-bit Arm
     python3 dev.py lint      clang-format, clang-tidy, ruff and mypy; changes nothing
     python3 dev.py format    clang-format and ruff, in place
-    python3 dev.py generate  install into .venv, then write all that is generated: docs/api, type
+    python3 dev.py generate  install into .venv, then write all generated files: docs/api, type
                              stubs, the tables of docs/performance.md and the README
-    python3 dev.py bench     measure training steps and single calls in C++; bench NAME: another one
-                             of benchmarks/cpp, such as gemm
+    python3 dev.py bench     measure training steps and the executor in C++; bench NAME: another
+                             program of benchmarks/cpp, such as gemm
 
-Each prints at its end how long its parts took. Needs Python 3.10 or newer and a C++20 compiler;
-everything else is installed into the virtual environment. Only the standard library is imported
-here.
+Each command prints at its end how long its parts took. Needs Python 3.10 or newer and a C++20
+compiler; everything else is installed into the virtual environment. This script imports only the
+standard library.
 """
 
 from __future__ import annotations
@@ -41,19 +42,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
-# [build-system] of pyproject.toml and what it calls. Kept in the virtual environment, because a
-# build in an isolated one would compile everything again each time.
+# The tools of [build-system] in pyproject.toml, and those that they call. They are installed into
+# the virtual environment, because an isolated build would compile everything again each time.
 BUILD_TOOLS = ("scikit-build-core>=0.11", "pybind11>=3.0", "cmake>=3.24", "ninja>=1.11")
 
-RANDOM_MODELS = 300  # of each `test`: half a minute
-GUARDED_MODELS = 100  # of them once more with guards
+RANDOM_MODELS = 300  # in each `test`; takes half a minute
+GUARDED_MODELS = 100  # the first of them once more, with guards
 
 
 class DevError(Exception):
-    """Something to put right; the message says what."""
+    """An error that the user can put right; the message says how."""
 
 
-times: list[tuple[str, float]] = []  # of parts, in seconds
+times: list[tuple[str, float]] = []  # (part of the command, seconds)
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def timed(part: str) -> Iterator[None]:
 
 
 def print_times(command: str) -> None:
-    """The parts of a command, and their sum."""
+    """Prints the times of the parts of a command, and their sum."""
     times.append((f"dev.py {command}", sum(seconds for _, seconds in times)))
     for part, seconds in times:
         print(f"{int(seconds // 60):3d} min {int(seconds % 60):02d} s  {part}")
@@ -81,7 +82,7 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
 
 
 def require_compiler() -> None:
-    """Checks that the compiler which CMake will choose compiles C++20."""
+    """Checks that the compiler that CMake will choose compiles C++20."""
     advice = (
         "Install GCC 11 or Clang 14 or newer, e.g. `sudo apt install g++` or `sudo dnf install "
         "gcc-c++`; or set CXX to your compiler."
@@ -108,7 +109,7 @@ class Venv:
     def __init__(self, folder: Path, python: str) -> None:
         self.bin = folder / "bin"
         self.python = self.bin / "python"
-        # Its tools (ninja) come first for what they start (cmake).
+        # Its tools come first on the path, so that cmake finds its ninja.
         self.env = {**os.environ, "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}"}
         check = "import sys; sys.exit(sys.version_info < (3, 10))"
         found = shutil.which(python)
@@ -137,7 +138,7 @@ class Venv:
         )
 
     def instruction_sets(self) -> list[str]:
-        """Those that the installed engine runs here, best first."""
+        """The instruction sets that the installed engine can use here, best first."""
         command = [str(self.bin / "chainrule"), "info"]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         found = re.search(r"^instruction set +\w+ \(of (.*)\)$", said, re.MULTILINE)
@@ -173,7 +174,7 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
     venv.install_checkout("[test]")
     tests = ROOT / "build" / "release" / "chainrule_tests"
     if cpp:
-        eigen = venv.site_packages() / "cmeel.prefix"  # of the package cmeel-eigen
+        eigen = venv.site_packages() / "cmeel.prefix"  # where the package cmeel-eigen puts Eigen
         with timed("compile the C++ tests"):
             venv.run(
                 "cmake", "--preset", "release",
@@ -187,7 +188,7 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
             venv.run("pytest", *(["-k", options.filter] if options.filter else []))
     if chosen:
         return
-    # The best instruction set is what ran; what kernels have a part in is run on the others, too.
+    # The tests above used the best instruction set. Tests of kernels are run with the others, too.
     jobs = [
         Job(
             f"tests on {isa}",
@@ -205,15 +206,15 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
 
 
 class Job(NamedTuple):
-    """Commands that are run one after the other, beside those of other jobs."""
+    """Commands to run one after the other, in parallel with other jobs."""
 
     name: str
-    variables: dict[str, str]  # of the environment
+    variables: dict[str, str]  # environment variables
     commands: Sequence[Sequence[str | Path]]
 
 
 def run_together(venv: Venv, jobs: Sequence[Job]) -> None:
-    """Runs jobs at the same time, one for each processor; prints what each said at its end."""
+    """Runs jobs in parallel, one per processor; prints the output of each when it has ended."""
 
     def run_job(job: Job) -> bool:
         said = [f"=== {job.name} ==="]
@@ -239,7 +240,7 @@ def run_together(venv: Venv, jobs: Sequence[Job]) -> None:
 
 
 def try_random_models(venv: Venv, count: int, seed: int, env: dict[str, str] | None = None) -> None:
-    """Compares random models, `count` from number `seed` on, with the plain interpreter."""
+    """Compares `count` random models, from number `seed` on, with the plain interpreter."""
     program = "chainrule_random_models"
     venv.run("cmake", "--build", "--preset", "release", "--target", program)
     jobs = os.cpu_count() or 1
@@ -249,7 +250,7 @@ def try_random_models(venv: Venv, count: int, seed: int, env: dict[str, str] | N
 
 
 def require_emulators() -> None:
-    """Checks that this machine can do what `emulate` does."""
+    """Checks that this machine has the programs that `emulate` needs."""
     if platform.machine() != "x86_64":
         raise DevError(f"emulate needs an x86-64 machine. Received: {platform.machine()}")
     packages = {
@@ -306,11 +307,11 @@ def clang_tidy(venv: Venv, since: str | None) -> None:
         f"-DPython_EXECUTABLE={venv.python}",
     )  # fmt: skip
     database = build / "compile_commands.json"
-    # Flags of GCC that clang does not know.
+    # Removes flags of GCC that clang does not know.
     compiled = re.sub(r" -f(?:vect-cost-model=dynamic|no-ipa-cp-clone)", "", database.read_text())
     database.write_text(compiled)
-    # What includes other libraries for comparison needs what those need; the tests of expressions,
-    # hundreds of which are made of templates, take a minute each.
+    # Left out: files that need other libraries' headers, and the tests of expressions, which take a
+    # minute each, since templates make hundreds of cases.
     left_out = re.compile("/peers/|/test_openmp|/test_blas_")
     names = [
         name

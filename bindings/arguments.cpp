@@ -33,12 +33,12 @@ char numpy_kind(py::handle value) {
   return letters.size() == 1 ? letters[0] : '\0';
 }
 
-/// The int that a value is by nature: Python's, NumPy's or another with __index__.
+/// The value as an int if it is one: Python's, NumPy's or another with __index__. Else null.
 py::object as_index(py::handle value) {
   if (PyLong_Check(value.ptr())) return py::reinterpret_borrow<py::object>(value);
   if (PyIndex_Check(value.ptr()) == 0) return {};
   auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
-  if (!index) PyErr_Clear();  // an array of floats, or of several elements
+  if (!index) PyErr_Clear();  // has __index__, but raises: an array of floats, or not a scalar
   return index;
 }
 
@@ -114,7 +114,7 @@ std::string shown(py::handle value) {
              py::repr(value.attr("shape")).cast<std::string>() + " and dtype " +
              py::str(value.attr("dtype")).cast<std::string>();
     }
-    // A repr that stops early: of deep, endless and huge things, too.
+    // reprlib stops early, also at deep, recursive and huge objects.
     py::object brief = py::module_::import("reprlib").attr("Repr")();
     brief.attr("maxstring") = most;
     brief.attr("maxother") = most;

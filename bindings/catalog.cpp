@@ -42,7 +42,7 @@ py::list describe(const std::string& kind_name) {
   return result;
 }
 
-/// As to_json; an argument that is no plain data is named.
+/// As to_json(). If an argument is no plain data, the error names it.
 Json to_spec(const py::object& spec) {
   if (!py::isinstance<py::dict>(spec) || !spec.contains("config") || !spec.contains("class_name") ||
       !py::isinstance<py::dict>(spec["config"])) {
@@ -133,14 +133,15 @@ void write(const std::vector<VariablePtr>& variables,
   without_gil([&] { write_variables(variables, values, where); });
 }
 
-/// The weight holds `value` from here on, in the present graph.
+/// Assigns in the present graph; the result is the new value.
 SymbolicValue assign_traced(const VariablePtr& weight, py::handle value) {
   Graph& graph = *present_trace("assign").graph;
   graph.assign(weight, cast(to_value(value), weight->value.dtype()));
   return symbolic(graph.read(weight));
 }
 
-/// Weights are assigned where it is known whose they are.
+/// Records an assignment in the trace. Throws outside of a layer's call(), where it is not known
+/// which layer owns the weight.
 void note_assignment(const VariablePtr& weight) {
   Trace& trace = present_trace("assign");
   if (trace.layers == 0) {
@@ -198,8 +199,8 @@ void bind_variable(py::module_& m) {
       .def("assign",
            &assign,
            py::arg("value"),
-           "Sets the values, and returns them; the shape must be equal. In call(): the weight is "
-           "`value` from here on, and keeps it when the step has ended.")
+           "Sets the values, and returns them; the shape must be equal. In call(), later reads of "
+           "the weight give `value`, and the weight keeps it after the step.")
       .def(
           "assign_add",
           [](const VariablePtr& v, py::handle value) { return update(v, value, "add"); },
@@ -221,7 +222,7 @@ void bind_variable(py::module_& m) {
       .def("__repr__", [](const Variable& v) {
         return "<Variable '" + v.name + "' " + v.value.type().str() + ">";
       });
-  // Inside call() a weight computes as the value that it has, elsewhere as the array.
+  // In call() operators append ops to the graph; elsewhere they compute at once with the array.
   bind_operators(variable);
   variable.def("__hash__", [](const Variable& v) { return std::hash<const void*>()(&v); });
   variable.def("__bool__", [](const Variable&) -> bool {
@@ -248,7 +249,7 @@ void bind_losses(py::module_& m) {
           [](const Loss& self) {
             return self.dtype ? std::optional(std::string(name_of(*self.dtype))) : std::nullopt;
           },
-          "The type that it computes in; None: that of the predictions.")
+          "The type that the loss computes in. None: the type of the predictions.")
       .def("_config", [](const Loss& self) { return to_python(self.Loss::Configurable::config()); })
       .def("_apply", [](Loss& self, py::handle y_true, py::handle y_pred, py::handle weight) {
         const Value target = to_value(y_true), predictions = to_value(y_pred);

@@ -20,24 +20,24 @@ Functions& functions() {
 /// References to Python objects that belong to one C++ object alone.
 class References {
  public:
-  /// Those of a layer, if nothing but its wrapper owns it.
+  /// Those of a layer that only its Python wrapper owns.
   explicit References(const Layer& layer) {
     if (const auto* model = dynamic_cast<const Model*>(&layer)) add_model(*model);
     while (follow()) {
     }
   }
-  /// That of a loss or metric.
+  /// Those of a loss or metric: its function, if it has one.
   explicit References(const Configurable& object) { add_function(&object); }
 
   std::vector<PyObject*> objects;  ///< Python objects that C++ keeps alive
-  std::vector<py::object*> kept;   ///< functions: they can be let go
+  std::vector<py::object*> kept;   ///< functions, which clear() may release
 
  private:
   struct Found {
-    long pointers = 0;  // on the way from the root
-    long owners = 0;
-    const Layer* layer = nullptr;
-    PyObject* self = nullptr;  // of what is written in Python
+    long pointers = 0;             // shared pointers to it, found from the root
+    long owners = 0;               // all shared pointers to it
+    const Layer* layer = nullptr;  // null for losses, metrics...
+    PyObject* self = nullptr;      // its Python object, if it is written in Python
     bool followed = false;
   };
 
@@ -61,7 +61,7 @@ class References {
       for (const Symbol& symbol : *symbols) ++pointers[symbol.call.get()];
     }
     for (const auto& call : model.calls()) ++pointers[call.get()];
-    // Each call after those that read it.
+    // From the outputs to the inputs: each call comes after the calls that read it.
     for (auto it = model.calls().rbegin(); it != model.calls().rend(); ++it) {
       const LayerCall& call = **it;
       if (pointers[&call] != it->use_count()) continue;
@@ -83,11 +83,12 @@ class References {
     if (*kept.back()) {
       objects.push_back(kept.back()->ptr());
     } else {
-      kept.pop_back();  // was let go
+      kept.pop_back();  // clear() has released it
     }
   }
 
-  /// Goes on from what belongs to the root alone; false when there is nothing new.
+  /// Follows the objects that belong to the root alone: all pointers to them are found. False when
+  /// there are no new ones.
   bool follow() {
     std::vector<const Configurable*> ready;
     for (auto& [object, found] : found_) {
@@ -98,7 +99,7 @@ class References {
     for (const Configurable* object : ready) {
       const Found found = found_[object];
       if (found.self != nullptr) {
-        objects.push_back(found.self);  // which tells of its own
+        objects.push_back(found.self);  // its own traverse() reports what it refers to
       } else if (found.layer == nullptr) {
         add_function(object);
       } else if (const auto* model = dynamic_cast<const Model*>(found.layer)) {
@@ -111,11 +112,11 @@ class References {
   std::unordered_map<const Configurable*, Found> found_;
 };
 
-/// The C++ object of an instance that nothing else owns, else null.
+/// The C++ object of a Python instance, if nothing else owns it; else null.
 template <class Base>
 const Base* alone(PyObject* self) {
   auto* const instance = reinterpret_cast<py::detail::instance*>(self);
-  // The collector may come while the instance is being made.
+  // The collector may run while the instance is being made.
   if (!instance->simple_layout && instance->nonsimple.values_and_holders == nullptr) return nullptr;
   const py::detail::value_and_holder place = instance->get_value_and_holder();
   if (!place.holder_constructed()) return nullptr;

@@ -1,10 +1,10 @@
-// What Python's garbage collector has to know of objects that C++ owns.
+// Shows Python's garbage collector the references to Python objects that C++ holds.
 //
 // A model refers to Python objects through C++: functions as losses and metrics, layers and losses
-// written in Python. If one of them refers to the model, only the collector can free them, and only
-// if it sees these references. It is told of those that belong to the wrapper of one object alone:
-// every pointer to what holds the reference is found on the way from that object. Others, such as
-// a layer that two models share, keep what they refer to, as they must while one of the two lives.
+// written in Python. If one of them refers back to the model, only the collector can free the
+// cycle, and only if it sees these references. The wrapper of a model reports an object if the
+// model is its only owner: all shared pointers to it are found on the way from the model. An object
+// with other owners, such as a layer of two models, is not reported, and stays alive.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -18,14 +18,15 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// A Python function that C++ keeps, which may let it go without the GIL, or after the interpreter.
+/// A Python function that C++ keeps. It may be released without the GIL, and after the end of the
+/// interpreter.
 using KeptFunction = std::shared_ptr<py::object>;
 KeptFunction keep(const py::object& function);
 
-/// The loss or metric `object` holds the function.
+/// Records that the loss or metric `object` holds the function.
 void note_function(const Configurable& object, const KeptFunction& function);
 
-/// For py::class_ of layers, losses and metrics.
+/// Arguments of py::class_ that give layers, losses and metrics to the collector.
 py::custom_type_setup collected_layers();
 py::custom_type_setup collected_losses();
 py::custom_type_setup collected_metrics();

@@ -12,15 +12,15 @@
 namespace chainrule::python {
 namespace {
 
-/// The trace of a nested graph. Layers called in it see the context of the layer around it; random
-/// numbers are drawn from `random_state`.
+/// The trace of a nested graph. Layers called in it get the settings of the layer around it. They
+/// draw random numbers from `random_state`.
 class NestedTrace {
  public:
   NestedTrace(Graph& graph, CallContext* around, Value random_state)
       : around_(around), context_(inside(graph, around, random_state)) {
     scope_.emplace(graph, around == nullptr ? nullptr : &context_);
   }
-  /// What the layers of the body have left behind.
+  /// Hands the number of used random streams back to the context around it. Refuses add_loss().
   void finish(const char* where) {
     if (around_ == nullptr) return;
     if (context_.losses.size() > around_->losses.size()) {

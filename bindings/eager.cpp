@@ -42,7 +42,7 @@ class Session {
   CallContext& context() { return context_; }
   [[nodiscard]] const std::vector<Value>& inputs() const { return inputs_; }
 
-  /// The values of `outputs`. Assignments of the graph are made, and taken back with `keeps_state`.
+  /// Computes `outputs`. The graph's assignments are made; with `keeps_state` they are undone.
   std::vector<py::object> run(const std::vector<Value>& outputs, bool keeps_state = false) {
     std::vector<Tensor> values;
     without_gil([&] {
@@ -69,7 +69,7 @@ class Session {
   }
 
  private:
-  /// What the graph reads or assigns.
+  /// The variables that the graph reads or assigns.
   [[nodiscard]] std::vector<VariablePtr> variables() const {
     std::vector<VariablePtr> result;
     for (int i = 0; i < graph_.size(); ++i) {
@@ -100,8 +100,8 @@ py::object run(const py::function& function, const py::list& arrays, bool traini
   return several ? py::object(py::cast(values)) : values[0];
 }
 
-/// Gradients of sum(upstream * layer(inputs)): of the inputs (None for integers), and of the
-/// trainable weights. What the layer assigns is not kept.
+/// Gradients of sum(upstream * layer(inputs)) by the inputs (None for integers) and by the
+/// trainable weights. What the layer assigns is undone.
 py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
                        const py::list& arrays,
                        const py::list& upstreams,
@@ -163,7 +163,7 @@ void bind_eager(py::module_& m) {
   m.def(
       "array",
       [](py::handle source, const std::string& what) { return borrow(source, what).owner; },
-      "What numpy.asarray makes of it, of a type that the engine has; refuses masks.");
+      "numpy.asarray(source), converted to a type of the engine; refuses masked arrays.");
 }
 
 }  // namespace chainrule::python

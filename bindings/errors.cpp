@@ -1,8 +1,8 @@
-// Errors of calls that no signature of a bound function takes. pybind11 composes them, in terms of
-// C++; here they become TypeErrors that name the function and show what it was given.
+// Errors of calls that match no signature of a bound function. pybind11 words them in terms of C++.
+// Here they become TypeErrors that name the function and show its arguments.
 //
-// Bound functions are ordinary builtins whose entry, one and the same for all, lies in their
-// PyMethodDef. It is replaced by one that calls it, and looks at the error if there is one.
+// Bound functions are builtins. All have the same entry point, in their PyMethodDef. It is replaced
+// by a function that calls it, and rewords the error if there is one.
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,13 +17,14 @@ namespace {
 using Fast = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
 using Plain = PyObject* (*)(PyObject*, PyObject*, PyObject*);
 
-// pybind11's entry, by the way in which this version of it is called.
+// pybind11's entry point; which calling convention it has depends on the version of pybind11.
 Fast fast_entry = nullptr;
 Plain plain_entry = nullptr;
 
-/// "fit", or "Layer.trainable" for what takes an object first; by what the entry gets as its self.
+/// Names as errors show them: "fit" of a function, "Layer.trainable" of a method or property. The
+/// key is the `self` that the entry point gets, which belongs to one function.
 std::unordered_map<PyObject*, std::string>& names() {
-  static auto* all = new std::unordered_map<PyObject*, std::string>;  // never destroyed, as they
+  static auto* all = new std::unordered_map<PyObject*, std::string>;  // lives as long as they do
   return *all;
 }
 
@@ -37,7 +38,7 @@ std::string present_message() {
   }
 }
 
-/// If the present error is in words of pybind11 or of the C++ library, puts others in their place.
+/// Rewords the present error if pybind11 or the C++ library worded it.
 template <class Received>
 void translate(PyObject* self, const Received& received) {
   const bool memory = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
@@ -63,7 +64,7 @@ void translate(PyObject* self, const Received& received) {
                   error_message(name, rule, {{"arguments", received(name)}}).c_str());
 }
 
-/// `(3, 'text', axis=None)`; the object that a method belongs to is left out.
+/// The arguments of a call as text: `(3, 'text', axis=None)`, without a method's object.
 class Arguments {
  public:
   explicit Arguments(const std::string& function)

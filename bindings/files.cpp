@@ -25,8 +25,8 @@ py::object model_object(const std::shared_ptr<Model>& model) {
   return wrap<Layer>(Kind::layers, model);
 }
 
-/// Asks Python for objects that the catalog does not know; it answers with None if it does not know
-/// them, either.
+/// Makes objects that the catalog does not know by a Python function. It returns None if it does
+/// not know the class, either.
 ObjectFactory factory(const py::object& make) {
   return [make](Kind kind, const Json& spec) -> std::shared_ptr<Configurable> {
     const py::object object = make(std::string(name_of(kind)), to_python(spec));
@@ -48,7 +48,7 @@ ObjectFactory factory(const py::object& make) {
   };
 }
 
-/// Raises FileErrors as OSErrors, which choose their class by the code.
+/// Raises FileErrors as OSErrors. OSError chooses its subclass by the error code.
 // NOLINTNEXTLINE(performance-unnecessary-value-param): the type of a translator
 void translate_file_errors(std::exception_ptr error) {
   try {
@@ -124,14 +124,14 @@ void set_values(const std::vector<VariablePtr>& variables, const py::list& value
   without_gil([&] { write_variables(variables, tensors, "state"); });
 }
 
-/// Iterations, rate, and the slots, if there are any yet.
+/// Iterations, learning rate, and the slots if they have been made.
 std::vector<VariablePtr> state_of(const Optimizer& optimizer) {
   std::vector<VariablePtr> state{optimizer.iterations(), optimizer.rate()};
   state.insert(state.end(), optimizer.slots().begin(), optimizer.slots().end());
   return state;
 }
 
-/// (losses, metrics) of a compiled model, without those that are names still.
+/// (losses, metrics) of a compiled model, without those that were given by name.
 py::tuple compiled_objects(const LayerHandle& layer) {
   const CompileOptions& options = model_of(layer).compile_options();
   py::list losses, metrics;

@@ -11,29 +11,28 @@
 namespace chainrule::python {
 namespace {
 
-constexpr auto kStopLimit = std::chrono::seconds(3);   // for a step, and for callbacks
-constexpr auto kEnterLimit = std::chrono::seconds(1);  // for threads that wait for the GIL
+constexpr auto kStopLimit = std::chrono::seconds(3);   // until steps and callbacks have ended
+constexpr auto kEnterLimit = std::chrono::seconds(1);  // until waiting threads have had the GIL
 
 enum class Stage : std::uint8_t { running, stopping, over };
 std::atomic<Stage> stage{Stage::running};
 std::atomic<pthread_t> main_thread{};  // the one that ends the interpreter; set before `stage`
 
-// Threads that have given up the GIL or call Python, each as often as it does.
-std::atomic<int> outside{0};
-std::atomic<int> entering{0};  // threads on their way to the GIL
-thread_local int outside_here = 0;
+std::atomic<int> outside{0};        // WithoutGil and CallsPython objects of all threads
+std::atomic<int> entering{0};       // threads that wait for the GIL
+thread_local int outside_here = 0;  // WithoutGil and CallsPython objects of this thread
 
-/// Whether the interpreter ends, and this thread is not the one that sees to it.
+/// Whether the interpreter ends and this is not the thread that ends it.
 bool is_left_behind() {
   return stage.load() != Stage::running && pthread_equal(main_thread.load(), pthread_self()) == 0;
 }
 
-/// Until the process ends.
+/// Blocks until the process ends.
 [[noreturn]] void wait_for_the_end() {
   for (;;) ::pause();
 }
 
-/// take() asks for the GIL, unless there is none any more.
+/// Calls take(), which acquires the GIL. Blocks for ever once the interpreter is gone.
 template <class Take>
 auto enter(const Take& take) {
   entering.fetch_add(1);
@@ -52,7 +51,8 @@ void raise_if_left_behind() {
   throw py::error_already_set();
 }
 
-/// The end of the program waits for the call, or there is none any more.
+/// From here to end_call(), the end of the program waits for this thread. Throws if the program
+/// ends already.
 void begin_call() {
   raise_if_left_behind();
   outside.fetch_add(1);
@@ -73,7 +73,7 @@ bool wait_until_zero(const std::atomic<int>& count, std::chrono::steady_clock::d
   return true;
 }
 
-/// Called by Python's atexit. Threads that are late are taken care of by enter().
+/// Called by Python's atexit. enter() stops threads that come later.
 void stop_threads() {
   main_thread.store(pthread_self());
   stage.store(Stage::stopping);
@@ -124,7 +124,7 @@ void check_signals() {
 
 void bind_gil() {
   py::module_::import("atexit").attr("register")(py::cpp_function(&stop_threads));
-  // A child has the thread alone that made it, and that one has the GIL.
+  // A forked child has one thread, the one that forked, and that thread holds the GIL.
   pthread_atfork(nullptr, nullptr, [] {
     outside.store(outside_here);
     entering.store(0);

@@ -1,9 +1,9 @@
-// The GIL between the engine and Python, also when the interpreter ends.
+// Taking and giving up the GIL, also while the interpreter shuts down.
 //
-// A daemon thread may be in the engine when the main thread ends. CPython ends a thread that asks
-// for the GIL then by unwinding its stack, which C++ does not survive. So the module asks running
-// work to stop before the interpreter goes, and gives it some seconds; a thread that comes later
-// waits in take() until the process is gone.
+// A daemon thread may be in the engine when the main thread ends. If it then asks for the GIL,
+// CPython unwinds its stack, which C++ code does not survive. So at exit the module asks running
+// work to stop and gives it some seconds. A thread that asks for the GIL after that is blocked
+// until the process ends.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -26,8 +26,8 @@ class WithGil {
   PyGILState_STATE state_;
 };
 
-/// Gives up the GIL until take() or the end of the scope; raises SystemExit in threads that the end
-/// of the program does not wait for. Long runs meanwhile look for signals.
+/// Gives up the GIL until take() or the end of the scope. Long runs check for signals meanwhile.
+/// Raises SystemExit in other threads once the main thread is ending the program.
 class WithoutGil {
  public:
   WithoutGil();
@@ -41,8 +41,8 @@ class WithoutGil {
   Interruptible signals_;
 };
 
-/// For calls into the module that call Python, while it lives: the end of the program waits for
-/// them, and raises SystemExit in threads that begin one.
+/// For calls into the module that call Python: while it lives, the end of the program waits for
+/// the call. Raises SystemExit in other threads once the main thread is ending the program.
 class CallsPython {
  public:
   CallsPython();
@@ -57,11 +57,11 @@ auto without_gil(Function&& function) {
   return function();
 }
 
-/// With the GIL: raises what signal handlers raise (KeyboardInterrupt), and SystemExit in a daemon
-/// thread of a program that ends.
+/// Raises what signal handlers raise (KeyboardInterrupt), and SystemExit in a daemon thread of a
+/// program that ends. The caller holds the GIL.
 void check_signals();
 
-/// Registers what the end of the interpreter and forks need.
+/// Registers the handlers for the end of the interpreter and for forks.
 void bind_gil();
 
 }  // namespace chainrule::python

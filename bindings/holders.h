@@ -1,6 +1,6 @@
 // Objects that Python made and never initialized: `cls.__new__(cls)`, or a subclass that uses
-// itself before `super().__init__()`. To pybind11 they are memory without an object in it; here
-// they are an error, wherever they turn up.
+// itself before `super().__init__()`. pybind11 would allocate memory for the missing object and
+// use it. Here any use is an error.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -22,8 +22,8 @@ namespace chainrule::python {
        "by calling their class");
 }
 
-/// For every bound class, once it exists: what pybind11 would take as memory for a missing object
-/// is refused.
+/// To be called for every bound class once it exists. Makes pybind11 throw where it would allocate
+/// memory for a missing object.
 template <class Class>
 void refuse_uninitialized_uses(const Class& cls) {
   auto* type = pybind11::detail::get_type_info(reinterpret_cast<PyTypeObject*>(cls.ptr()));
@@ -38,8 +38,8 @@ inline bool is_initialized(pybind11::handle object) {
 
 }  // namespace chainrule::python
 
-// Shared pointers are read without the memory above: they would be null. Every file that reads one
-// of these must include this header.
+// Casters to shared_ptr do not allocate: a missing object would become a null pointer. These
+// casters throw instead. Every file that casts to one of these pointers must include this header.
 namespace pybind11::detail {
 #define CHAINRULE_HELD(T)                                                                        \
   template <>                                                                                    \

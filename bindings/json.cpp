@@ -26,13 +26,13 @@ Json array_of(py::handle sequence, int depth) {
 
 Json object_of(const py::dict& dict, int depth) {
   Json::Object members;
-  bool texts = true;  // then they are different
+  bool texts = true;  // whether all keys are str: then all are different
   for (const auto& [key, item] : dict) {
     texts = texts && py::isinstance<py::str>(key);
     members.emplace_back(text_of(py::str(key)), convert(item, depth));
   }
   if (texts) return members;
-  Json object = Json::object();  // of equal keys the last counts
+  Json object = Json::object();  // of keys that become equal, the last counts
   for (auto& [key, item] : members) object.set(key, std::move(item));
   return object;
 }

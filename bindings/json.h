@@ -1,4 +1,4 @@
-// Configurations at the border: Json as Python dicts, lists, numbers and texts.
+// Conversion of configurations between Json and Python's dicts, lists, numbers and texts.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -9,9 +9,8 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// Tuples become arrays, NumPy's numbers numbers, described objects (initializers...) their
-/// configuration. None among integers is the unknown length -1. Throws InvalidArgument for the
-/// rest.
+/// Tuples and NumPy arrays become arrays, NumPy scalars numbers, initializers their configuration,
+/// None null. Throws InvalidArgument for objects of other types.
 Json to_json(py::handle value);
 py::object to_python(const Json& value);
 

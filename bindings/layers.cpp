@@ -1,4 +1,4 @@
-// Layers, those written in Python among them.
+// Layers, also those written in Python.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ PythonLayer& python_layer(const LayerHandle& layer, const char* where) {
   return *own;
 }
 
-/// Sets something for the time of a scope.
+/// Sets a value, and restores the old one at the end of the scope.
 template <class T>
 class Restored {
  public:
@@ -43,7 +43,7 @@ class Restored {
   T saved_;
 };
 
-/// Hands arguments to a layer written in Python for the time of a call; None: there are none.
+/// Gives arguments (or None) to a layer written in Python for the time of a call.
 class GivenArguments {
  public:
   GivenArguments(Layer& layer, const py::object& arguments)
@@ -89,7 +89,7 @@ std::vector<SymbolicValue> call_inside(const LayerHandle& layer,
   return symbolic(outputs, masks);
 }
 
-/// What the layer makes of masks (None: there is none), in the graph that is being traced.
+/// The masks of the outputs, from those of the inputs, in the present graph. None: no mask.
 std::vector<std::optional<SymbolicValue>> compute_mask(const LayerHandle& layer,
                                                        py::handle inputs,
                                                        const py::list& given) {
@@ -127,7 +127,7 @@ std::vector<Shape> to_shapes(const py::list& shapes) {
   return result;
 }
 
-/// How a layer shows itself; one whose get_config() is missing or fails, by its name.
+/// The layer's repr; only class and name if its get_config() is missing or fails.
 std::string repr(const LayerHandle& layer) {
   try {
     return layer->repr();
@@ -147,10 +147,10 @@ py::list symbols(const Symbols& all) {
 void bind_layers(py::module_& m) {
   bind_symbols(m);
   py::class_<Layer, PythonLayer, py::smart_holder> layer(m, "Layer", collected_layers());
-  layer.def("__repr__", &repr);  // before that of all configurables
+  layer.def("__repr__", &repr);  // before bind_configurable's: the first overload is called
   bind_configurable(layer);
   layer
-      // From a raw pointer: shared_from_this() must come to mean the Python object, too.
+      // Constructed from a raw pointer, so that shared_from_this() keeps the Python object alive.
       .def(py::init_alias<std::string, const std::string&, bool, const std::string&>())
       .def_readonly("name", &Layer::name, "The layer's name, unique in a model.")
       .def_property(
@@ -196,7 +196,7 @@ void bind_layers(py::module_& m) {
            py::arg("dtype"))
       .def_static("_note",
                   [](py::handle self, py::handle value) {
-                    if (!is_initialized(self)) return;  // found when it is looked for
+                    if (!is_initialized(self)) return;  // inner() finds it later
                     if (auto* own = dynamic_cast<PythonLayer*>(&self.cast<Layer&>()))
                       own->note(value);
                   })
@@ -229,8 +229,8 @@ void bind_layers(py::module_& m) {
             python_layer(self, "supports_masking").supports_masking =
                 truth(value, self->class_name(), "supports_masking");
           },
-          "Whether the mask of an input is also that of the output at its place. A layer of one's "
-          "own sets it when it is made.");
+          "Whether each output has the mask of the input at the same place. A layer of your own "
+          "sets it in __init__().");
   m.def("refuse_lost_mask", [](const LayerHandle& layer, const py::list& masks) {
     std::vector<Value> lost;
     for (const py::handle mask : masks) lost.push_back(mask.is_none() ? Value() : to_value(mask));

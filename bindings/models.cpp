@@ -1,5 +1,5 @@
-// Functions of models. Those that run the engine for long release the GIL; the observer takes it
-// back between two steps, to look for signals and to call Python.
+// Functions of models. Long runs release the GIL. The observer takes it back between two steps, to
+// check for signals and to call Python.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -52,7 +52,7 @@ class Arrays {
       result.push_back(view(arrays[i], count == 1 ? name : name + "[" + std::to_string(i) + "]"));
     return result;
   }
-  /// (x, y, sample_weight): lists of arrays; in the latter two None stands for no array.
+  /// `parts`: x, y and sample_weight, each a list of arrays. In y and sample_weight None: no array.
   Data data(const py::tuple& parts) {
     return {.x = views(parts[0], "x"),
             .y = views(parts[1], "y"),
@@ -63,7 +63,7 @@ class Arrays {
   std::vector<Borrowed> owners_;
 };
 
-/// By name, those of validation last, as Keras has them.
+/// Logs by name, those of validation ("val_...") last, as in Keras.
 py::dict to_dict(Logs logs) {
   const auto key = [](const auto& log) {
     return std::pair(log.first.starts_with("val_"), log.first);
@@ -76,8 +76,8 @@ py::dict to_dict(Logs logs) {
 
 // --- observer ------------------------------------------------------------------------------------
 
-/// Forwards a run to a Python object with methods of the same names, or to None, after a look for
-/// signals.
+/// Checks for signals, then calls the method of the same name of a Python object (or of none, if it
+/// is None).
 class Observer final : public RunObserver {
  public:
   explicit Observer(const py::object& target)
@@ -182,7 +182,7 @@ py::list predict(const LayerHandle& layer,
 
 /// The outputs for one batch: an array, or a list of them.
 py::object run_batch(Model& model, std::span<const ArrayView> views) {
-  WithoutGil released;  // whoever waits for a model has none, so that who runs it may take it
+  WithoutGil released;  // waits for the model without the GIL: its present user may need the GIL
   const Model::Prediction prediction = model.run(views);
   released.take();
   if (!model.output_keys().empty()) {
@@ -207,13 +207,13 @@ bool are_plain_arrays(const py::sequence& items) {
       items.begin(), items.end(), [](py::handle item) { return is_plain_array(item); });
 }
 
-/// predict() in one go where nothing has to be prepared: `x` is a NumPy array, or as many of them
-/// as the model has inputs, of at most `most` samples. None: anything else.
+/// The fast path of predict(). `x` is a NumPy array, or a list of one for each input of the model,
+/// of at most `most` samples. Returns None for anything else.
 py::object predict_at_once(const LayerHandle& layer, py::handle x, std::int64_t most) {
   Model& model = model_of(layer);
   Arrays arrays;
   std::vector<ArrayView> views;
-  if (model.inputs().size() <= 1 && is_plain_array(x)) {  // 0: a model that has no shape yet
+  if (model.inputs().size() <= 1 && is_plain_array(x)) {  // 0: the model's input shape is unknown
     views.push_back(arrays.view(x, "x"));
   } else if (PyList_Check(x.ptr()) || PyTuple_Check(x.ptr())) {
     const auto items = py::reinterpret_borrow<py::sequence>(x);
@@ -242,7 +242,7 @@ py::dict test_on_batch(const LayerHandle& layer, const py::tuple& data) {
   return to_dict(without_gil([&] { return model_of(layer).test_on_batch(batch); }));
 }
 
-/// A tuple of each instruction: op, layers, backward, update, seconds, bytes.
+/// A tuple for each instruction: op, layers, backward, update, seconds, bytes.
 py::list profile(
     const LayerHandle& layer, const py::tuple& data, std::int64_t batch, int runs, int threads) {
   Arrays arrays;
@@ -305,7 +305,7 @@ py::list types(const Symbols& symbols) {
   return result;
 }
 
-/// Throws unless the arrays are what the model takes.
+/// Throws unless the arrays have the number, shapes and types that the model takes.
 void check_inputs(const LayerHandle& layer, const py::list& x, const std::string& where) {
   const Model& model = model_of(layer);
   Arrays arrays;
@@ -314,8 +314,8 @@ void check_inputs(const LayerHandle& layer, const py::list& x, const std::string
   check_arrays(arrays.views(x, "x"), types, model.input_names(), "x", where);
 }
 
-/// Throws when a layer has an activation without a name: its name here, "<lambda 1>", means nothing
-/// to a file.
+/// Throws if a layer has an activation without a name of its own. The name that it has here, such
+/// as "<lambda 1>", would mean nothing in a file.
 void require_named(const Model& model, const std::string& where) {
   for (const LayerPtr& layer : model.layers()) {
     if (const auto* inner = dynamic_cast<const Model*>(layer.get())) require_named(*inner, where);
@@ -390,7 +390,7 @@ void bind_structure(py::module_& m) {
             std::ranges::find_if(all, [&](const LayerPtr& each) { return each->name == by; });
         return found == all.end() ? py::none() : wrap(Kind::layers, *found);
       },
-      "A layer of a model by index, or by name if that is None; None if there is none.");
+      "A layer of a model by index, or by name if the index is None. None if there is none.");
   m.def("model_inputs", [](const LayerHandle& layer) { return types(model_of(layer).inputs()); });
   m.def("model_outputs", [](const LayerHandle& layer) { return types(model_of(layer).outputs()); });
   m.def("input_names", [](const LayerHandle& layer) { return model_of(layer).input_names(); });

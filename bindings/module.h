@@ -1,5 +1,5 @@
-// The parts of chainrule._core. Errors need no part of their own: InvalidArgument is a
-// std::invalid_argument (ValueError) and RuntimeError a std::runtime_error (RuntimeError);
+// The parts of chainrule._core. pybind11 translates most errors by itself: InvalidArgument is a
+// std::invalid_argument (ValueError), RuntimeError is a std::runtime_error (RuntimeError).
 // FileError becomes OSError (bindings/files.cpp).
 #pragma once
 
@@ -15,7 +15,7 @@ void bind_catalog(py::module_& m);       ///< Variable, Initializer, Loss, Metri
 void bind_symbols(py::module_& m);       ///< Symbol
 void bind_layers(py::module_& m);        ///< Layer
 void bind_models(py::module_& m);        ///< functions of models
-void bind_storage(py::module_& m);       ///< files, configurations, pickling; FileErrors
+void bind_storage(py::module_& m);       ///< files, configurations, pickling, FileError
 void bind_eager(py::module_& m);         ///< graphs that are built and run at once
 
 }  // namespace chainrule::python

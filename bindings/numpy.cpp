@@ -12,7 +12,7 @@
 namespace chainrule::python {
 namespace {
 
-/// The element type in which an array is read; NumPy's kind letters and sizes decide.
+/// The element type to which an array is converted, by NumPy's kind letter and item size.
 DType element_type(const py::dtype& type, std::string_view what) {
   const auto size = static_cast<std::size_t>(type.itemsize());
   switch (type.kind()) {
@@ -61,13 +61,13 @@ bool has_dense_samples(const py::array& array) {
   return array.ndim() == 0 || array.shape(0) <= 1 || array.strides(0) >= stride;
 }
 
-/// An array that needs no conversion to be read.
+/// Whether an array can be read without conversion.
 bool is_readable(const py::array& array, std::string_view what) {
   return array.ndim() <= Shape::kMaxRank &&
          array.dtype().is(numpy_type(element_type(array.dtype(), what)));
 }
 
-/// The elements that a masked array masks, alone or in lists, would count as data.
+/// Throws for masked arrays, alone or in lists: their masked elements would count as data.
 void refuse_masked(py::handle source, std::string_view what) {
   if (PyList_CheckExact(source.ptr()) || PyTuple_CheckExact(source.ptr())) {
     for (const py::handle item : py::reinterpret_borrow<py::sequence>(source))
@@ -104,7 +104,7 @@ py::array as_array(py::handle source, std::string_view what) {
     invalid(what,
             std::string("this is not an array: ") + py::str(error.value()).cast<std::string>());
   }
-  refuse_masked(source, what);  // now that its lists are known to end
+  refuse_masked(source, what);  // after asarray, which refuses lists that contain themselves
   const DType type = element_type(array.dtype(), what);
   if (array.ndim() > Shape::kMaxRank) {
     invalid(what, "an array has at most 8 axes", {{"axes", std::to_string(array.ndim())}});
@@ -169,7 +169,7 @@ py::array share(const Tensor& tensor) {
 }
 
 py::array copy(const Tensor& tensor) {
-  // Through NumPy's own function: py::array computes strides in vectors first.
+  // By NumPy's C function: py::array would first compute strides in a vector, which takes longer.
   const auto& numpy = py::detail::npy_api::get();
   Py_intptr_t dims[Shape::kMaxRank] = {};
   std::copy(tensor.shape().dims().begin(), tensor.shape().dims().end(), dims);

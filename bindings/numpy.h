@@ -1,4 +1,4 @@
-// NumPy arrays at the border: the only room that knows them.
+// Conversion of NumPy arrays. No other file includes pybind11/numpy.h.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -20,13 +20,13 @@ struct Borrowed {
   ArrayView view;
 };
 
-/// Borrows anything numpy.asarray takes. Memory is shared when the element type is one of DType's
-/// and each sample (all but the first axis) is contiguous; else the array is converted once. Throws
-/// InvalidArgument for arrays of objects, complex numbers, texts or times; `what` names the
-/// argument.
+/// Borrows anything that numpy.asarray takes. Memory is shared if DType has the element type and
+/// each sample (all axes but the first) is contiguous; else the array is converted once. Throws
+/// InvalidArgument for arrays of objects, complex numbers, texts or times. `what` names the
+/// argument in errors.
 Borrowed borrow(py::handle source, std::string_view what);
 
-/// Whether it is a numpy.ndarray, and of no class derived from it.
+/// Whether the type is numpy.ndarray itself, not a class derived from it.
 bool is_plain_array(py::handle source);
 
 /// A tensor with a copy of the elements.
@@ -37,7 +37,7 @@ py::array share(const Tensor& tensor);
 /// An array with memory of its own.
 py::array copy(const Tensor& tensor);
 
-/// `(None, 10)` for a shape whose first axis is unknown, and the reverse.
+/// A shape as a tuple, such as `(None, 10)` if the first length is unknown; and the reverse.
 py::tuple shape_tuple(const Shape& shape);
 Shape to_shape(py::handle lengths, std::string_view what);
 

@@ -1,8 +1,8 @@
-// Described objects (layers, losses...) as instances of the Python class that bears their name.
+// Described objects (layers, losses...) as instances of the Python class of the same name.
 //
-// Python makes one class for each class of the catalog and enters it in `_core.classes`. An object
-// that C++ hands out comes back as the Python object that it was handed in as, if that still lives,
-// else as a new instance of its class over the same C++ object.
+// Python makes one class for each class of the catalog and enters it in `_core.classes`. When C++
+// returns an object to Python, the result is the Python object that already wraps it. If there is
+// none any more, a new instance of its class wraps it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -23,7 +23,7 @@ struct Made {
   std::shared_ptr<Configurable> object;
 };
 
-/// What a function for models was given.
+/// The layer as a model; TypeError if it is none.
 inline Model& model_of(const std::shared_ptr<Layer>& layer) {
   auto* model = dynamic_cast<Model*>(layer.get());
   if (model == nullptr) throw py::type_error("this is no model: " + layer->repr());
@@ -43,14 +43,14 @@ py::object wrap(Kind kind, const std::shared_ptr<Base>& object) {
   if (!object) return py::none();
   py::object found = py::cast(object);
   if (!py::type::of(found).is(py::type::of<Base>())) return found;
-  found = py::none();  // was made just now; its registration goes with it
+  found = py::none();  // py::cast made a bare wrapper: drop it, and pybind11 forgets it
   py::object cls = class_for(kind, object->class_name());
   py::object self = cls.attr("__new__")(cls);
   py::type::of<Base>().attr("__init__")(self, Made{object});
   return self;
 }
 
-/// What every kind has: construction from Made, config(), class_name, repr.
+/// What every kind has: construction from Made, _class_name, repr.
 template <class Base, class... Options>
 void bind_configurable(py::class_<Base, Options...>& cls) {
   using Class = py::class_<Base, Options...>;

@@ -21,7 +21,7 @@ bool is_number(py::handle object) {
   return py::isinstance<py::float_>(object) || py::isinstance<py::int_>(object);
 }
 
-/// The results as Python takes them: a list only where the function returns one.
+/// The results as Python gets them: a list only if the function returns one.
 template <class Results>
 py::object results_of(const Function& function, const Results& results) {
   return function.gives_list ? py::object(py::cast(results)) : py::cast(results.at(0));
@@ -57,7 +57,8 @@ Shape lengths_of(py::handle operand, const std::string& function) {
   return is_number(operand) ? Shape() : to_tensor(operand, function).shape();
 }
 
-/// The function as a layer of a functional model.
+/// Applies the function to symbols: an Operation layer of a functional model. Its configuration
+/// holds the operands that are no symbols.
 py::object apply_to_symbols(const Function& function,
                             const std::vector<py::handle>& operands,
                             const Json& given) {
@@ -96,7 +97,7 @@ py::object apply_to_symbols(const Function& function,
   return results_of(function, layers::Operation(name, arguments)->apply(inputs));
 }
 
-/// Weights outside of a graph compute as the arrays that they hold.
+/// Applies the function outside of any graph, to the arrays that the weights hold.
 py::object compute_at_once(const std::string& function,
                            const std::vector<py::handle>& operands,
                            const Json& options) {
@@ -158,7 +159,7 @@ py::object operate(const std::string& name,
     given.push_back(function.numbers_adapt ? to_operand(operand) : Operand(to_value(operand)));
     has_value = has_value || !given.back().is_number();
   }
-  if (!has_value && !given.empty()) {  // numbers alone are as Python's floats
+  if (!has_value && !given.empty()) {  // numbers alone: of the default type, like Python's floats
     given[0] = graph.scalar(given[0].number(), floatx());
   }
   return results_of(function, symbolic(function(graph, given, options)));

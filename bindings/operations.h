@@ -1,5 +1,4 @@
-// Functions by name (compute() of chainrule/layers.h) on what Python has, and the operators of
-// weights, symbolic values and symbols.
+// Functions by name on Python operands, and the operators of weights, symbolic values and symbols.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -14,9 +13,11 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// A function of symbolic values, weights, numbers and arrays: in the graph that is being built. Of
-/// symbols: an Operation layer applied to them. Of weights elsewhere: computed at once. The result
-/// is a list where the function has several (split).
+/// Applies a function by name:
+/// - to symbols: as an Operation layer of a functional model;
+/// - to symbolic values, weights, numbers and arrays: in the graph that is being built;
+/// - to weights while no graph is being built: at once, on their arrays.
+/// The result is a list if the function returns several values (split).
 py::object operate(const std::string& function,
                    const std::vector<py::handle>& operands,
                    const Json& options = {});
@@ -24,7 +25,7 @@ py::object operate(const std::string& function,
 /// x[key] as NumPy's basic indexing: integers, slices, None and Ellipsis.
 py::object get_item(py::handle x, py::handle key);
 
-/// Runs function(*values) on arrays: traced, compiled and run once.
+/// Traces function(*values) with symbolic values for the arrays, compiles the graph, runs it once.
 py::object run_at_once(const py::function& function, const py::list& arrays);
 
 /// Arithmetic, comparisons, indexing and iteration as methods of a bound class.
@@ -79,7 +80,7 @@ void bind_operators(Class& cls) {
     for (py::ssize_t i = 0; i < count; ++i) items.append(get_item(x, py::int_(i)));
     return py::iter(items);
   });
-  cls.attr("__array_ufunc__") = py::none();  // array + value is Value.__radd__
+  cls.attr("__array_ufunc__") = py::none();  // makes array + value call Value.__radd__
 }
 
 }  // namespace chainrule::python

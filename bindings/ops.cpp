@@ -1,4 +1,4 @@
-// Symbolic values; and the functions and activations, from whose descriptions Python makes its own.
+// Symbolic values; functions and activations, from whose descriptions Python makes its functions.
 #include <pybind11/stl.h>
 
 #include <string>
@@ -69,7 +69,7 @@ py::list describe_functions() {
   return result;
 }
 
-/// A function by name, on operands and on options by their names in Python.
+/// Applies a function by name; `options` go by their names in Python.
 py::object call(const std::string& name, const py::sequence& operands, const py::dict& options) {
   const Function& function = find_function(name);
   Json named = Json::object();

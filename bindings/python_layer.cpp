@@ -14,14 +14,14 @@
 namespace chainrule::python {
 namespace {
 
-/// Of a layer, else 0.
+/// The serial number of a layer; 0 for other objects.
 std::uint64_t serial_of(const py::object& object) {
   const bool layer = py::isinstance<Layer>(object) && is_initialized(object);
   return layer ? object.cast<const Layer&>().serial() : 0;
 }
 
-/// All layers in a value: itself, or in containers. Each once. With a stack of its own, as
-/// containers may be nested deeply, and hold themselves.
+/// All layers in a value, each once: the value itself, or those in containers. Does not recurse, as
+/// containers may be nested deeply or contain themselves.
 std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
   std::vector<std::shared_ptr<Layer>> found;
   std::set<PyObject*> seen;
@@ -45,7 +45,7 @@ std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
       PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(item.ptr()));
       if (type == reinterpret_cast<PyObject*>(&PyFloat_Type) ||
           type == reinterpret_cast<PyObject*>(&PyLong_Type))
-        return;  // data
+        return;  // data: skipped at once, as lists may be long
       items.push_back(py::reinterpret_borrow<py::object>(item));
     };
     if (mapping) {
@@ -54,8 +54,7 @@ std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
       while (PyDict_Next(object.ptr(), &position, &key, &value) != 0) keep(value);
     } else if (PyAnySet_Check(object.ptr())) {
       for (const py::handle item : py::reinterpret_borrow<py::set>(object)) keep(item);
-      // Their order is another one in each process: layers come in the order in which they were
-      // made.
+      // The order of a set differs between processes, so layers are sorted by age.
       std::stable_sort(items.begin(), items.end(), [](const py::object& a, const py::object& b) {
         return serial_of(a) < serial_of(b);
       });
@@ -68,7 +67,7 @@ std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
   return found;
 }
 
-/// Counts up while it lives.
+/// Adds 1 to a counter while it lives.
 class Counted {
  public:
   explicit Counted(int& count) : count_(count) { ++count_; }
@@ -129,7 +128,7 @@ std::vector<Value> PythonLayer::call_masked(CallContext& context,
   } else if (context.arguments != nullptr) {
     arguments = to_python(*context.arguments);
   }
-  context.arguments = nullptr;  // they are not those of the layers inside
+  context.arguments = nullptr;  // inner layers must not get this layer's arguments
   const std::vector<std::shared_ptr<Layer>> before = inner();
   const std::size_t used_before = trace.used.size();
   std::vector<Value> outputs;
@@ -157,7 +156,7 @@ std::vector<Value> PythonLayer::call_masked(CallContext& context,
 std::vector<std::shared_ptr<Layer>> PythonLayer::inner() const {
   std::vector<std::shared_ptr<Layer>> layers = find_layers(py::dict(self().attr("__dict__")));
   std::erase_if(layers, [&](const auto& layer) { return layer.get() == this; });
-  std::set<std::uint64_t> added;  // since the last look: in the order in which they were made
+  std::set<std::uint64_t> added;  // layers found for the first time, sorted by age
   for (const auto& layer : layers) {
     if (!order_.contains(layer->serial())) added.insert(layer->serial());
   }
@@ -230,7 +229,7 @@ void PythonLayer::check_no_new_layers(const std::vector<std::shared_ptr<Layer>>&
               {{"made in call()", "'" + layer->name + "'"}, {"layer", "'" + name + "'"}});
     }
     if (std::find_first_of(used.begin(), used.end(), weights.begin(), weights.end()) == used.end())
-      continue;  // only held, as a layer may hold its model
+      continue;  // held but not called, as a layer may hold its model
     invalid(class_name_,
             "a layer was added after the first use; batches of sizes that were seen before would "
             "pass it by: make a new object, with all of its layers",

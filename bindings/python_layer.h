@@ -17,9 +17,10 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// It owns the weights made by add_weight(), and those of the layers that its Python object holds:
-/// in attributes, and in lists, tuples, dicts and sets in them, however nested. They are looked up
-/// whenever they are asked for, so a list that grew later counts; C++ keeps none of them alive.
+/// Its weights are those made by add_weight(), and those of its inner layers: the layers that the
+/// Python object holds in attributes, or in lists, tuples, dicts and sets in them, however nested.
+/// Inner layers are looked up each time, so a list that grew later counts. C++ keeps none of them
+/// alive.
 class PythonLayer final : public Layer, public py::trampoline_self_life_support {
  public:
   PythonLayer(std::string class_name,
@@ -35,12 +36,12 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
     std::vector<Value> masks = context.masks;
     return call_masked(context, inputs, masks);
   }
-  /// call() in Python gets the masks, if it asks for them, and the layers in it those of theirs;
-  /// python/chainrule/_masks.py says what becomes of them.
+  /// call() in Python gets the masks if it has a parameter for them; layers called in it get the
+  /// masks of their inputs. python/chainrule/_masks.py finds the masks of the outputs.
   std::vector<Value> call_masked(CallContext& context,
                                  const std::vector<Value>& inputs,
                                  std::vector<Value>& masks) override;
-  /// Own weights, then those of inner layers, each layer before the next.
+  /// The layer's own weights, then those of the inner layers, layer by layer.
   [[nodiscard]] std::vector<VariablePtr> weights() const override { return collect(false); }
   [[nodiscard]] std::vector<VariablePtr> trainable_weights() const override {
     return collect(true);
@@ -48,11 +49,10 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
 
   /// Remembers the order in which layers were assigned, as Keras does.
   void note(py::handle value);
-  /// Throws where a weight made now would be another one in each trace.
+  /// Throws in a call() after the first, where each trace would make another weight.
   void check_may_add_weight() const;
   void set_built(bool value) { built_ = value; }
-  /// Arguments for the next call() (and build()) of a trace; see LayerCall::arguments. Held until
-  /// then.
+  /// Arguments for the next build() and call(); see LayerCall::arguments. call() takes them away.
   void set_arguments(const py::object& arguments) { arguments_ = arguments; }
 
  private:
@@ -60,18 +60,20 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
   /// The layers that the Python object holds, in the order of their assignment.
   [[nodiscard]] std::vector<std::shared_ptr<Layer>> inner() const;
   [[nodiscard]] std::vector<VariablePtr> collect(bool only_trainable) const;
-  /// `before`: the inner layers before a trace; `used`: the weights that it read.
+  /// Throws if a layer came in after the first trace. `before`: the inner layers before this trace;
+  /// `used`: the weights that the trace has read.
   void check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before,
                            std::span<const VariablePtr> used) const;
+  /// Throws if call() has used a weight that does not belong to the layer.
   void check_owned(const std::vector<VariablePtr>& used) const;
 
   std::string class_name_;
-  /// Place of each inner layer by its serial number, as they were assigned.
+  /// Position of each inner layer in the order of assignment, by serial number.
   mutable std::map<std::uint64_t, std::size_t> order_;
-  mutable bool collecting_ = false;  ///< a layer may hold a model that holds it
-  int calling_ = 0;
+  mutable bool collecting_ = false;  ///< stops recursion: a layer may hold a model that holds it
+  int calling_ = 0;                  ///< depth of nested calls of this layer's call()
   bool traced_ = false;
-  std::set<const Variable*> traced_weights_;  ///< those that it had after earlier traces
+  std::set<const Variable*> traced_weights_;  ///< the weights that it had after earlier traces
   py::object arguments_;
 };
 

@@ -13,8 +13,8 @@ namespace {
 
 bool is_same(const Symbol& a, const Symbol& b) { return a.call == b.call && a.output == b.output; }
 
-/// `a == b` and `a != b` of two symbols compare elements, as all operators do. Where Python asks
-/// for the truth of that, in `a in list` or as the key of a dict, it can only mean identity.
+/// `a == b` and `a != b` of two symbols compare elements. When Python asks for the truth of the
+/// result, for `a in list` or a key of a dict, whether they are the same symbol is the answer.
 bool truth_of(const Symbol& s) {
   const Layer& layer = *s.call->layer;
   const Symbols& inputs = s.call->inputs;

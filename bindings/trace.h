@@ -18,27 +18,27 @@ namespace chainrule::python {
 
 namespace py = pybind11;
 
-/// A graph under construction, as Python sees it. Values of it that Python keeps are refused
-/// afterwards.
+/// A graph under construction, as Python sees it. When it has ended, values of it that Python has
+/// kept are refused.
 struct Trace {
   Graph* graph = nullptr;
   CallContext* context = nullptr;  ///< null outside of layers
   bool alive = true;
-  bool nested = false;            ///< of the body of a loop or of a branch
-  int layers = 0;                 ///< written in Python, that are being called inside each other
-  std::vector<VariablePtr> used;  ///< weights that they have read or assigned so far
+  bool nested = false;            ///< the graph is the body of a loop, or a branch
+  int layers = 0;                 ///< depth of nested call()s of layers written in Python
+  std::vector<VariablePtr> used;  ///< weights that these layers have read or assigned so far
 };
 
 /// A Value that knows whether its graph still exists.
 struct SymbolicValue {
   Value handle;
   std::shared_ptr<Trace> trace;
-  Value mask = {};  ///< which of its positions count (Layer::compute_mask); none: all
+  Value mask = {};  ///< which positions count (Layer::compute_mask); undefined: all
   /// Throws RuntimeError when the trace has ended.
   [[nodiscard]] const Value& value() const;
 };
 
-/// Makes a graph the present one of this thread while it lives. Nested scopes of one graph are one
+/// While it lives, the graph is the present one of this thread. Nested scopes of one graph share a
 /// trace.
 class TraceScope {
  public:
@@ -52,8 +52,8 @@ class TraceScope {
   CallContext* saved_context_ = nullptr;
 };
 
-/// Nothing is traced on this thread while it lives: a layer's build() sees weights as arrays, also
-/// where another layer's call() is what builds it.
+/// While it lives, nothing is traced on this thread. So build() sees weights as arrays, even if it
+/// runs inside the call() of another layer.
 class TracePause {
  public:
   TracePause();
@@ -80,11 +80,11 @@ std::vector<SymbolicValue> symbolic(const std::vector<Value>& values,
 /// array.
 Value to_value(py::handle object);
 std::vector<Value> to_values(py::handle objects);
-/// The mask of what to_value() gives, of several what to_values() gives: none for what is no
-/// symbolic value.
+/// The mask of a symbolic value; undefined for any other object. masks_of() takes what to_values()
+/// takes.
 Value mask_of(py::handle object);
 std::vector<Value> masks_of(py::handle objects);
-/// The same, where a number takes the dtype of the other operand.
+/// As to_value(), but a number remains one: it takes the dtype of the other operand.
 Operand to_operand(py::handle object);
 
 /// A function of symbolic values, (y_true, y_pred) -> value, as C++ calls it: takes the GIL.

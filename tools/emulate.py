@@ -1,9 +1,11 @@
 """Runs the C++ tests and the Python module on emulated processors: `python3 dev.py emulate`.
 
-On x86-64 without AVX, on x86-64 with AVX2 but not AVX-512, and on 64-bit Arm it shows that
-- the instruction set that is chosen is the best one there, and all tests pass with it;
-- no instruction runs that the processor does not have: the emulator refuses it, which is shown too;
-- training gives the numbers that it gives on this machine;
+The processors are x86-64 without AVX, x86-64 with AVX2 but not AVX-512, and 64-bit Arm. The runs
+show that on each
+- the best instruction set of the processor is chosen, and the tests pass with it;
+- no instruction runs that the processor does not have (the emulator stops at one, which is tested,
+  too);
+- training gives the same numbers as on this machine;
 - CHAINRULE_ISA with an instruction set that the processor does not have is an error.
 """
 
@@ -21,22 +23,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ARM = ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")
-# Processors of x86-64, and the instruction sets that are to be found there, best first. qemu64 has
-# SSE3 and nothing newer, which is less than NumPy needs; Nehalem has SSE4.2; Haswell has AVX2.
+# Processors of x86-64, and the instruction sets to be found on each, best first. qemu64 has nothing
+# newer than SSE3, which is less than NumPy needs. Nehalem has SSE4.2, Haswell AVX2.
 FOUND = {"qemu64": ["reference"], "Nehalem": ["reference"], "Haswell": ["avx2", "reference"]}
-# Parts of the names of the tests that an emulator cannot run.
+# Parts of the names of tests that cannot run in an emulator.
 NOT_EMULATED = (
     "a child made by fork",  # QEMU ends when a child of a process with threads starts threads
     "a child forked",
     "free in a child",
-    "CHAINRULE_ISA selects",  # starts this program anew, and that without the emulator
-    "a long run asks",  # how soon, in seconds
+    "CHAINRULE_ISA selects",  # starts this program again, outside of the emulator
+    "a long run asks",  # the time limits are those of a real processor
     "short runs do not ask",
     "who is asked may run other programs",
-    "shutdown_threads",  # starts and ends threads by the thousand, which QEMU counts as its own
+    "shutdown_threads",  # starts and ends thousands of threads, each of which costs QEMU memory
 )
-# Those that take minutes there: they are about the loops around the tiles, which all processors
-# share, so that those of this machine have shown them.
+# Tests that take minutes in an emulator. They test the loops around the tiles, which are the same
+# for all processors, so a run on this machine suffices.
 TOO_SLOW = (
     "gemm: shapes of layers",
     "gemm: every size",
@@ -44,10 +46,10 @@ TOO_SLOW = (
     "gemm: a result larger",
     "gemm: operands and results",
 )
-# With AVX2, whose fused operations the emulator computes one by one, what shows that the table
-# runs: this machine has run all tests with it. QEMU 7.2 reads the whole of a masked vector, so that
-# operands must not end where memory does.
+# QEMU 7.2 reads the whole of a masked vector, so operands must not end where memory does.
 WITHOUT_PAGE_GUARDS = {"CHAINRULE_TEST_PAGE_GUARDS": "0"}
+# A choice of tests for AVX2, whose fused operations are slow in the emulator. All tests run with
+# AVX2 on this machine.
 ON_HASWELL = (
     "ops: values",
     "ops: every",
@@ -56,9 +58,9 @@ ON_HASWELL = (
     "training",
     "random models",
 )
-RANDOM_MODELS = 4  # of the test that compares random models with the interpreter
-TIME_LIMIT = 1200  # seconds, of one run: the longest takes about four minutes
-ILLEGAL_INSTRUCTION = 132  # what a shell calls the end by this signal
+RANDOM_MODELS = 4  # in the test that compares random models with the interpreter
+TIME_LIMIT = 1200  # seconds for one run; the longest takes about four minutes
+ILLEGAL_INSTRUCTION = 132  # a shell's exit status after this signal
 
 
 def x86(cpu: str) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ def x86(cpu: str) -> tuple[str, ...]:
 
 
 class Runs:
-    """Programs that run beside each other, and what is expected of each."""
+    """Programs that run in parallel, and what is expected of each."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(os.cpu_count())
@@ -79,20 +81,20 @@ class Runs:
         status: int = 0,
         says: str = "",
     ) -> None:
-        """The command is to end with this exit status, and its output to contain `says`."""
+        """Starts a command. It must end with this exit status, and its output contain `says`."""
         words = [str(word) for word in command]
         self.complaints.append(self.pool.submit(self._run, words, env or {}, status, says))
 
     def _run(self, words: list[str], env: dict[str, str], status: int, says: str) -> str:
-        """Nothing when it is so, else a text for people."""
-        # Variables that speak of the real processor are not for the emulated one.
+        """An empty text if all is as expected, else a report."""
+        # Leaves out variables that hold for the real processor.
         inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("CHAINRULE_", "OPENBLAS_"))
         }
         start = time.monotonic()
-        # Killed after a time that no run needs: a program that hangs is a failure.
+        # A program that hangs is killed, and counts as a failure.
         result = subprocess.run(
             ["timeout", "--signal=KILL", str(TIME_LIMIT), *words],
             cwd=ROOT,
@@ -116,7 +118,7 @@ class Runs:
         return f"{shown}\n{result.stdout}\nExit status {found}, expected {status} and '{says}'"
 
     def finish(self) -> int:
-        """Waits for all. The exit status of this script."""
+        """Waits for all programs. Returns the exit status of this script."""
         self.pool.shutdown()
         failed = [text for text in (run.result() for run in self.complaints) if text]
         for text in failed:
@@ -138,7 +140,7 @@ def main() -> int:
     options = parser.parse_args()
     runs = Runs()
     with tempfile.TemporaryDirectory() as folder:
-        # What training gives here.
+        # The numbers that training gives on this machine.
         same = "training gives the same numbers on every instruction set"
         numbers = str(Path(folder, "numbers.txt"))
         environment = {**os.environ, "CHAINRULE_TEST_WRITE_NUMBERS": numbers}
@@ -151,7 +153,7 @@ def main() -> int:
                 "CHAINRULE_TEST_RANDOM_MODELS": str(RANDOM_MODELS),
             }
 
-        # All tests: the slowest run first.
+        # All tests, the slowest run first.
         on_arm = (*ARM, options.arm_tests)
         skipped = [f"-{part}" for part in (*NOT_EMULATED, *TOO_SLOW)]
         runs.expect(*on_arm, *skipped, env=expecting("neon"))
@@ -160,14 +162,14 @@ def main() -> int:
             env = expecting(isa) | (WITHOUT_PAGE_GUARDS if cpu == "Haswell" else {})
             runs.expect(*x86(cpu), options.tests, *skipped, *chosen, env=env)
 
-        # What this is about, each by name: a name that no test has is a failure.
+        # The two most important tests by name, so that a missing test is a failure.
         chosen = "the table in use is the expected one"
         for name in (chosen, same):
             runs.expect(*on_arm, name, env=expecting("neon"))
             for cpu, found in FOUND.items():
                 runs.expect(*x86(cpu), options.tests, name, env=expecting(found[0]))
 
-        # CHAINRULE_ISA: what is there runs, and anything else is refused.
+        # CHAINRULE_ISA: an instruction set that the processor has runs, any other is refused.
         for cpu, found in FOUND.items():
             for isa in ("reference", "avx2", "avx512"):
                 refusal = (
@@ -185,7 +187,7 @@ def main() -> int:
             runs.expect(*python, "-m", "chainrule", "info", says=best)
             runs.expect(*python, ROOT / "tests" / "install" / "smoke.py", says="passed")
 
-        # The emulator does refuse what the processor does not have.
+        # The emulator does stop at instructions that the processor does not have.
         for instruction, cpu in (("vpaddd %ymm0, %ymm0, %ymm0", "Nehalem"),
                                  ("vpaddd %zmm0, %zmm0, %zmm0", "Haswell")):  # fmt: skip
             program = Path(folder, f"newer_than_{cpu}")

@@ -19,14 +19,14 @@ import chainrule
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "api"
 NOTE = "<!-- Made by tools/make_docs.py from the docstrings: do not edit. -->\n\n"
-# Pages, in the order of the index. A page of a module says what its __all__ names.
+# Modules with a page, in the order of the index. A page describes the names in __all__.
 NAMESPACES = (
     "models layers losses metrics optimizers initializers activations callbacks ops datasets utils "
     "config dtype_policies backend"
 ).split()
-WIDTH = 88  # characters of a signature's line
-SHORT = 60  # characters of a signature that is a heading
-# Annotations that say no more than the text does: the package checks them, Python's types do not.
+WIDTH = 88  # the most characters of a signature on one line
+SHORT = 60  # the most characters of a signature that is a heading
+# Annotations that are left out of signatures: to Python's type checkers they all mean Any.
 UNTYPED = ("Any", "Array", "DType", "Number", "Tensor")
 SECTION = re.compile(r"^(Args|Returns|Raises|Example):$")
 
@@ -54,7 +54,7 @@ def is_code(paragraph: str) -> bool:
 
 
 def prose(lines: list[str]) -> list[str]:
-    """Paragraphs; examples and indented ones become code blocks."""
+    """Paragraphs as Markdown; examples and indented paragraphs become code blocks."""
     result: list[str] = []
     paragraphs = re.split(r"\n\s*\n", "\n".join(lines).strip("\n"))
     for paragraph in filter(None, paragraphs):
@@ -138,7 +138,7 @@ def function_page(name: str, function: Any, level: str = "##") -> list[str]:
 
 
 def members(cls: type, public: set[type]) -> dict[str, Any]:
-    """Public members of a class and of those bases that have no entry of their own."""
+    """Public members of a class and of its bases, without bases that have an entry on a page."""
     found: dict[str, Any] = {}
     for base in cls.__mro__:
         if base is object or base.__name__ == "pybind11_object" or (base in public and base != cls):
@@ -157,7 +157,7 @@ def member_page(name: str, member: Any) -> list[str]:
         return function_page(name, member.__func__, "###")
     if inspect.isfunction(member):
         return function_page(name, member, "###")
-    # Of the extension module: its docstring begins with the signature, in C++ terms.
+    # A member of the extension module: its docstring begins with a signature in terms of C++.
     given, _, doc = member.__doc__.partition("\n\n")
     arguments = ", ".join(re.findall(r"(\w+): ", given)[1:])
     return [f"### `{name}({arguments})`", "", *markdown(doc)]
@@ -183,7 +183,7 @@ def class_page(name: str, cls: type, public: set[type]) -> list[str]:
 
 
 def entries(module: ModuleType) -> list[tuple[str, Any]]:
-    """Public names: base classes first, then classes, then functions; aliases left to the end."""
+    """Public names: base classes first, then classes, then functions."""
     named = [(name, getattr(module, name)) for name in module.__all__]
     base = {"Model", "Layer", "Loss", "Metric", "Optimizer", "Initializer", "Callback"}
     return sorted(
@@ -198,7 +198,7 @@ def is_plain(function: Any) -> bool:
 
 
 def ops_page(module: ModuleType) -> list[str]:
-    """Functions of tensors alone with a line of meaning each: a table. Then the others."""
+    """A table of the functions that take only tensors, with one line each. Then the others."""
     lines = ["## Functions of tensors alone", "", "| function | meaning |", "|---|---|"]
     rest: list[str] = []
     for name, function in entries(module):

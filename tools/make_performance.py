@@ -4,8 +4,8 @@
 python tools/make_performance.py           write docs/performance.md
 python tools/make_performance.py --check   exit with 1 if it is not up to date
 
-Between `<!-- name -->` and `<!-- /name -->`: the page results/name.md, its headings one level
-lower; between the markers of `floor`, a table computed from the measurements.
+Each part stands between `<!-- name -->` and `<!-- /name -->`. It is the page results/name.md with
+its headings one level lower. The part `floor` is a table computed from the measurements.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from results import table  # noqa: E402
 from sections import filled, update  # noqa: E402
 from workloads import DENSE, Workload  # noqa: E402
 
-ADAM_BYTES = 28  # of a weight: reads it, its gradient and two moments, writes all but the gradient
-COPIED = 65536  # elements of the copy whose rate is taken: within the caches
+ADAM_BYTES = 28  # per weight: reads it, its gradient and two moments, writes all but the gradient
+COPIED = 65536  # elements of the copy that gives the rate inside the caches
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -48,20 +48,20 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def peak_gflops(threads: str) -> float:
-    """Of fused multiply-adds."""
+    """The measured rate of fused multiply-adds."""
     found = (r for r in rows("gemm") if r["library"] == "peak" and r["threads"] == threads)
     return float(next(found)["gflops"])
 
 
 def cached_bytes_a_second() -> float:
-    """Moved by one thread that copies."""
+    """The bytes that one thread moves in a second when it copies."""
     copies = (r for r in rows("elementwise") if r["function"] == "copy" and r["threads"] == "1")
     copy = next(r for r in copies if int(r["elements"]) == COPIED)
     return 2 * 4 * COPIED / (float(copy["chainrule_us"]) * 1e-6)
 
 
 def floor_ms(workload: Workload, gflops: float, bytes_a_second: float) -> float:
-    """The time that a training step takes at least, in milliseconds."""
+    """The lower bound of a training step's time, in milliseconds."""
     products = workload.operations() / (gflops * 1e9)
     update = ADAM_BYTES * workload.parameters() / bytes_a_second
     return (products + update) * 1e3

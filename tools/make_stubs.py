@@ -28,7 +28,7 @@ from chainrule import _core
 from chainrule._arguments import DType, Number, Tensor
 """
 NAMESPACES = ("layers", "losses", "metrics", "optimizers", "initializers", "activations", "ops")
-# What a field's type means to the caller of a constructor.
+# Annotations of constructors' arguments, for types of fields.
 TYPES = {
     "Initializer": "Any",
     "DTypePolicy | str | None": "Any",
@@ -39,7 +39,7 @@ TYPES = {
 
 
 def signature_text(function: Any) -> str:
-    """(self, x: Any, axis: int = ...) -> Any"""
+    """The signature in a stub: `(self, x: Any, axis: int = ...) -> Any: ...`."""
     signature = inspect.signature(function)
     parameters = []
     for parameter in signature.parameters.values():
@@ -76,7 +76,7 @@ def member_lines(name: str, member: Any) -> list[str]:
 
 
 def base_class(cls: Any) -> list[str]:
-    """The base of a kind, from its Python source."""
+    """The stub of the base class of a kind, from its Python members."""
     shown = ("__init__", "__call__")
     lines = [f"class {cls.__name__}(_core.{cls.__mro__[1].__name__}):"]
     for name, member in vars(cls).items():
@@ -129,7 +129,7 @@ def namespace(module: ModuleType) -> str:
 
 
 def core() -> str:
-    """The extension module: what there is; the types are those of the Python above it."""
+    """The stub of the extension module: only names; the package above it has the types."""
     lines = ["from typing import Any", "", "__version__: str", ""]
     for name, value in sorted(vars(_core).items()):
         if inspect.isclass(value):

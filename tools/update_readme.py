@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Fills the parts of README.md that are facts of the code or of a measurement.
+"""Fills the parts of README.md that come from the code or from a measurement.
 
 python tools/update_readme.py           write README.md
 python tools/update_readme.py --check   exit with 1 if it is not up to date
 
-Between `<!-- dense -->` markers: what benchmarks/python/compare.py wrote to
-benchmarks/results/dense.md, and between `<!-- claim -->` markers its sum. Between
-`<!-- catalog -->` markers: the public names of the installed package. Each pair of markers is
-`<!-- name -->` and `<!-- /name -->`.
+Each part stands between `<!-- name -->` and `<!-- /name -->`:
+
+dense     the tables that benchmarks/python/compare.py wrote to benchmarks/results/dense.md
+claim     one sentence that sums them up
+catalog   the public names of the installed package
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ GROUPS = {
     "Callbacks": "callbacks",
     "Data sets": "datasets",
 }
-# Public names that are no choices: bases, look-ups, what Input makes.
+# Public names that the table leaves out: base classes, look-up functions, InputLayer.
 LEFT_OUT = {
     *("get", "serialize", "deserialize", "Layer", "Loss", "Metric", "Optimizer", "Initializer"),
     *("Callback", "InputLayer"),
@@ -53,7 +54,7 @@ def cells(line: str) -> list[str]:
 
 
 def tables(text: str) -> list[list[list[str]]]:
-    """The Markdown tables of a text: rows of cells, the first is the head."""
+    """The Markdown tables of a text, as rows of cells; the first row is the head."""
     found = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
     return [[cells(line) for line in table.splitlines() if "|---" not in line] for table in found]
 
@@ -77,7 +78,7 @@ def claim() -> str:
 
 
 def without_goals(table: list[list[str]]) -> list[str]:
-    """The lines of a table without its column of goals."""
+    """The lines of a table without the column of goals."""
     kept = [i for i, name in enumerate(table[0]) if name != "goal"]
     rows = [[row[i] for i in kept] for row in table]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -99,11 +100,11 @@ def dense() -> str:
     return "\n".join(result).strip()
 
 
-# --- what there is --------------------------------------------------------------------------------
+# --- catalog --------------------------------------------------------------------------------------
 
 
 def names_of(namespace: str) -> list[str]:
-    """Public names; of a loss only the class, not its function."""
+    """Public names; of losses only the classes, not the functions."""
     module = importlib.import_module(f"chainrule.{namespace}")
     names = [name for name in module.__all__ if name not in LEFT_OUT]
     if namespace == "losses":

@@ -1,9 +1,11 @@
-// Element-wise functions, reductions and random numbers of float32 arrays as CSV:
+// Times of element-wise functions, reductions and random numbers on float32 arrays, as CSV:
 //
 //     bench_elementwise [seconds per line, 0.2] [function]
-//                                    function,elements,threads,microseconds (median); `copy` always
-//     bench_elementwise --cost                    function,cost,measured: in additions
-//     bench_elementwise --ulp                     isa,function,dtype,max_ulp over dense arguments
+//         function,elements,threads,microseconds (median): of all functions, or one beside `copy`
+//     bench_elementwise --cost
+//         function,cost,measured: both costs in additions
+//     bench_elementwise --ulp
+//         isa,function,dtype,max_ulp over dense arguments
 #include "kernels/elementwise.h"
 
 #include <cstdio>
@@ -33,8 +35,8 @@ Tensor numbers(Int n) {
   return t;
 }
 
-/// The time of an element of each function in cache, on one thread, in additions: what the lines of
-/// elementwise.def say, and what was measured.
+/// Prints the cost of each function per element, in additions: that of its line in elementwise.def,
+/// and the measured one, in cache on one thread.
 void print_costs(double budget) {
   constexpr Int n = 2048;
   const Tensor a = numbers(n), b = numbers(n), c = numbers(n);
@@ -93,7 +95,7 @@ int main(int argc, char** argv) {
       });
       for (int code = 0; code < isa::kElementwiseCount; ++code) {
         const isa::Function& each = isa::kFunctions[code];
-        if (each.operands == 3) continue;  // choices: as fast as copies
+        if (each.operands == 3) continue;  // selections take as long as copies
         kernels::ElementwiseProgram program(Shape{n});
         const int first = program.operand(x, DType::float32, Shape{n});
         const int second =

@@ -1,5 +1,5 @@
-// Matrix expressions, as CSV: expression,size,threads,chainrule_us,eigen_us,times_faster. Values
-// are medians; those of Eigen are missing where the program was compiled without it.
+// Times of matrix expressions as CSV: expression,size,threads,chainrule_us,eigen_us,times_faster.
+// Times are medians. Eigen's are missing if the program was compiled without Eigen.
 //
 //   bench_expressions [THREADS [FILTER]]
 #include "peers/expressions.h"

@@ -1,12 +1,12 @@
-// Matrix products in GFLOP/s, as CSV: implementation,layout,m,n,k,threads,gflops. The value is the
+// Rates of matrix products as CSV: implementation,layout,m,n,k,threads,gflops. The rate is the
 // median of the repetitions.
 //
 //   bench_gemm THREADS [chainrule | eigen | peak | LIBRARY [CASE]]
 //   bench_gemm versions
 //
-// LIBRARY is a shared library with a BLAS, CASE the number of the only product to measure. The
-// second form prints name,version of what is compiled in, and the instruction set.
-// benchmarks/python/gemm.py runs all of them in turn.
+// LIBRARY is a shared library with a BLAS, CASE the number of the only product to measure (from 0).
+// The second form prints name,version of the libraries compiled in, and the instruction set.
+// benchmarks/python/gemm.py runs all implementations in turn.
 #include "blas/gemm.h"
 
 #include <cstdio>

@@ -1,10 +1,11 @@
-// Loops beside the same steps written out: a training step of an LSTM over a sequence.
+// Compares a loop with the same steps written out: a training step of an LSTM over a sequence.
 // CSV: batch,units,steps,form,instructions,compile_ms,step_us.
 //
 //   bench_loops [SECONDS]
 //
-// `scan` is one loop forward and one backward; `unrolled` is a graph with a copy of the cell for
-// each step, whose compile time and instructions grow with the sequence. Both use one thread.
+// `scan` is one loop forward and one backward. `unrolled` is a graph with a copy of the cell for
+// each step: its compile time and its number of instructions grow with the sequence. Both use one
+// thread.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -25,7 +26,7 @@ struct Weights {
   Value w, u, b;
 };
 
-/// h, c of the next step (Hochreiter & Schmidhuber, "Long short-term memory", 1997).
+/// h and c of the next step (Hochreiter & Schmidhuber, "Long short-term memory", 1997).
 std::vector<Value> cell(const Weights& weights, Value x, Value h, Value c) {
   const auto gates = split(matmul(x, weights.w) + matmul(h, weights.u) + weights.b, 4);
   const Value next = sigmoid(gates[0]) * c + sigmoid(gates[1]) * tanh(gates[2]);

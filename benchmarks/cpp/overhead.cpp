@@ -1,11 +1,12 @@
-// What the executor adds to an instruction: programs of many small instructions, each of which
-// needs the one before and none of which fusion joins, beside direct calls of the same kernels.
-// CSV: instruction,instructions,program_ns,direct_ns,overhead_ns, the times of one instruction.
+// The time that the executor adds to an instruction. Programs of many small instructions are
+// compared with direct calls of the same kernels. Each instruction needs the one before, and fusion
+// joins none. CSV: instruction,instructions,program_ns,direct_ns,overhead_ns; times are those of
+// one instruction.
 //
 //   bench_overhead [SECONDS]
 //
-// The direct calls stand in a loop, with all that can be known beforehand prepared, as a program
-// written by hand would have them. Both use one thread.
+// The direct calls are a loop with everything prepared beforehand, as in a program written by hand.
+// Both use one thread.
 #include <cstdio>
 #include <cstdlib>
 
@@ -21,7 +22,7 @@ namespace {
 using namespace chainrule;
 
 constexpr int kInstructions = 200;
-constexpr std::int64_t kSize = 16;  // of square matrices: work of some 50 ns
+constexpr std::int64_t kSize = 16;  // rows and columns of a matrix: work of some 50 ns
 
 Tensor matrix() {
   Tensor t({kSize, kSize}, DType::float32);

@@ -1,10 +1,10 @@
-// Times from C++, one line of CSV each, of the dense models that benchmarks/python/compare.py
-// compares with other frameworks: a training step, the compiled program of one sample, and
+// Times from C++ of the dense models that benchmarks/python/compare.py compares with other
+// frameworks, as CSV. One line each for a training step, the compiled program of one sample, and
 // predict() of one sample.
 //
 //   bench_steps [SECONDS_PER_MODEL [NAME [STEPS_PER_EPOCH]]]
 //
-// Only models whose name contains NAME. CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply.
+// Measures only models whose name contains NAME. CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply.
 
 #include <algorithm>
 #include <chrono>
@@ -25,7 +25,7 @@ struct Workload {
   const char* name;
   std::vector<std::int64_t> widths;  // input first, output last
   std::int64_t batch;
-  bool reconstruct;  // the target is the input, mean squared error; else 10 classes
+  bool reconstruct;  // true: the target is the input, loss mean squared error; false: 10 classes
 };
 
 double median(std::vector<double> values) {
@@ -35,8 +35,8 @@ double median(std::vector<double> values) {
 
 using Clock = std::chrono::steady_clock;
 
-/// Calls `call` for `seconds` and prints the median and the shortest time of one of `parts` equal
-/// parts of a call.
+/// Repeats `call` for `seconds`. A call has `parts` equal parts: prints the median and the shortest
+/// time of a part.
 template <class Call>
 void measure(
     const Workload& work, const char* task, double seconds, std::int64_t parts, const Call& call) {
@@ -83,7 +83,7 @@ void run(const Workload& work, double seconds, std::int64_t steps) {
   model.fit(data, options);
   measure(work, "step", seconds, steps, [&] { model.fit(data, options); });
 
-  constexpr int kRuns = 100;  // by one reading of the clock
+  constexpr int kRuns = 100;  // per reading of the clock
   const cr::Tensor sample(cr::Shape{1, work.widths.front()}, cr::DType::float32);
   cr::Graph graph;
   const cr::Value input = graph.input(sample.type(), "x");

@@ -1,6 +1,6 @@
-// Sums of products with an epilogue, as convolutions and recurrent steps are made of, in GFLOP/s:
-// in one call, as one product of the same length (which would need the operands side by side), and
-// as a call for each product, with the epilogue afterwards. One thread.
+// Sums of products with an epilogue, as in convolutions and recurrent steps, in GFLOP/s. They are
+// computed in one call; as one product of the same length, which would need the operands side by
+// side; and by one call for each product, with the epilogue afterwards. One thread.
 //
 //   bench_sums
 #include <algorithm>
@@ -41,7 +41,7 @@ Tensor numbers(Int count) {
   return t;
 }
 
-/// A product, with memory for it.
+/// A product with its scratch memory.
 struct Product {
   explicit Product(const blas::Gemm<float>& gemm)
       : plan(gemm), scratch(std::max<std::size_t>(64, plan.scratch_bytes())) {}

@@ -1,8 +1,8 @@
-// What automatic threads cost or gain: training steps of width-width-width-10 models with fixed
-// numbers of threads, 1, 2, 4, ... and all, and with as many as the engine chooses, in turn. One
-// line of CSV for each size: width,batch,one_us,best_us,auto_us,ratio: medians of the rounds with
-// one thread, with the best fixed number, and automatic; and of the ratio of the last two in each
-// round.
+// Compares the automatic number of threads with fixed ones. Measures training steps of models
+// width-width-width-10 with 1, 2, 4, ... and all threads, and with as many as the engine chooses,
+// in turn. CSV: width,batch,one_us,best_us,auto_us,ratio. Times are medians over the rounds, with
+// one thread, with the best fixed number, and automatic. `ratio` is the median over the rounds of
+// auto_us / best_us.
 //
 //   bench_threads [ROUNDS [SECONDS [WIDTH BATCH]]]
 #include <algorithm>
@@ -50,8 +50,8 @@ void bench(std::int64_t width, std::int64_t batch, int rounds, double seconds) {
     } else {
       setenv("CHAINRULE_NUM_THREADS", threads, 1);
     }
-    model.fit(data, options);  // moves the data to where they are used
-    // The mean of a turn: what trials of the automatic choice cost is part of it.
+    model.fit(data, options);  // moves the data into the caches of the cores in use
+    // The mean, not the median, so that trials of the automatic choice are counted.
     const auto begin = Clock::now();
     const auto end = begin + std::chrono::duration<double>(seconds);
     Clock::time_point now;

@@ -2,15 +2,15 @@
 
     python compare.py --python torch=~/torch/bin/python --python jax=~/jax/bin/python
 
-Frameworks without a --python of their own use the interpreter that runs this script (keras takes
-jax's, and torch-compile torch's). Writes one row per workload, task and framework to --out (CSV),
-and the comparison as a Markdown table beside it. Times are comparable only within one run; between
+A framework without --python uses the interpreter that runs this script (keras uses that of jax, and
+torch-compile that of torch). Writes one row per workload, task and framework to --out (CSV), and
+the comparison as a Markdown table beside it. Times are comparable only within one run; between
 machines, compare the ratios.
 
 With --python before=PATH an earlier Chainrule, installed there, takes part as a peer.
 
-With --grid: training steps of models width-width-10 at many widths and batches instead, each
-measured shortly, against the two frameworks that start quickly.
+With --grid, training steps of models width-width-10 are measured instead, at many widths and batch
+sizes, each for a short time, against the two frameworks that start quickly.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from workloads import DENSE, GRID, TASKS, WORKLOADS
 
 HERE = Path(__file__).resolve().parent
 OURS, BEFORE = "chainrule", "before"
-RUNNERS = {  # framework: (script, options, whose interpreter if it has none of its own)
+RUNNERS = {  # framework: (script, options, framework whose interpreter it takes by default)
     OURS: ("run_chainrule.py", (), None),
     BEFORE: ("run_chainrule.py", (), None),
     "torch": ("run_torch.py", (), None),
@@ -54,7 +54,7 @@ TITLES = {
     "jax": "JAX jit",
     "keras": "Keras fit (JAX)",
 }
-QUICK = (OURS, "torch", "jax")  # to start, for --grid
+QUICK = (OURS, "torch", "jax")  # those that start quickly, for --grid
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -165,7 +165,7 @@ def cell(found: dict) -> str:
 
 
 def ratio(found: dict[str, dict]) -> float | None:
-    """How many times faster than the best peer, of a workload's rows by framework."""
+    """How many times faster than the best peer we are. `found`: rows of a workload by framework."""
     peers = [float(r["median_ms"]) for f, r in found.items() if f != OURS]
     return min(peers) / float(found[OURS]["median_ms"]) if peers and OURS in found else None
 
@@ -180,7 +180,8 @@ def by_workload(rows: list[dict], task: str) -> dict[str, dict[str, dict]]:
 
 
 def comparison(rows: list[dict], task: str) -> list[str]:
-    """Lines of a Markdown table: milliseconds, half their range, our ratio to the best peer."""
+    """Lines of a Markdown table: milliseconds with half their range, and the best peer's time
+    divided by ours."""
     found = by_workload(rows, task)
     frameworks = [f for f in RUNNERS if any(f in of for of in found.values())]
     cells = []

@@ -1,10 +1,10 @@
-"""Measures Chainrule's element-wise functions beside NumPy's and beside a copy.
+"""Compares Chainrule's element-wise functions with NumPy's and with a copy.
 
     python elementwise.py --bench build/release/bench_elementwise
 
 Runs the C++ benchmark and NumPy in turn, in several rounds. Writes one row per function, size and
-number of threads to --out (CSV), and Markdown tables beside it. NumPy uses one thread whatever the
-setting; it has no erf. Times are comparable only within one run.
+number of threads to --out (CSV), and Markdown tables beside it. NumPy always uses one thread; it
+has no erf. Times are comparable only within one run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def functions(n: int) -> dict[str, Callable[[], object]]:
-    """The same work on the same kind of numbers as in benchmarks/cpp/elementwise.cpp."""
+    """NumPy's functions, on the same kind of numbers as in benchmarks/cpp/elementwise.cpp."""
     random = np.random.default_rng(1)
     a, b = (random.random(n, dtype=np.float32) + np.float32(0.1) for _ in range(2))
     out = np.empty_like(a)
@@ -118,7 +118,7 @@ def cached_table(ours: dict[Key, float], numpy: dict[Key, float]) -> list[str]:
 
 
 def share_of_copy(ours: dict[Key, float], key: Key) -> float:
-    """Bytes a second, relative to the copy's."""
+    """Bytes moved in a second, relative to a copy."""
     name, n, threads = key
     return TRAFFIC.get(name, 2) / 2 * ours["copy", n, threads] / ours[key]
 

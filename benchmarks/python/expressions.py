@@ -1,10 +1,10 @@
-"""Measures Chainrule's matrix expressions beside Eigen's.
+"""Compares Chainrule's matrix expressions with Eigen's.
 
     python expressions.py --bench build/release/bench_expressions
 
-Runs bench_expressions, which has to be compiled with Eigen, several times. Writes one row per
-expression and size to --out (CSV), and a Markdown table beside it. One thread. Eigen is compiled
-for this machine, Chainrule for any of its architecture.
+Runs bench_expressions, which must be compiled with Eigen, several times with one thread. Writes one
+row per expression and size to --out (CSV), and a Markdown table beside it. Eigen is compiled for
+this machine, Chainrule for all machines of its architecture.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def times_of(lines: Iterable[str]) -> dict[Key, Times]:
-    """What bench_expressions prints. ValueError if it was compiled without Eigen."""
+    """The times in the output of bench_expressions. ValueError if it was compiled without Eigen."""
     found = {}
     for row in csv.DictReader(lines):
         if not row["eigen_us"]:
@@ -64,7 +64,7 @@ def duration(microseconds: float) -> str:
 
 
 def cells(expression: str, times: Mapping[Key, Times]) -> list[str]:
-    """A row of the table: times faster than Eigen, and Chainrule's time."""
+    """A row of the table: how many times faster than Eigen, and Chainrule's time."""
     pairs = (times[expression, size] for size in SHOWN)
     return [f"`{expression}`", *(f"{peer / ours:.2f} ({duration(ours)})" for ours, peer in pairs)]
 

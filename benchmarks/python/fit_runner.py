@@ -1,4 +1,4 @@
-"""One measurement for both frameworks with Keras's names: `fit` epochs, and single predictions."""
+"""Measures `fit` epochs and single predictions, for Chainrule and Keras, whose names are alike."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def run(
     predict: Callable[[Any, np.ndarray], object],
     version: str | None = None,
 ) -> None:
-    """Measures options.workload; predict(model, x) is the quickest way from array to array.
-    `version` is reported in place of the module's."""
+    """Measures options.workload and prints the report. predict(model, x) is the framework's fastest
+    prediction from array to array. `version` is reported in place of the module's."""
     version = version or k.__version__
     workload = WORKLOADS[options.workload]
     if options.task == "step":

@@ -1,13 +1,12 @@
-"""Measures Chainrule's matrix products beside those of other libraries, and beside the peak.
+"""Compares Chainrule's matrix products with those of other libraries and with the peak rate.
 
     python gemm.py --bench build/release/bench_gemm --python openblas=PYTHON --python torch=PYTHON
 
-Runs bench_gemm once for each library, number of threads and round, in turn, in a process of its
-own. Eigen is what bench_gemm was compiled with; OpenBLAS is the library of the package
-scipy-openblas32, and PyTorch's sgemm that of torch, as the given interpreters find them; a library
-without its interpreter is left out. With --before an earlier bench_gemm takes part. Writes one row
-per product, library and number of threads to --out (CSV), and a Markdown table for each number of
-threads beside it.
+Runs one process of bench_gemm for each library, number of threads and round, in turn. Eigen is the
+one that bench_gemm was compiled with. OpenBLAS comes from the package scipy-openblas32 and
+PyTorch's sgemm from torch, as the given interpreters find them; a library without an interpreter is
+left out. With --before an earlier bench_gemm takes part. Writes one row per product, library and
+number of threads to --out (CSV), and a Markdown table for each number of threads beside it.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ TITLES = {
     "eigen": "Eigen",
     "torch": "PyTorch",
 }
-PACKAGES = {  # library: programs that print where its shared library is, and its version
+PACKAGES = {  # library: programs that print the path of the shared library, and its version
     "openblas": (
         "import pathlib, scipy_openblas32 as s; "
         "print(pathlib.Path(s.get_lib_dir()) / s.get_library(fullname=True))",
@@ -53,8 +52,8 @@ PACKAGES = {  # library: programs that print where its shared library is, and it
     ),
 }
 PEAK = ("fma", 0, 0, 0)
-Case = tuple[str, int, int, int]  # layout (nn; nt: B stored transposed; tn: A), m, n, k
-GOALS: dict[Case, float] = {  # ratio to the best of the others
+Case = tuple[str, int, int, int]  # layout (nn; tn: A, nt: B is stored transposed), m, n, k
+GOALS: dict[Case, float] = {  # our rate divided by the best of the others
     ("nn", 128, 512, 784): 0.95,
     ("nn", 128, 256, 512): 0.95,
     ("tn", 784, 512, 128): 0.95,
@@ -91,7 +90,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def bench(program: Path, *arguments: str, threads: int = 1) -> list[list[str]]:
-    """The lines of bench_gemm, in cells."""
+    """The output of bench_gemm: lines of cells."""
     done = subprocess.run(
         [program, *arguments],
         env=environment(threads),
@@ -122,7 +121,8 @@ def size(case: Case) -> str:
 
 
 def cells(case: Case, rates: dict[str, float], peak: float, heads: Sequence[str]) -> list[str]:
-    """A row of the table: GFLOP/s by library, their relation, ours to the peak, the goal."""
+    """A row of the table: GFLOP/s by library, our rate to the best of the others, the goal, our
+    rate to the peak."""
     mine = rates[OURS]
     peers = [rate for name, rate in rates.items() if name != OURS]
     goal = GOALS.get(case)

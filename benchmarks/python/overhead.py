@@ -1,10 +1,10 @@
-"""What a call from Python costs beyond the engine: microseconds of predictions of one sample, of
-small steps, and of the C++ runs below them.
+"""Measures what a call from Python costs beyond the engine: predictions of one sample and small
+training steps, from Python and from C++.
 
     python overhead.py [--bench build/release/bench_steps] [--seconds 0.5]
 
-Prints one line for each model and call: the median, the lowest tenth, and with --bench the time
-that the same work takes from C++ (bench_steps).
+Prints one line for each model and call, in microseconds: the median, the 10th percentile, and with
+--bench the time of the same work from C++ (bench_steps).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from workloads import WORKLOADS, Workload
 
 import chainrule
 
-MODELS = {  # by the names of bench_steps
+MODELS = {  # by their names in bench_steps
     "logreg 64-10": WORKLOADS["logreg"],
     "mlp 64-64-64-10": WORKLOADS["mlp64"],
     "mlp 784-128-10": WORKLOADS["mlp128"],
@@ -34,8 +34,8 @@ MANY = 2048  # at most: see workloads.epoch_batches
 
 
 def microseconds(call: Callable[[], object], seconds: float, parts: int = 1) -> tuple[float, float]:
-    """Median and lowest tenth of the time of a part of a call; the clock is read every 20 calls of
-    short ones."""
+    """Median and 10th percentile of the time of a call divided by `parts`. Calls that take less
+    than 0.1 ms are timed 20 at a time."""
     call()
     begin = time.perf_counter()
     call()
@@ -51,7 +51,7 @@ def microseconds(call: Callable[[], object], seconds: float, parts: int = 1) -> 
 
 
 def calls(workload: Workload) -> dict[str, tuple[Callable[[], object], int]]:
-    """{what: (a call, the number of equal parts of which the time is wanted)}"""
+    """{what: (function to call, number of equal parts of a call)}"""
     model = build(chainrule, workload)
     many = workloads.epoch_batches(workload)
     x, y = workloads.data(workload, many)

@@ -1,5 +1,5 @@
-"""What the scripts that measure share: interpreters, the environment of a process, the machine, and
-files of results. Needs only the standard library."""
+"""Shared by the scripts that measure: interpreters, environment variables, a description of the
+machine, and files of results. Needs only the standard library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "results"
-# Settings that would choose another kernel or thread count for one framework only.
+# Environment variables that would choose another kernel or thread count for one framework only.
 UNSET = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
@@ -65,7 +65,8 @@ def output_of(python: str, program: str) -> str:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Of a process that measures: `threads` for every library, and nothing that favours one."""
+    """The environment of a process that measures: `threads` threads for every library, and no
+    setting that favours one."""
     result = {key: value for key, value in os.environ.items() if key not in UNSET}
     for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         result[key] = str(threads)
@@ -83,7 +84,7 @@ def processor() -> str:
 
 
 def machine() -> dict[str, str]:
-    """The last columns of every file."""
+    """The last columns of every CSV file."""
     return {
         "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -92,7 +93,7 @@ def machine() -> dict[str, str]:
 
 
 def with_spread(median: float, lowest: float, highest: float) -> str:
-    """A median, and half the range in percent of it."""
+    """A median, and half the range in percent of the median."""
     return f"{median:.3g} ±{50 * (highest - lowest) / median:.0f}%"
 
 

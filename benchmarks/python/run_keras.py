@@ -1,4 +1,4 @@
-"""Keras 3 on JAX: `fit`, and predict_on_batch for single samples (the quickest of its ways)."""
+"""Keras 3 on JAX: `fit`, and predict_on_batch for single samples (its fastest function)."""
 
 from __future__ import annotations
 

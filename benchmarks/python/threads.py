@@ -1,10 +1,10 @@
-"""Measures what automatic threads and the executor cost, and the pool beside OpenMP's threads.
+"""Measures the costs of automatic threads and of the executor; compares the pool with OpenMP.
 
     python threads.py --build build/release --openmp build/openmp
 
-Runs bench_threads and bench_overhead of a build folder several times, in turn with bench_threads of
-a build with -DCHAINRULE_THREADS=openmp if one is given. Writes one row per model to --out (CSV),
-one per instruction to executor.csv, and the tables of both to a Markdown file each.
+Runs bench_threads and bench_overhead of a build folder several times; with --openmp also, in turn,
+bench_threads of a build with -DCHAINRULE_THREADS=openmp. Writes one row per model to --out (CSV),
+one per instruction to executor.csv, and a Markdown table beside each.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from results import FOLDER, machine, table, write
 
-THREADS_GOAL = 1.05  # time with automatic threads, to the best fixed number
-OVERHEAD_GOAL = 100  # ns an instruction
+THREADS_GOAL = 1.05  # time with automatic threads divided by that with the best fixed number
+OVERHEAD_GOAL = 100  # ns per instruction
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -52,7 +52,8 @@ def run(program: Path, *arguments: str) -> list[dict[str, str]]:
 
 
 def medians(runs: Sequence[list[dict[str, str]]], keys: Sequence[str]) -> list[dict[str, object]]:
-    """One row for each line of the runs: the columns `keys` as they are, medians of the others."""
+    """One row for each line: the columns `keys` as they are, the medians of the others over the
+    runs."""
     rows = []
     for lines in zip(*runs, strict=True):
         row: dict[str, object] = {}
@@ -69,7 +70,7 @@ def medians(runs: Sequence[list[dict[str, str]]], keys: Sequence[str]) -> list[d
 def beside(
     rows: Sequence[dict[str, object]], others: Sequence[dict[str, object]]
 ) -> list[dict[str, object]]:
-    """The rows of the pool, with what OpenMP takes for the same models."""
+    """The rows of the pool, with OpenMP's times for the same models."""
     found = {(other["width"], other["batch"]): other for other in others}
     both = [(row, found[row["width"], row["batch"]]) for row in rows]
     return [
@@ -79,7 +80,7 @@ def beside(
 
 
 def ratio_to_pool(row: dict[str, object]) -> float:
-    """Time with OpenMP's threads, to that with the pool's; automatic numbers both."""
+    """Time with OpenMP's threads divided by that with the pool, both with automatic threads."""
     return float(str(row["openmp_auto_us"])) / float(str(row["auto_us"]))
 
 

@@ -1,4 +1,4 @@
-"""What is measured, and how: for compare.py and the runner of each framework. Needs only NumPy.
+"""The workloads and their measurement, for compare.py and the runners. Needs only NumPy.
 
 A runner is one process that measures one workload in one framework and prints one line of JSON:
 {"framework", "version", "samples": milliseconds of each measurement, "loss": the last one}.
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEARNING_RATE = 1e-3  # of Adam, whose other settings are everybody's defaults: 0.9, 0.999
-EPSILON = 1e-7
-DISTINCT_BATCHES = 16  # that a hand-written loop walks through, ready in the framework's own memory
+LEARNING_RATE = 1e-3  # of Adam; its betas are 0.9 and 0.999, the default of all frameworks
+EPSILON = 1e-7  # of Adam
+DISTINCT_BATCHES = 16  # that a hand-written loop cycles through, in the framework's own memory
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Workload:
         return sum((1 + i) * o for i, o in zip(self.widths, self.widths[1:], strict=False))
 
     def operations(self) -> int:
-        """Of a training step's matrix products: outputs, gradients of kernels and of inputs, but
-        not of the first layer's."""
+        """Floating-point operations of a step's matrix products: outputs, gradients of kernels, and
+        gradients of inputs except the first layer's."""
         products = [i * o for i, o in zip(self.widths, self.widths[1:], strict=False)]
         return 2 * self.batch * (3 * sum(products) - products[0])
 
@@ -89,7 +89,8 @@ def epoch_batches(workload: Workload) -> int:
 
 
 def arguments(framework: str) -> argparse.Namespace:
-    """The command line of a runner. Binds the process to as many processors as it has threads."""
+    """Reads the command line of a runner, and binds the process to as many processors as it may use
+    threads."""
     parser = argparse.ArgumentParser(description=f"Measures one workload in {framework}.")
     parser.add_argument("--workload", choices=WORKLOADS, required=True)
     parser.add_argument("--task", choices=TASKS, default="step")
@@ -125,7 +126,7 @@ def measure(call: Callable[[int], object], seconds: float) -> list[float]:
 def report(
     framework: str, version: str, samples: list[float], final_loss: float | None = None
 ) -> None:
-    """Prints the line that compare.py reads. A loss that is not finite is no measurement."""
+    """Prints the line that compare.py reads. Ends the process if the loss is not finite."""
     if final_loss is not None and not np.isfinite(final_loss):
         raise SystemExit(f"{framework}: the loss became {final_loss}")
     print(

@@ -1,4 +1,4 @@
-// Principal components by power iteration, on memory that the program has already.
+// The first principal component by power iteration, on memory that the program owns.
 #include <chainrule/blas.h>
 
 #include <cmath>
@@ -10,7 +10,7 @@ namespace blas = chainrule::blas;
 
 namespace {
 
-/// The unit vector along which the rows of `data` vary most. Takes the data's mean from it.
+/// The unit vector along which the rows of `data` vary most. Subtracts the mean from `data`.
 blas::Vector<double> principal_component(blas::MatrixMap<double> data) {
   data.rowwise() -= data.colwise().mean();
   const blas::Matrix<double> covariance =

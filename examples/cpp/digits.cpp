@@ -3,9 +3,9 @@
 //   digits DATA [MODEL]
 //
 // DATA is a safetensors file with images "x_train" and "x_test" (n, 8, 8) uint8, 0 to 16, and
-// labels "y_train" and "y_test" (n,) uint8: the Python package carries one
-// (chainrule/datasets/digits.safetensors). MODEL is where the model goes: digits-model.safetensors,
-// which Python's chainrule.models.load_model reads.
+// labels "y_train" and "y_test" (n,) uint8. The Python package has one:
+// chainrule/datasets/digits.safetensors. MODEL is the file for the model, by default
+// digits-model.safetensors. chainrule.models.load_model in Python reads it.
 
 #include <chainrule/chainrule.h>
 
@@ -19,7 +19,7 @@ namespace cr = chainrule;
 
 namespace {
 
-/// The tensor of that name.
+/// The tensor of a name; throws if there is none.
 cr::Tensor find(const cr::TensorFile& file, const std::string& name) {
   for (const auto& [known, tensor] : file.tensors) {
     if (known == name) return tensor;
@@ -27,7 +27,7 @@ cr::Tensor find(const cr::TensorFile& file, const std::string& name) {
   throw cr::InvalidArgument("the data file has no tensor '" + name + "'");
 }
 
-/// Images (n, 8, 8) of 0 to 16 as rows (n, 64) of 0 to 1.
+/// Images (n, 8, 8) with values from 0 to 16, as rows (n, 64) with values from 0 to 1.
 cr::Tensor scaled(const cr::Tensor& images) {
   const cr::Tensor result = images.reshaped({images.shape()[0], 64}).cast(cr::DType::float32);
   for (float& value : result.data<float>()) value /= 16;

@@ -1,9 +1,9 @@
-// Everything of one's own: an op with its shape rule, gradient and kernel; a layer, a loss, a
-// metric, an optimizer and an initializer. They train a model, which is saved and loaded.
+// An op of your own with its shape rule, gradient and kernel; and a layer, a loss, a metric, an
+// optimizer and an initializer of your own. They train a model, which is saved and loaded.
 //
 //   own [MODEL]
 //
-// MODEL is where the model goes: own-model.safetensors.
+// MODEL is the file for the model, by default own-model.safetensors.
 
 #include <chainrule/chainrule.h>
 
@@ -21,8 +21,8 @@ namespace cr = chainrule;
 
 namespace {
 
-/// y = x sin(x) / 2 + x, element by element; its gradient is an op, too: sin(x) / 2 + x cos(x) / 2
-/// + 1 of the library's functions.
+/// y = x sin(x) / 2 + x, element by element. The derivative, sin(x) / 2 + x cos(x) / 2 + 1, is made
+/// of the library's functions.
 class Wave final : public cr::OwnOp {
  public:
   Wave() : OwnOp("wave") {}
@@ -47,7 +47,7 @@ class Wave final : public cr::OwnOp {
   }
 };
 
-/// First values of weights: `scale` times the numbers of a standard normal distribution.
+/// Initial values of weights: `scale` times numbers from a standard normal distribution.
 class Normal final : public cr::Initializer {
  public:
   double scale = 0.5;
@@ -87,7 +87,8 @@ class WaveLayer final : public cr::UnaryLayer {
   cr::VariablePtr kernel_, bias_;
 };
 
-/// log(cosh(difference)): near zero half its square, far away its magnitude.
+/// log(cosh(difference)): about half the square of a small difference, the magnitude of a large
+/// one.
 class LogCosh final : public cr::Loss {
  public:
   std::string class_name() const override { return "OwnLogCosh"; }
@@ -97,7 +98,7 @@ class LogCosh final : public cr::Loss {
   }
 };
 
-/// The share of outputs that are nearer to their target than a tolerance.
+/// The share of outputs that differ from their target by less than a tolerance.
 class Near final : public cr::MeanMetric {
  public:
   double tolerance = 0.1;
@@ -114,8 +115,8 @@ class Near final : public cr::MeanMetric {
   }
 };
 
-/// Steps along the mean of the gradients so far, each element divided by their root mean square: a
-/// small Adam.
+/// A small Adam without bias correction: steps along the moving average of the gradients, divided
+/// by the root of the moving average of their squares.
 class Steady final : public cr::Optimizer {
  public:
   double memory = 0.9;
@@ -144,14 +145,14 @@ float largest_difference(const cr::Tensor& a, const cr::Tensor& b) {
 }
 
 void run(const std::string& path) {
-  // Once for the process: files name classes, and so may options.
+  // Once per process. Files, and options such as "own_normal" below, refer to classes by name.
   cr::register_class<Normal>();
   cr::register_class<WaveLayer>();
   cr::register_class<LogCosh>();
   cr::register_class<Near>();
   cr::register_class<Steady>();
 
-  // A curve of two waves.
+  // The curve to learn: a wave on a slope.
   constexpr std::int64_t samples = 256;
   std::vector<float> x(samples), y(samples);
   for (std::size_t i = 0; i < samples; ++i) {
@@ -175,7 +176,7 @@ void run(const std::string& path) {
   const cr::Logs logs = model.evaluate(data);
   std::printf("loss %.5f, near %.3f\n", logs["loss"], logs["near"]);
 
-  // The file knows the optimizer's state: both go on in the same way.
+  // The file holds the optimizer's state, so both models train on in the same way.
   model.save(path);
   const std::shared_ptr<cr::Model> loaded = cr::load_model(path);
   const cr::FitOptions more{.epochs = 3};

@@ -1,10 +1,10 @@
-// Uses a model, trained and saved in Python or C++: prints the classes of the digits held out for
-// testing.
+// Loads a model saved in Python or C++, and prints the classes that it predicts for the held-out
+// digits.
 //
 //   predict MODEL DATA
 //
-// MODEL takes rows of 64 numbers from 0 to 1 and gives 10 scores; DATA is the data file of the
-// digits example.
+// MODEL takes rows of 64 numbers from 0 to 1 and gives 10 scores. DATA is the data file of the
+// example digits.cpp.
 
 #include <chainrule/chainrule.h>
 

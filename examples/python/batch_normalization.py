@@ -3,8 +3,9 @@
     python batch_normalization.py
 
 In training the layer normalises by the mean and variance of the batch, and keeps moving averages of
-them in weights that training does not change; in inference it normalises by these. What call()
-assigns is read by whatever comes after it, so the second use goes on from what the first one left.
+them in non-trainable weights. In inference it normalises by the moving averages. Whatever reads a
+weight after call() has assigned it gets the new value, so the second use of the layer updates the
+averages further.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from chainrule import layers, ops
 
 
 class BatchNormalization(layers.Layer):
-    """Ioffe & Szegedy 2015, with Keras's defaults: (batch, ..., n) -> (batch, ..., n)."""
+    """Ioffe & Szegedy (2015), with Keras's defaults: (batch, ..., n) -> (batch, ..., n)."""
 
     def __init__(self, momentum=0.99, epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
@@ -56,10 +57,10 @@ def pairs(images, labels, count, seed):
 
 cr.utils.set_random_seed(3)
 (x_train, y_train), (x_test, y_test) = cr.datasets.digits.load_data()
-x_train = x_train.reshape(-1, 64).astype("float32")  # pixels from 0 to 16, as they are
+x_train = x_train.reshape(-1, 64).astype("float32")  # pixels from 0 to 16, not scaled
 x_test = x_test.reshape(-1, 64).astype("float32")
 
-# Both images go through the same layers: the statistics are those of both sides.
+# Both images go through the same layers, so the averages are over both sides.
 norm = BatchNormalization(momentum=0.9)
 hidden = layers.Dense(64, activation="relu")
 left, right = cr.Input((64,)), cr.Input((64,))
@@ -72,7 +73,7 @@ model.summary()
 x, y = pairs(x_train, y_train, 20_000, seed=0)
 model.fit(x, y, batch_size=64, epochs=8, verbose=2)
 
-# The moving averages have come near the pixels' own mean and variance.
+# The moving averages have come near the mean and variance of the pixels.
 print("Largest error of the moving mean:", abs(norm.moving_mean.numpy() - x_train.mean(0)).max())
 error = abs(norm.moving_variance.numpy() - x_train.var(0)) / (1 + x_train.var(0))
 print("Largest error of the moving variance, relative:", error.max())
@@ -83,7 +84,7 @@ loss, accuracy = model.evaluate(x, y, verbose=0)
 print(f"The larger of two held-out digits is found in {100 * accuracy:.1f} % of the pairs")
 assert accuracy >= 0.95
 
-# A single pair is read as it is among others: the statistics are fixed in inference.
+# A pair alone gives the same prediction as among others: in inference the averages are fixed.
 alone = model.predict([x[0][:1], x[1][:1]], verbose=0)
 assert np.allclose(alone, model.predict(x, verbose=0)[:1], atol=1e-5)
 

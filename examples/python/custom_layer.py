@@ -2,9 +2,9 @@
 
     python custom_layer.py
 
-call(), the loss and the metric are run with symbolic values when the model is compiled for a batch
-size. What they compute becomes part of the model's graph: training runs in C++, and gradients come
-from the graph.
+call(), the loss and the metric are called with symbolic values when the model is compiled for a
+batch size. Their operations become part of the model's graph. Training runs in C++, and gradients
+come from the graph.
 """
 
 import numpy as np
@@ -35,19 +35,20 @@ class RadialBasis(layers.Layer):
         return ops.exp(-self.gamma * ops.sum(ops.square(difference), axis=-1))
 
     def get_config(self):
-        # The arguments of __init__: what saving and loading need.
+        # The arguments of __init__, for saving and loading.
         return {**super().get_config(), "units": self.units}
 
 
 def huber(y_true, y_pred):
-    """Squared for small errors, linear for large ones: outliers pull less. One value a sample."""
+    """Squared for small errors, linear for large ones, so outliers count less. One value per
+    sample."""
     error = ops.abs(y_true - y_pred)
     small = ops.minimum(error, 0.1)
     return ops.mean(0.5 * small * small + 0.1 * (error - small), axis=-1)
 
 
 def within_a_tenth(y_true, y_pred):
-    """1 for predictions that are less than 0.1 from the target, else 0."""
+    """1 for predictions that differ from the target by less than 0.1, else 0."""
     return ops.cast(ops.abs(y_true - y_pred) < 0.1, "float32")
 
 

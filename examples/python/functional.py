@@ -1,9 +1,9 @@
-"""The functional API: two inputs, a layer that both share, and a residual connection.
+"""The functional API: two inputs, layers that both share, and a residual connection.
 
     python functional.py
 
-The model gets two images of digits and says whether they show the same one. Both images go through
-the same layers, so what is learned from one side serves the other.
+The model gets two images of digits and says whether they show the same digit. Both images go
+through the same layers, so both sides learn from all images.
 """
 
 import numpy as np

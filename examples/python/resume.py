@@ -1,4 +1,4 @@
-"""Save in the middle of training, load, and go on: bit for bit as if nothing had happened.
+"""Saves a model in the middle of training, loads it and goes on: bit for bit as without the break.
 
     python resume.py
 

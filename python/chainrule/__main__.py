@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         status = run(parser, options)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever read the output, such as `head`, has gone
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return 1
     except (RuntimeError, ValueError, OSError) as error:

@@ -1,11 +1,11 @@
-"""Arguments of public functions: checked and converted in one place, by their annotations.
+"""Checks and converts the arguments of public functions by their annotations.
 
     @checked
     def clip(x: Tensor, low: float, axis: int | None = None) -> Any: ...
 
 A wrong type is a TypeError, a wrong value a ValueError: `[clip] axis must be an integer. Received:
-axis='x'`. Whole floats and the numbers of NumPy are integers where integers are asked, bools are
-none. What `Any` is, the function checks itself.
+axis='x'`. Whole floats and NumPy's numbers are accepted as integers, bools are not. A function
+checks arguments annotated `Any` itself.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from chainrule import _core
 Rule = Callable[[Any, str, str], Any]  # (value, function, argument) -> value, or raises
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What annotations mean that have no type in Python.
+# Annotations of things that have no single type in Python.
 Tensor = Any  # a symbolic value, a symbol, a weight, a number or an array
-Array = Any  # what numpy.asarray makes an array of numbers of
-Number = Any  # a real number, NaN and infinity among them
+Array = Any  # anything that numpy.asarray turns into an array of numbers
+Number = Any  # a real number; may be NaN or infinite
 DType = Any  # the name of an element type, or NumPy's object for it
 
 DTYPES = tuple(_core.dtypes)
@@ -46,7 +46,7 @@ def integers(value: Any, where: str, name: str) -> list[int]:
     single = isinstance(value, (str, bytes, dict, set, frozenset)) or not hasattr(value, "__iter__")
     if single or getattr(value, "ndim", 1) == 0:
         return [_core.integer(value, where, name)]
-    # Neither a generator, nor an array with no or several axes, nor one with a mask.
+    # Generators, masked arrays and arrays with more than one axis are refused.
     strange = not hasattr(value, "__len__") or np.ma.isMaskedArray(value)
     if strange or getattr(value, "ndim", 1) != 1:
         raise TypeError(message(where, "a tuple of integers", name, value))
@@ -75,7 +75,7 @@ def dtype(value: Any, where: str, name: str) -> str:
 
 
 def real(value: Any, where: str, name: str) -> float:
-    """A number, NaN and infinity included."""
+    """A number, which may be NaN or infinite."""
     try:
         return _core.number(value, where, name)
     except ValueError:
@@ -85,7 +85,7 @@ def real(value: Any, where: str, name: str) -> float:
 
 
 def tensor(value: Any, where: str, name: str) -> Any:
-    """The value itself, which is something to compute with."""
+    """The value itself, if it is something to compute with."""
     rule = "a symbolic value, a weight, a number or an array of numbers"
     if isinstance(value, (_core.Value, _core.Symbol, _core.Variable, int, float)):
         return value
@@ -142,7 +142,7 @@ def path(value: Any, where: str, name: str) -> str:
         raise TypeError(message(where, "a path", name, value))
     try:
         os.fsencode(found)
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # half of a surrogate pair
         found = ""
     if not found or "\0" in found:
         raise ValueError(message(where, "a path", name, value))
@@ -170,7 +170,7 @@ def sequence(value: Any, where: str, name: str) -> list[Any]:
 
 
 def level(value: Any, where: str, name: str) -> int:
-    """How much is printed: a number, or True for 1."""
+    """A level of output: a number; True counts as 1, False as 0."""
     return int(value) if isinstance(value, bool) else _core.integer(value, where, name)
 
 
@@ -200,7 +200,7 @@ RULES: dict[str, Rule] = {
 
 
 def rule_for(annotation: str) -> Rule | None:
-    """The rule of an annotation; None for Any, and for what is Any with None."""
+    """The rule of an annotation; None for `Any` and `Any | None`."""
     if annotation.endswith(" | None"):
         rule = rule_for(annotation.removesuffix(" | None"))
         return rule and optional(rule)
@@ -213,9 +213,9 @@ def rule_for(annotation: str) -> Rule | None:
 
 
 def checked(function: F) -> F:
-    """The function, called with arguments that are what its annotations say."""
+    """A decorator: checks and converts the arguments by their annotations before each call."""
     of_class = function.__name__ in ("__init__", "__call__")
-    signature: inspect.Signature | None = None  # made by the first call: imports are to be fast
+    signature: inspect.Signature | None = None  # made by the first call, to keep imports fast
     rules: dict[str, Rule] = {}
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""How build() of layers is called: by the engine, or by hand."""
+"""Calls of build() of layers: by the engine, or by the user."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
-# The layers in whose build() this thread is, by id().
+# The id() of each layer whose build() is running on this thread.
 _inside: ContextVar[tuple[int, ...]] = ContextVar("building", default=())
 
 
 def shapes_of(input_shape: Any) -> list[Any]:
-    """One shape or a list of shapes as a list of them."""
+    """A list of shapes, from one shape or a list."""
     several = isinstance(input_shape, list) and input_shape
     return input_shape if several and isinstance(input_shape[0], (list, tuple)) else [input_shape]
 
@@ -33,7 +33,7 @@ def entered(layer: Any) -> Iterator[None]:
 
 
 def built_once(build: Any) -> Any:
-    """A build() of the caller's own which, called by hand, counts as one that the engine calls."""
+    """Wraps a user-defined build(): a call by the user has the same effect as one by the engine."""
 
     @functools.wraps(build)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:

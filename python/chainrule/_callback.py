@@ -11,8 +11,8 @@ class Callback:
     """The base of all callbacks: override the hooks you need.
 
     `self.model` is the model and `self.params` holds "epochs", "steps" and "verbose". The engine
-    returns to Python after each batch only if a hook of batches is overridden. An exception ends
-    the run.
+    returns to Python after each batch only if a batch hook is overridden. An exception ends the
+    run.
 
     Example:
 
@@ -36,30 +36,35 @@ class Callback:
     params: dict[str, Any] = {}  # noqa: RUF012
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copy: all but the model, which the next run sets."""
+        """For pickle and copy: everything but the model, which the next run sets."""
         return {name: value for name, value in self.__dict__.items() if name != "model"}
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Called at the begin of a run."""
+        """Called when a run begins."""
         self.params = params
 
     def set_model(self, model: Any) -> None:
-        """Called at the begin of a run."""
+        """Called when a run begins."""
         self.model = model
 
     def _expect(self, names: dict[str, str | None], complete: bool, validation_freq: int) -> None:
-        """Before on_train_begin: the logs of an epoch, and whether "min" or "max" of each is better
-        (None: unknown). Not `complete`: callbacks of the user's own may add others. Those of
-        validation are there every `validation_freq` epochs. Raises for what cannot work."""
+        """Called before on_train_begin; raises if the callback cannot work.
+
+        Args:
+            names: The logs of an epoch, and which values of each are better: "min", "max" or None
+                (unknown).
+            complete: Whether these are all logs. If not, user-defined callbacks may add others.
+            validation_freq: Logs of validation are there every so many epochs; 0: never.
+        """
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """fit() begins; its data have been checked."""
+        """fit() begins; the data have been checked."""
 
     def on_train_end(self, logs: Any = None) -> None:
         """fit() has ended; logs are those of the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """An epoch begins; the first is 0."""
+        """An epoch begins; epochs count from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """An epoch has ended; logs hold its values, those of validation with "val_" before the

@@ -1,4 +1,4 @@
-"""Callbacks that log, schedule, and end what has gone wrong."""
+"""Callbacks that write logs, set the learning rate, and stop on NaN."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from chainrule._callback import Callback
 
 
 class CSVLogger(Callback):
-    """Writes the logs of each epoch to a file of comma-separated values. An epoch without a log, as
-    those without validation, has "NA" there. A log that appears later gets a column, too: the file
-    is written anew.
+    """Writes the logs of each epoch to a CSV file. Where an epoch lacks a log, as without
+    validation, the file has "NA". If a new log appears later, the file is written anew with another
+    column.
 
     Args:
-        filename: Where.
-        separator: Between two values.
-        append: Whether to go on with an existing file, whose columns stay in their order.
+        filename: The file.
+        separator: The character between two values.
+        append: Whether to append to an existing file. Its columns keep their order.
     """
 
     @checked
@@ -90,7 +90,8 @@ class CSVLogger(Callback):
         file.flush()
 
     def _end_last_row(self) -> None:
-        """Of a file whose writer was killed: what is left of a row is removed."""
+        """Ends the last line if the program that wrote it was killed; an incomplete row is
+        removed."""
         with open(self.filename, "rb+") as file:
             content = file.read()
             if content.endswith(b"\n"):
@@ -112,7 +113,7 @@ class TerminateOnNaN(Callback):
 
 
 def _takes_rate(schedule: Any) -> bool:
-    """Whether a schedule is called with the epoch and the rate, or with the epoch alone."""
+    """Whether a schedule is called with the epoch and the rate, not with the epoch alone."""
     if not callable(schedule):
         raise ValueError(
             f"[LearningRateScheduler] schedule must be a function of the epoch, or of the epoch "
@@ -138,8 +139,8 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate before each epoch.
 
     Args:
-        schedule: A function of the epoch (from 0), or of the epoch and the present rate, to the new
-            rate. One that can be called with two positional arguments gets both.
+        schedule: A function that returns the new rate, of the epoch (from 0), or of the epoch and
+            the present rate. If it can be called with two positional arguments, it gets both.
         verbose: 1 prints the rate.
     """
 

@@ -1,12 +1,12 @@
-"""How the arguments of a layer's call() become the inputs of a graph, and arguments again.
+"""Turns the arguments of a layer's call() into a list of tensors, and back into arguments.
 
 The engine gives a layer a list of tensors. A call() that takes one tensor or a list of them gets
-just these. Any other call is described by a *form*, plain data of the shape of its arguments, with
-{"input": i} in the place of tensor i:
+just these. Any other call is described by a *form*: plain data with the structure of the arguments,
+and {"input": i} in the place of tensor i:
 
     layer(a, scale=[b, 2.0])    {"args": [{"input": 0}], "kwargs": {"scale": [{"input": 1}, 2.0]}}
 
-Functional models save it.
+Functional models save the form.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def holds_tensor(value: Any) -> bool:
 
 
 def form_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form | None]:
-    """The tensors among the arguments of a call, and its form; None: one input or a list."""
+    """The tensors among the arguments of a call, and its form: None for one input or a list."""
     first = args[0] if len(args) == 1 and not kwargs else None
     if first is not None and not isinstance(first, dict):
         nested = isinstance(first, (list, tuple)) and any(
@@ -47,7 +47,7 @@ def form_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], F
         if not nested:
             return (list(first) if isinstance(first, (list, tuple)) else [first]), None
     tensors: list[Any] = []
-    # The first argument is data, whatever it is made of.
+    # The first argument is data, even if it is a list of numbers.
     packed = [_pack(args[0], tensors) if holds_tensor(args[0]) else _place(args[0], tensors)]
     packed += [_pack(value, tensors) for value in args[1:]]
     named = {key: _pack(value, tensors) for key, value in kwargs.items()}
@@ -80,12 +80,12 @@ def _fill(form: Any, values: list[Any]) -> Any:
 
 
 def fill(form: Form, values: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of a call, with values in the places of its tensors."""
+    """The arguments of a call, with the values in the places of the tensors."""
     return _fill(form["args"], values), _fill(form["kwargs"], values)
 
 
 def _inputs_only(inputs: Any, training: bool | None = None) -> None:
-    """What the layers of the engine take."""
+    """Has the signature of call() of the engine's layers."""
 
 
 def _signature(layer: Any) -> inspect.Signature:
@@ -97,7 +97,7 @@ def bind(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """(args, kwargs, training) of a call; `training` may be given by position or by name.
 
     Raises:
-        TypeError: for what call() does not take.
+        TypeError: for arguments that call() does not take.
     """
     training = kwargs.pop("training", None)
     if not args:
@@ -127,9 +127,9 @@ def bind(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def shapes_for_build(layer: Any, shapes: list[Any], form: Form) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of build() for the tensors of a call by name, as Keras gives them: a build()
-    with one parameter gets the shape of the first; one with `*shapes` gets all; else `a_shape` is
-    that of call()'s `a`."""
+    """The arguments of build() for a call with a form, by Keras's rules: a build() with one
+    parameter gets the shape of the first tensor; one with `*shapes` gets all shapes; else the
+    parameter `a_shape` gets the shape of call()'s `a`."""
     args, kwargs = fill(form, [_Shape(shape) for shape in shapes])
     bound = inspect.signature(layer.call).bind_partial(*args, **kwargs)
     given = {name: _shapes(value) for name, value in bound.arguments.items() if _has_shape(value)}

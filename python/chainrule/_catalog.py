@@ -15,23 +15,24 @@ from chainrule._arguments import message, shown
 
 Field = tuple[str, str, str, bool, Any]  # name, type, doc, required, default
 
-# Set by the modules that know how: types of fields whose values are more than plain data.
+# For types of fields that are no plain data: from a Python value to plain data, and back. Filled by
+# the modules of these types.
 converters: dict[str, Callable[[Any], Any]] = {}
 getters: dict[str, Callable[[Any], Any]] = {}
-# Classes and functions of the caller's own that files may name: utils.register_keras_serializable.
+# User-defined classes and functions that files may name: utils.register_keras_serializable.
 registered: dict[str, Any] = {}
-# Activations of the caller's own, by name: activations.serialize.
+# User-defined activations, by name: activations.serialize.
 own_activations: dict[str, Any] = {}
-# Of kinds of functions: enters one of the caller's own under a name.
+# By kind ("activations"): a function that registers a user-defined function under a name.
 enterers: dict[str, Callable[[str, Any], None]] = {}
-# Where configurations are for a copy, which has the functions themselves: the activations of the
-# caller's own that they name, (name, function).
+# While a configuration is made for a copy: the user-defined activations that it names, as (name,
+# function). Else None. A copy takes the functions themselves.
 copying: ContextVar[list[tuple[str, Any]] | None] = ContextVar("copying", default=None)
 
 
 @contextlib.contextmanager
 def for_copies() -> Iterator[list[tuple[str, Any]]]:
-    """Configurations that are asked for inside are those of copies."""
+    """Configurations made inside are for copies; gives the activations that they name."""
     found: list[tuple[str, Any]] = []
     token = copying.set(found)
     try:
@@ -41,7 +42,7 @@ def for_copies() -> Iterator[list[tuple[str, Any]]]:
 
 
 def plain(value: Any, field_type: str) -> Any:
-    """A value for a field as the catalog reads it."""
+    """The value of a field as plain data for the catalog."""
     if field_type in converters:
         return converters[field_type](value)
     if isinstance(value, (type, np.dtype)):
@@ -52,8 +53,8 @@ def plain(value: Any, field_type: str) -> Any:
 def arguments(
     cls: type, fields: list[Field], args: tuple[Any, ...], given: dict[str, Any]
 ) -> dict[str, Any]:
-    """The configuration that a call of the constructor means. C++ names unknown and missing
-    arguments."""
+    """The configuration from the arguments of a constructor. C++ reports unknown and missing
+    ones."""
     if len(args) > len(fields):
         raise TypeError(
             f"[{cls.__name__}] at most {len(fields)} arguments are taken. Received: {len(args)} "
@@ -71,7 +72,7 @@ def arguments(
         config[field[0]] = value
     types = {field[0]: field[1] for field in fields}
     if config.get("name", "") is None:
-        del config["name"]  # the automatic one
+        del config["name"]  # None: an automatic name
     return {key: plain(value, types.get(key, "")) for key, value in config.items()}
 
 
@@ -80,7 +81,7 @@ def shown_default(default: Any) -> Any:
     if isinstance(default, dict) and "class_name" in default:
         name = default["class_name"]
         if name == "DTypePolicy":
-            return None  # the one that is in force when a layer is made
+            return None  # the policy in force when the layer is made
         return next(
             (snake for full, snake, *_ in _core.describe("initializers") if full == name), name
         )
@@ -148,7 +149,8 @@ def make_class(
 
 
 def make_classes(kind: str, base: Any, names: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Classes of a kind by name; `base` is entered as the class of all others (and of `names`)."""
+    """Makes all classes of a kind, by name; `base` is the class of objects of any other class, and
+    of `names`."""
     for name in ("", *names):
         _core.classes[f"{kind}.{name}"] = base
     return {described[0]: make_class(kind, base, described) for described in _core.describe(kind)}
@@ -158,7 +160,8 @@ _BoundType: Any = type(_core.Layer)
 
 
 class Initialized(_BoundType):  # type: ignore[misc]
-    """The type of the bases: objects of classes of the caller's own are initialized, too."""
+    """The metaclass of the base classes. Says so if a user-defined __init__() does not call
+    super().__init__()."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -170,7 +173,7 @@ class Initialized(_BoundType):  # type: ignore[misc]
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """For help(): the parameters of __init__, not those of __call__ here."""
+        """For help(): the parameters of __init__, not of the metaclass's __call__."""
         init: Any = cls.__init__  # type: ignore[misc]
         signature = inspect.signature(init)
         several = [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
@@ -180,15 +183,15 @@ class Initialized(_BoundType):  # type: ignore[misc]
 
 
 def definer(cls: type, name: str) -> type | None:
-    """The class, this or one that it is derived from, whose attribute a name is; None: it is the
-    package's, or there is none."""
+    """The user-defined class, this or a base of it, that defines an attribute. None if a class of
+    the package does, or none."""
     found = next((base for base in cls.__mro__ if name in base.__dict__), None)
     ours = found is None or found.__module__.startswith(("chainrule.", "pybind11", "builtins"))
     return None if ours else found
 
 
 def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
-    """For __init_subclass__: raises where a class has what would never be called."""
+    """For __init_subclass__: raises if a class overrides methods that would never be called."""
     for name in names:
         found = definer(cls, name)
         if found is not None:
@@ -197,20 +200,19 @@ def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
 
 
 class Described:
-    """What the bases of all kinds share: mixed in as functions, since their C++ bases fix the
-    layout."""
+    """Functions that the base classes of all kinds share. They are no mixin, since the C++ bases
+    fix the memory layout."""
 
     @staticmethod
     def refuse_subclass(cls: type, advice: str) -> None:
-        """For __init_subclass__: classes of the catalog are complete."""
+        """For __init_subclass__: raises if a class is derived from one of the catalog."""
         parent = next((p for p in cls.__mro__[1:] if "_catalog_class" in p.__dict__), None)
         if parent is not None and "_catalog_class" not in cls.__dict__:
             raise TypeError(f"[{cls.__name__}] {parent.__name__} cannot be derived from: {advice}")
 
     @staticmethod
     def shown(thing: Any, represent: Callable[[Any], str]) -> str:
-        """What repr() gives, also for what is not initialized and for configurations that are no
-        plain data."""
+        """The repr of an object, also if it is not initialized or its get_config() fails."""
         try:
             return represent(thing)
         except Exception:  # whatever a get_config() raises
@@ -221,7 +223,7 @@ class Described:
 
 
 def get(kind: str, base: type, identifier: Any) -> Any:
-    """An object from a name, a configuration, or itself."""
+    """An object from its name or its configuration; an object is returned as it is."""
     if identifier is None or isinstance(identifier, base):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):
@@ -257,14 +259,14 @@ def spec(config: Any, where: str) -> tuple[str, dict[str, Any]]:
 
 
 def mapping(config: Any, where: str, name: str = "config") -> dict[str, Any]:
-    """A dict with texts as keys, which may be passed on as arguments."""
+    """The value itself if it is a dict with texts as keys, which can be passed as arguments."""
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise ValueError(message(where, "a dict with texts as keys", name, config))
     return config
 
 
 def from_config(cls: Any, config: Any) -> Any:
-    """What from_config() of every class does: the constructor with these arguments."""
+    """Calls the constructor with the configuration as arguments: from_config() of every class."""
     return cls(**mapping(config, cls.__name__))
 
 
@@ -291,7 +293,7 @@ def unknown(kind: str, class_name: str) -> bool:
 def factory(
     custom_objects: dict[str, Any] | None, where: str
 ) -> Callable[[str, dict[str, Any]], Any]:
-    """What makes objects of the caller's own classes when a model is loaded."""
+    """The function that makes objects of user-defined classes when a model is loaded."""
     custom = {**registered}
     if custom_objects is not None:
         custom |= mapping(custom_objects, where, "custom_objects")
@@ -315,9 +317,9 @@ def factory(
 
 
 def texts_in(config: dict[str, Any]) -> Iterator[str]:
-    """All texts in a configuration, but its name."""
+    """All texts in a configuration except its name."""
     rest: list[Any] = [value for key, value in config.items() if key != "name"]
-    seen = set()  # of containers, which may hold themselves
+    seen = set()  # containers, which may contain themselves
     while rest:
         value = rest.pop()
         if isinstance(value, str):
@@ -328,7 +330,7 @@ def texts_in(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
-    """What a layer's configuration names is found under that name when the layer is made."""
+    """Registers the functions of `custom` that a layer's configuration names as activations."""
     for text in texts_in(config):
         thing = custom.get(text)
         if callable(thing) and not isinstance(thing, type):
@@ -336,7 +338,7 @@ def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
 
 
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:
-    """An object of the caller's own class, or made of the caller's own function."""
+    """An object of a user-defined class, or a loss or metric made of a user-defined function."""
     try:
         if isinstance(thing, type):
             return thing.from_config(config)  # type: ignore[attr-defined]
@@ -345,7 +347,7 @@ def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:
         return wrap(kind, _core.classes[f"{kind}."], made(name, thing), thing)
     except (ValueError, RuntimeError, OSError):
         raise
-    except Exception as error:  # what a constructor does with arguments that it does not expect
+    except Exception as error:  # the constructor did not expect these arguments
         name = getattr(thing, "__name__", type(thing).__name__)
         raise ValueError(
             f"[{name}] from_config() did not take the configuration: "

@@ -25,21 +25,22 @@ def scan(
 ) -> tuple[Any, Any]:
     """A loop over the rows of arrays that carries values from step to step.
 
-    `carry, y = f(carry, x)` is traced once and becomes the body of a loop in the engine: for each
-    row x of xs, with what the step before returned as carry. Gradients flow through it, by
-    backpropagation through time, as often as you differentiate.
+    Step i computes `carry, y = f(carry, xs[i])`. f is traced once and becomes the body of a loop in
+    the engine. Gradients flow through the loop (backpropagation through time), and can be
+    differentiated again.
 
     Args:
-        f: Takes the carry and a row, and returns the next carry and what is to be kept of the step.
-        init: The carry of the first step: arrays, or tuples, lists and dicts of them. Its shapes
-            and dtypes are those of all steps.
-        xs: Arrays of one length along their first axis, nested in the same way; None: f gets None.
+        f: Takes the carry and a row; returns the next carry and the output y of the step.
+        init: The carry of the first step: an array, or tuples, lists and dicts of arrays. The carry
+            has the same shapes and dtypes in all steps.
+        xs: An array, or tuples, lists and dicts of arrays, all of one length along the first axis.
+            None: f gets None.
         length: Number of steps; needed only without xs.
-        reverse: From the last row to the first; ys[i] still belongs to xs[i].
-        unroll: Only 1: what is written out here, and how often, has no meaning for the engine.
+        reverse: Whether to go from the last row to the first; ys[i] still belongs to xs[i].
+        unroll: Must be 1: the engine does not unroll loops.
 
     Returns:
-        The carry of the last step, and what was kept of all steps, stacked along a new first axis.
+        The carry of the last step, and the outputs y of all steps, stacked along a new first axis.
 
     Example:
 
@@ -90,11 +91,11 @@ def scan(
 
 @checked
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """What one of two functions returns, by a condition.
+    """Calls one of two functions, by a condition, and returns its result.
 
-    Where the condition is a number or an array, that function is called. Where it is a symbolic
-    value, both are traced, and the engine runs the one that each step chooses; gradients flow
-    through that one alone.
+    If the condition is a number or an array, only that function is called. If it is a symbolic
+    value, both are traced, and each step runs the one that it chooses. Gradients flow through that
+    one alone.
 
     Args:
         pred: A boolean of one element.
@@ -153,7 +154,7 @@ def _refuse_symbols(name: str, operands: list[Any]) -> None:
 
 
 def _compute(name: str, function: Callable[..., list[Any]], operands: list[Any]) -> list[Any]:
-    """In the graph that is being built; elsewhere at once, on arrays."""
+    """Calls the function in the graph that is being built; if there is none, computes at once."""
     _refuse_symbols(name, operands)
     if _core.tracing():
         return function(*operands)

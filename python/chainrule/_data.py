@@ -1,5 +1,5 @@
-"""What callers pass as data, losses and metrics: checked and put into lists, one entry for each
-input or output."""
+"""Checks the data, losses and metrics that users pass, and puts them into lists with one entry for
+each input or output."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Parts = tuple[list[Any], list[Any], list[Any]]
 def arrays(
     value: Any, names: list[str], what: str, where: str, optional: bool = False
 ) -> list[Any]:
-    """The arrays of a model's inputs (or outputs) called `names`; empty when these are not known
-    yet. `optional`: some may be missing, in place of which there is None."""
+    """The arrays for a model's inputs (or outputs), in the order of `names`, which is empty while
+    the names are not known. `optional`: some may be missing; the list has None for them."""
     count = max(len(names), 1)
     if count == 1 and isinstance(value, np.ndarray):
         return [value]
@@ -62,7 +62,7 @@ def arrays(
 
 
 def _makes_batches(value: Any) -> bool:
-    """Whether it is a generator, or a data set of another library."""
+    """Whether the value is a generator, or a data set of another library."""
     if hasattr(value, "__array__") or isinstance(value, str):
         return False
     indexed = hasattr(value, "__getitem__") and hasattr(value, "__len__")
@@ -70,7 +70,7 @@ def _makes_batches(value: Any) -> bool:
 
 
 def parts(model: Any, x: Any, y: Any, sample_weight: Any, where: str) -> Parts:
-    """(x, y, sample_weight) as the engine takes them; None where an output needs none."""
+    """(x, y, sample_weight) as lists for the engine; None for an output without target."""
     if x is None:
         raise ValueError(f"[{where}] x is required")
     inputs = arrays(x, _core.input_names(model), "x", where)
@@ -82,7 +82,7 @@ def parts(model: Any, x: Any, y: Any, sample_weight: Any, where: str) -> Parts:
 
 
 def sample_weights(given: Any, names: list[str], where: str) -> list[Any]:
-    """Nothing, one array for all outputs, or one or None for each."""
+    """A list: empty, with one array for all outputs, or with an array or None for each output."""
     if given is None:
         return []
     if isinstance(given, dict):
@@ -105,7 +105,7 @@ def validation_parts(model: Any, given: Any) -> Parts | None:
     if given is None:
         return None
     if not isinstance(given, (tuple, list)) and _makes_batches(given):
-        arrays(given, [], "validation_data", "fit")  # says what to do
+        arrays(given, [], "validation_data", "fit")  # raises with advice
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise ValueError("[fit] validation_data must be (x, y) or (x, y, sample_weight)")
     weight = given[2] if len(given) == 3 else None
@@ -113,7 +113,7 @@ def validation_parts(model: Any, given: Any) -> Parts | None:
 
 
 def steps(x: Any, validation_split: float, batch_size: Any) -> int | None:
-    """Batches of an epoch, for callbacks; None for what the engine is going to refuse."""
+    """Batches of an epoch, for callbacks; None for data that the engine will refuse."""
     if np.ndim(x) == 0 or not 0 <= validation_split < 1:
         return None
     samples = math.floor(np.shape(x)[0] * (1.0 - validation_split))
@@ -125,7 +125,7 @@ def _is_number(value: Any) -> bool:
 
 
 def class_weights(weights: Any, where: str) -> dict[int, float]:
-    """{label: weight}; None is {}."""
+    """{label: weight}; {} for None."""
     if weights is None:
         return {}
     if not isinstance(weights, dict):
@@ -149,7 +149,8 @@ def class_weights(weights: Any, where: str) -> dict[int, float]:
 
 
 def per_output(value: Any, names: list[str], what: str) -> list[Any]:
-    """A setting of compile() for each output: given for the only one, as a list, or by name."""
+    """A list with a setting of compile() for each output. It is given for the only output, as a
+    list, or as a dict by name."""
     count = max(len(names), 1)
     if isinstance(value, dict):
         unknown = [name for name in value if name not in names]
@@ -176,7 +177,7 @@ def loss_objects(loss: Any, names: list[str]) -> list[Any]:
 
 
 def metric_pairs(plain: Any, weighted: Any, names: list[str]) -> list[list[tuple[Any, bool]]]:
-    """For each output its metrics and whether they are weighted."""
+    """For each output a list of (metric, whether it is weighted)."""
     if plain is None and weighted is None:
         return []
     both = zip(metric_objects(plain, names), metric_objects(weighted, names), strict=True)
@@ -184,8 +185,8 @@ def metric_pairs(plain: Any, weighted: Any, names: list[str]) -> list[list[tuple
 
 
 def metric_objects(given: Any, names: list[str]) -> list[list[Any]]:
-    """A list of metrics for each output; names stay names, the engine resolves them when shapes are
-    known."""
+    """A list of metrics for each output. Names stay names: the engine looks them up when it knows
+    the shapes."""
     if given is None:
         return [[] for _ in range(max(len(names), 1))]
     count = max(len(names), 1)
@@ -215,9 +216,9 @@ def loss_weights(given: Any, names: list[str]) -> list[float]:
 
 
 def refuse(where: str, **settings: tuple[Any, Any]) -> None:
-    """Raises for Keras's settings that have no meaning here, unless they have their default:
+    """Raises if a setting of Keras that is not supported differs from its default:
     name=(given, default)."""
     for name, (given, default) in settings.items():
-        plain = isinstance(given, (bool, int, float, str))  # others need not compare at all
+        plain = isinstance(given, (bool, int, float, str))  # comparing others may fail
         if given is not None and not (plain and given == default):
             raise ValueError(f"[{where}] {name} is not supported. Received: {name}={shown(given)}")

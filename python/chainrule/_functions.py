@@ -1,5 +1,5 @@
-"""Functions of tensors as the engine describes them, each in the file of its op: from a description
-follow a Python function's signature, docstring and errors."""
+"""Makes the Python functions of tensors from the engine's descriptions, which stand in the file of
+each op: signature, docstring and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule import _core
 from chainrule._arguments import checked
 
 _ARRAYS = (np.ndarray, np.generic, _core.Variable)
-# What the types of the engine's options are to a caller in Python.
+# The annotations in Python for types of the engine's options.
 _TYPES = {"tuple[int, ...]": "int | Sequence[int]"}
 
 
@@ -34,7 +34,7 @@ class Parameter(NamedTuple):
 
 class Function(NamedTuple):
     name: str  # in the engine, and in files
-    python: str
+    python: str  # the name in Python; empty: none
     aliases: list[str]
     doc: str
     example: str
@@ -84,7 +84,8 @@ def _holds_symbol(value: Any) -> bool:
 
 
 def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
-    """How to find an argument again when its arrays have become symbolic values."""
+    """Collects the arrays of an argument. Returns a function that rebuilds the argument from the
+    symbolic values of all collected arrays."""
     if _is_array(value):
         arrays.append(value)
         index = len(arrays) - 1
@@ -148,7 +149,7 @@ def make(function: Function, name: str, module: str) -> Callable[..., Any]:
 
 
 def make_all(functions: list[Function], module: str) -> dict[str, Callable[..., Any]]:
-    """All of them under all their names."""
+    """All Python functions of these descriptions, by name and alias."""
     return {
         name: make(function, name, module)
         for function in functions

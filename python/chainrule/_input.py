@@ -20,7 +20,7 @@ def Input(
 
     Args:
         shape: Shape of one sample; None for unknown lengths.
-        batch_size: Not fixed in Chainrule: must be None.
+        batch_size: Must be None: models take batches of any size.
         dtype: Element type in which the model reads it; None is config.floatx().
         name: Name of the input.
 

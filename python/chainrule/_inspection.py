@@ -11,12 +11,12 @@ class ProfiledInstruction:
 
     Attributes:
         op: The op; "fused" for a chain of element-wise ops; "gather batch" copies the data.
-        layers: The names of all layers that it works for, "dense, dense_1"; empty if there are
-            none, as for the loss.
+        layers: The names of all layers that it computes for, "dense, dense_1"; empty if none, as
+            for the loss.
         backward: Whether it computes gradients.
         update: Whether it writes variables: optimizer, metrics, counters.
         seconds: Its time, the median over the runs.
-        bytes: The sizes of what it reads and writes.
+        bytes: The sizes of all arrays that it reads and writes.
     """
 
     op: str
@@ -45,8 +45,9 @@ class Profile:
         self.seconds = sum(each.seconds for each in instructions)
 
     def by_layer(self) -> dict[str, float]:
-        """Seconds by layer, forward and backward, the slowest first; "" has what is no layer's. An
-        instruction that works for several layers counts for "first, second"."""
+        """Seconds by layer, forward and backward, the slowest layer first. The key "" has the time
+        of instructions without a layer. The key of an instruction for several layers is "first,
+        second"."""
         sums: dict[str, float] = {}
         for each in self.instructions:
             sums[each.layers] = sums.get(each.layers, 0.0) + each.seconds
@@ -96,16 +97,17 @@ class Profile:
 
 @dataclass(frozen=True)
 class NonFinite:
-    """The first value of a training step that is NaN or infinite. `print` tells it in a sentence.
+    """The first value of a training step that is NaN or infinite. `print` shows it as a sentence.
 
     Attributes:
-        op: The op that made it; "input" or "weight" when it was there before the step.
-        layers: The layers that the op works for, or the name of the weight; empty if there are
-            none, as for the loss.
+        op: The op that computed it; "input" or "weight" if it was there before the step.
+        layers: The layers that the op computes for, or the name of the weight; empty if none, as
+            for the loss.
         backward: Whether it is part of a gradient.
-        value: What and where it is: "inf at (3, 0) of float32 (32, 10)".
-        inputs: What went into the op: "float32 (32, 10) from -3 to 88.7".
-        first_sample: The first sample of the batch; -1 for what was there before the step.
+        value: The value and its place: "inf at (3, 0) of float32 (32, 10)".
+        inputs: The operands of the op: "float32 (32, 10) from -3 to 88.7".
+        first_sample: The first sample of the batch; -1 if the value was there before the step.
+        sentence: All of this as text.
     """
 
     op: str

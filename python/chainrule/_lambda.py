@@ -15,21 +15,21 @@ class Lambda(Layer):
     """A function of symbolic values as a layer.
 
     The function is traced like the call() of a layer: it computes with operators and chainrule.ops,
-    and must not use weights. A file holds its name, never its code: to save the model, define it
-    with def, and pass it to load_model() in custom_objects.
+    and must not use weights. A file holds the function's name, never its code: to save the model,
+    define the function with def, and pass it to load_model() in custom_objects.
 
     Args:
-        function: Called with the input (or the list of inputs) and `arguments`; with `training` and
-            `mask`, the mask of the input, if it has these parameters.
+        function: Called with the input (or the list of inputs) and `arguments`. If it has the
+            parameters `training` or `mask`, it gets these, too.
         output_shape: Must be None: the shape is found by tracing.
-        mask: What compute_mask() is: a function (inputs, previous_mask) -> the mask of the output,
-            or None if it has none, which a file names, too. None: inputs with a mask are refused,
-            unless the function has a parameter `mask`.
-        arguments: {name: value} of its other arguments.
-        name, trainable, dtype: As of every layer.
+        mask: A function (inputs, previous_mask) that returns the mask of the output, or None. Used
+            as compute_mask(); a file holds its name, too. Without it, inputs with a mask are
+            refused, unless the function has a parameter `mask`.
+        arguments: {name: value} of the function's other arguments.
+        name, trainable, dtype: As for every layer.
 
     Raises:
-        TypeError: for what is no function.
+        TypeError: if `function` is no function.
 
     Example:
 
@@ -117,5 +117,5 @@ class Lambda(Layer):
 def _parameters(function: Any) -> Any:
     try:
         return inspect.signature(function).parameters
-    except (TypeError, ValueError):  # made in C
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return {}

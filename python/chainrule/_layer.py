@@ -24,7 +24,7 @@ from chainrule.dtype_policies import DTypePolicy
 
 Symbol = _core.Symbol
 BASE_ARGUMENTS = {"name", "trainable", "dtype"}
-# What Keras calls and the engine does not: files, and calls without state.
+# Methods that Keras calls and the engine does not: for files, and for calls without state.
 IGNORED = (
     "compute_output_spec",
     "stateless_call",
@@ -54,11 +54,11 @@ def one_or_list(values: Sequence[Any]) -> Any:
 class Layer(_core.Layer, metaclass=_catalog.Initialized):
     """The base of all layers. Derive from it to write your own.
 
-    `build(input_shape)` makes weights with add_weight(); `call(inputs)` computes with operators and
+    `build(input_shape)` makes weights with add_weight(). `call(inputs)` computes with operators and
     the functions of chainrule.ops. call() is traced: it runs when the layer is applied and when a
-    model is compiled for a batch size, never in a training step, so what it does besides computing
-    is done only then. `weight.assign(value)` in call() is part of what is computed: the weight,
-    made with `trainable=False`, is `value` from there on, and keeps it when the step has ended.
+    model is compiled for a batch size, never in a training step. So side effects such as print()
+    happen only then. `weight.assign(value)` in call() becomes part of the step: later reads give
+    `value`, and the weight keeps it after the step. Such a weight is made with `trainable=False`.
 
     Args:
         name: Name of the layer, unique in a model; None makes one from the class name.
@@ -118,26 +118,26 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             self._build(_building.shapes_of(input_shape))
 
     def call(self, inputs: Any) -> Any:
-        """Computes the outputs from symbolic inputs. May take `training`, too: True or False; and
-        `mask`, the mask of the input (a list of them for a list of inputs; None for none). A call()
-        with several tensors gets that of its `a` as `a_mask`."""
+        """Computes the outputs from symbolic inputs. May have a parameter `training`, which is True
+        or False, and `mask`, the mask of the input or None (a list of them for a list of inputs).
+        A call() with several tensors gets the mask of its parameter `a` as `a_mask`."""
         raise NotImplementedError(f"[{type(self).__name__}] write call(self, inputs)")
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """What becomes of the mask of the input. A layer of one's own writes it where the output
-        has other positions than the input, or where a mask begins or ends.
+        """The mask of the output, from the mask of the input. Override it if the output has other
+        positions than the input, or if the layer makes or removes a mask.
 
-        A mask says which positions of a value count: a boolean value of its leading axes, such as
-        `(batch, steps)`. It goes from layer to layer, and losses and metrics leave out what does
-        not count. A layer that neither has a compute_mask(), nor sets `self.supports_masking =
-        True`, nor takes `mask` in call(), refuses inputs with a mask, which would be lost.
+        A mask says which positions of a value count: it is a boolean value over its leading axes,
+        such as `(batch, steps)`. Masks go from layer to layer, and losses and metrics leave out
+        masked positions. A layer refuses inputs with a mask, which would be lost, unless it has a
+        compute_mask(), sets `self.supports_masking = True`, or takes `mask` in call().
 
         Args:
-            inputs: What call() got: a symbolic value, or a list.
-            previous_mask: Its mask, or a list of them; None for none.
+            inputs: The inputs of call(): a symbolic value, or a list.
+            previous_mask: The mask of the inputs or None; a list of them for a list.
 
         Returns:
-            The mask of the output, None if it has none; a list of one for each of several outputs.
+            The mask of the output, or None; a list of them for several outputs.
 
         Example:
 
@@ -185,7 +185,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         policy = dtype_policies.get(given.pop("dtype"))
         if _takes_dtype(cls.__init__):
             return _catalog.from_config(cls, {**given, "dtype": policy.name})
-        made = _catalog.from_config(cls, given)  # its constructor leaves it to the global policy
+        made = _catalog.from_config(cls, given)  # its constructor takes the global policy
         if made.dtype_policy != policy:
             raise ValueError(
                 f"[{cls.__name__}] the layer's __init__ must take dtype, and pass it to that of "
@@ -198,7 +198,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return _pickle.clone_layer(self)
 
     def _own_config(self) -> dict[str, Any]:
-        """What a copy in this process is made of."""
+        """The configuration for a copy in this process, which may hold functions."""
         if _catalog.copying.get() is not None:
             return self.get_config()
         with _catalog.for_copies():
@@ -223,10 +223,9 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         Args:
             shape: A tuple of lengths.
             initializer: An initializer or its name; None is "glorot_uniform".
-            dtype: Element type; None is variable_dtype, which weights that training changes should
-                have.
-            trainable: Whether training changes it. If it does not, call() may assign it.
-            name: Its name in the layer.
+            dtype: Element type; None is variable_dtype. All trainable weights should have that.
+            trainable: Whether training changes the weight. If not, call() may assign it.
+            name: Name of the weight in the layer.
 
         Returns:
             The weight, which call() uses like a symbolic value.
@@ -262,12 +261,14 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         arrays.
 
         Args:
-            args, kwargs: What call() takes: one input or a list of them; for a call() with several
-                parameters, its arguments. Tensors may be lists and dicts of tensors, too.
-            training: Whether to compute as in training (dropout...); None: as the caller does.
+            args, kwargs: The arguments of call(): one input or a list of them, or several
+                arguments. Lists and dicts of tensors may stand in place of a tensor.
+            training: Whether to compute as in training (dropout...); None: as the layer or model
+                around it does.
 
         Returns:
-            One output or a list, of the kind of the inputs.
+            One output or a list: symbols for symbols, symbolic values for symbolic values, arrays
+            for arrays.
         """
         args, kwargs, training = _calls.bind(self, args, kwargs)
         flat, form = _calls.form_of(args, kwargs)
@@ -294,8 +295,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return one_or_list(outputs)
 
     def _as_inputs(self, arrays: list[Any]) -> list[Any]:
-        """Arrays that the engine reads; real numbers come in the type that the layer computes
-        in."""
+        """The inputs as arrays for the engine; floating ones in the layer's compute_dtype."""
         given = [_core.array(x, type(self).__name__) for x in arrays]
         return [x.astype(self.compute_dtype) if x.dtype.kind == "f" else x for x in given]
 
@@ -347,14 +347,14 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return one_or_list(self._output_shapes(input_shape if several else [input_shape]))
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of all weights, in order and of one moment: during a fit in another thread it
-        waits for the end of a step."""
+        """Copies of all weights, in order, all from the same moment: if another thread is in fit(),
+        the call waits for the end of a step."""
         return _core.read_variables(self.weights)
 
     @checked
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Sets all weights, or none: an array of another shape or without numbers is an error and
-        changes nothing. During a fit in another thread it waits for the end of a step."""
+        """Sets all weights. If one array has a wrong shape or is not numeric, that is an error and
+        no weight changes. If another thread is in fit(), the call waits for the end of a step."""
         _core.write_variables(self.weights, weights, "set_weights")
 
     @property
@@ -392,12 +392,12 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         return outputs, _masks.after(self, masks, outputs)
 
     def _has_compute_mask(self) -> bool:
-        """Whether the layer says itself which masks its outputs have."""
+        """Whether the layer has a compute_mask() of its own."""
         own = type(self).compute_mask is not Layer.compute_mask
         return own or "compute_mask" in self.__dict__
 
     def _uses_mask(self) -> bool:
-        """Whether a call() that takes masks uses them."""
+        """Whether a call() that has a parameter `mask` uses it."""
         return True
 
     def _build_for(self, shapes: list[Any], form: _calls.Form | None) -> None:
@@ -425,7 +425,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
     def __getattr__(self, name: str) -> Any:
         """Weights by name: dense.kernel."""
         if any(name in base.__dict__ for base in type(self).__mro__):
-            object.__getattribute__(self, name)  # a property that failed: its own error
+            object.__getattribute__(self, name)  # a property that failed: raises its error again
         if not name.startswith("_"):
             for weight in self.weights:
                 if weight.name == name:
@@ -440,9 +440,9 @@ def _takes_dtype(init: Any) -> bool:
 
 
 def _arguments_of(init: Any) -> set[str]:
-    """The names of the arguments of an __init__, without the object and those that take any."""
+    """The names of the arguments of an __init__, without self, *args and **kwargs."""
     parameters = list(inspect.signature(init).parameters.values())
     if parameters and parameters[0].kind != inspect.Parameter.VAR_POSITIONAL:
-        parameters = parameters[1:]  # self, by whatever name
+        parameters = parameters[1:]  # without self
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {parameter.name for parameter in parameters if parameter.kind not in several}

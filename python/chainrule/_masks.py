@@ -1,7 +1,8 @@
-"""How the call() of a layer of one's own gets masks, and what becomes of them: Keras's rules.
+"""How the call() of a user-defined layer gets masks, and which masks its outputs have. The rules
+are Keras's.
 
-A symbolic value may have a mask, a symbolic value itself: which of its positions count, true or
-false over its leading axes. Layers pass masks on; the functions of chainrule.ops do not know them.
+A symbolic value may have a mask: a boolean symbolic value over its leading axes, which says which
+positions count. Layers pass masks on; the functions of chainrule.ops drop them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from chainrule import _calls, _core
 
 
 def of(value: Any) -> Any:
-    """The mask of a value, or None; of lists and dicts of values, in the same form."""
+    """The mask of a value, or None; for lists and dicts of values, a list or dict of masks."""
     if isinstance(value, (list, tuple)):
         return [of(item) for item in value]
     if isinstance(value, dict):
@@ -30,17 +31,17 @@ def flat(masks: Any) -> list[Any]:
 
 
 class Given:
-    """The masks of a call: how a layer's call() gets them.
+    """The masks of the tensors of a call, and how call() gets them.
 
-    One that takes one tensor, or list of tensors, gets its mask as `mask`; one that takes several
-    gets that of its `a` as `a_mask`; a mask that the caller gave stays.
+    A call() with one tensor, or list of tensors, gets its mask as `mask`. A call() with several
+    tensors gets the mask of its parameter `a` as `a_mask`. A mask that the caller passes stays.
 
     Attributes:
-        arguments: What call() gets beside what the caller gave.
-        first: The first tensor, or list of them.
-        previous: Its mask.
-        used: Whether call() takes that.
-        left: Masks of other tensors, which call() does not take.
+        arguments: The arguments of call() for masks, without those that the caller passes.
+        first: The first tensor, or list of tensors.
+        previous: The mask of `first`.
+        used: Whether call() takes that mask.
+        left: Masks of the other tensors that call() does not take.
     """
 
     def __init__(self, call: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -73,11 +74,12 @@ class Given:
 
 
 def after(layer: Any, given: Given, outputs: Any) -> list[Any]:
-    """The masks of the outputs of a call(): what compute_mask() says, if the layer has one; else
-    those that its inner layers gave them, and where supports_masking is set, those of the inputs.
+    """The masks of the outputs of a call(). If the layer has a compute_mask(), those that it
+    returns. Else those that inner layers gave to the outputs; if supports_masking is set, an output
+    without one gets the mask of the input.
 
     Raises:
-        ValueError: for a mask that would be lost, as the layer says nothing of masks.
+        ValueError: if a mask would be lost.
     """
     values = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     if layer._has_compute_mask():

@@ -1,4 +1,4 @@
-"""Model: what trains, predicts and is saved."""
+"""Model: training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Model(Structure):
             training: Whether to compute as in training (dropout...).
 
         Returns:
-            One output, a list, or a dict where the model was made from one; of the kind of the
-            inputs.
+            One output or a list; a dict if the model was made with one. Symbols for symbols,
+            symbolic values for symbolic values, arrays for arrays.
         """
         if training is not None:
             training = _core.truth(training, type(self).__name__, "training")
@@ -68,7 +68,7 @@ class Model(Structure):
         *,
         on_nonfinite: str = "raise",
     ) -> None:
-        """Sets what training minimises, how, and what it reports.
+        """Sets the optimizer, the loss and the metrics for training.
 
         Args:
             optimizer: Required: a name ("adam") or an object.
@@ -77,8 +77,8 @@ class Model(Structure):
             loss_weights: Factors of the losses of several outputs.
             metrics: A list of names, objects or functions; for several outputs a list of lists or a
                 dict.
-            weighted_metrics: The same, for metrics in which sample and class weights count.
-            run_eagerly, steps_per_execution, jit_compile: Keras's; only their defaults.
+            weighted_metrics: The same, for metrics that take account of sample and class weights.
+            run_eagerly, steps_per_execution, jit_compile: Not supported.
             on_nonfinite: "raise" stops with an error before a loss that is NaN or infinite changes
                 a weight; "ignore" goes on, as Keras does.
 
@@ -120,12 +120,13 @@ class Model(Structure):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what evaluate() returns, in its order; complete once data were seen."""
+        """Names of the values that evaluate() returns, in its order. Complete after the first run
+        on data."""
         return ["loss", *(name for name in _core.log_names(self) if name != "loss")]
 
     @property
     def stop_training(self) -> bool:
-        """Set by a callback to end fit()."""
+        """Whether fit() is to end after the present step. Callbacks set it."""
         return _core.get_stop_training(self)
 
     @stop_training.setter
@@ -163,24 +164,25 @@ class Model(Structure):
                 None in the list, no key in the dict.
             batch_size: Samples a step; 32 by default.
             epochs: Number of the last epoch.
-            verbose: 0 prints nothing, 1 shows progress, 2 prints a line an epoch; "auto" is 1.
+            verbose: 0 prints nothing, 1 shows progress, 2 prints a line per epoch; "auto" is 1.
             callbacks: Objects of classes derived from callbacks.Callback.
             validation_split: Fraction of the samples, from the end, to validate on after each
                 epoch.
             validation_data: (x, y) or (x, y, sample_weight) to validate on.
-            shuffle: Whether each epoch has an order of its own.
+            shuffle: Whether each epoch takes the samples in a new random order.
             class_weight: {label: weight}, for models with one output.
-            sample_weight: A weight for each sample, (samples,), or for each step of outputs of
-                steps, (samples, steps). For several outputs one array for all, or a list or dict
-                with one for each; None weighs all samples of an output the same.
-            initial_epoch: Number of the first epoch, from 0: to go on.
+            sample_weight: A weight for each sample, (samples,), or for each step of a sequence,
+                (samples, steps). For several outputs one array for all, or a list or dict with one
+                for each; None weighs all samples of an output the same.
+            initial_epoch: Number of the first epoch, from 0; to continue training.
             steps_per_epoch, validation_steps: Not supported.
             validation_batch_size: batch_size by default.
-            validation_freq: Validate every so many epochs.
-            threads: The most threads that this call may use; None is what get_num_threads() says.
+            validation_freq: Epochs from one validation to the next.
+            threads: The most threads that this call may use; None is get_num_threads().
 
         Returns:
-            The History of this call: `history` is a dict from log to values, one for each epoch.
+            The History of this call: `history` is a dict from the name of a log to its values, one
+            for each epoch.
 
         Raises:
             ValueError: for data that do not fit the model.
@@ -292,7 +294,7 @@ class Model(Structure):
             steps: Not supported.
 
         Returns:
-            An array; a list of them for several outputs; a dict where the model was made from one.
+            An array; a list of them for several outputs; a dict if the model was made with one.
         """
         size = 32 if batch_size is None else _core.integer(batch_size, "predict", "batch_size")
         if steps is None and threads is None and _is_silent(verbose, callbacks):
@@ -365,8 +367,8 @@ class Model(Structure):
             threads: As in fit().
 
         Returns:
-            A Profile: print it, or look at its `instructions`. Times of single instructions add up
-            to more than that of a step in fit(), as reading the clock takes some 20 ns each.
+            A Profile: print it, or look at its `instructions`. The times of the instructions add up
+            to more than a step of fit() takes, since reading the clock adds some 20 ns to each.
 
         Raises:
             RuntimeError: before compile(), or for a step that is not finite.
@@ -388,16 +390,16 @@ class Model(Structure):
     def find_nonfinite(
         self, x: Any, y: Any = None, sample_weight: Any = None, *, batch_size: int = 32
     ) -> NonFinite | None:
-        """The first value that is NaN or infinite in training steps on these data, each from the
-        present weights: where a loss or gradient that is not finite comes from. The model stays as
-        it is. Slow: every op runs on its own.
+        """Finds where a NaN or infinite loss or gradient comes from: the first value that is not
+        finite in training steps on these data. Each step starts from the present weights. The model
+        stays as it is. Slow: every op runs on its own.
 
         Args:
-            x, y, sample_weight: As in fit(); all batches are looked at, in their order.
+            x, y, sample_weight: As in fit(); all batches are tried, in order.
             batch_size: Samples of a batch.
 
         Returns:
-            What was found, or None when loss and gradients of all batches are finite.
+            The value, or None if loss and gradients of all batches are finite.
 
         Example:
 
@@ -412,7 +414,7 @@ class Model(Structure):
         return None if found is None else NonFinite(*found)
 
     def reset_metrics(self) -> None:
-        """Forgets what metrics have added up. Every run begins with that by itself."""
+        """Resets all metrics. Every run that reports metrics does so when it begins."""
         _core.reset_metrics(self)
 
 
@@ -423,5 +425,5 @@ def _results(logs: dict[str, float], return_dict: bool) -> Any:
 
 
 def _is_silent(verbose: Any, callbacks: Any) -> bool:
-    """Whether a run has nobody to tell of its progress."""
+    """Whether a run neither shows progress nor has callbacks."""
     return callbacks is None and isinstance(verbose, int) and verbose == 0

@@ -1,4 +1,4 @@
-"""Callbacks that watch a log: they stop, save, and reduce the learning rate."""
+"""Callbacks that watch a log: they stop training, save the model, or reduce the learning rate."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _no_log(name: str, known: list[str], where: str) -> ValueError:
 
 
 class _Monitor(Callback):
-    """Watches one log for improvement. Which values are better is known by the log: "min" and "max"
-    say it, "auto" asks the model before the first epoch."""
+    """Watches one log for improvement. `mode` says which values are better: "min", "max", or
+    "auto", which asks the model before the first epoch."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         where = type(self).__name__
@@ -51,7 +51,7 @@ class _Monitor(Callback):
         self.best: float | None = None
 
     def improves(self, value: float, on: float | None) -> bool:
-        """Whether a value is better than another; any number is better than None, NaN than none."""
+        """Whether `value` is better than `on`. Any number is better than None; NaN never is."""
         if math.isnan(value):
             return False
         if on is None:
@@ -87,9 +87,9 @@ class EarlyStopping(_Monitor):
         min_delta: Smallest change that counts.
         patience: Epochs to wait.
         verbose: 1 prints when it stops.
-        mode: "min" or "max": which values are better; "auto" knows losses and the metrics of this
-            package, and asks you for others.
-        baseline: A value to be better than.
+        mode: Which values are better: "min" or "max". "auto" knows it for losses and for the
+            metrics of this package; for others it raises an error.
+        baseline: A value that the log must improve on.
         restore_best_weights: Whether to end with the weights of the best epoch.
         start_from_epoch: First epoch to watch.
     """
@@ -153,16 +153,17 @@ class ModelCheckpoint(_Monitor):
     """Saves the model after epochs.
 
     Args:
-        filepath: Where; may hold {epoch} and logs: "m-{epoch:02d}-{val_loss:.3f}.safetensors". Its
-            folder is made. What cannot work is an error before the first epoch.
-        monitor: The log that says which model is best.
+        filepath: The file. May contain {epoch} and logs, as in
+            "m-{epoch:02d}-{val_loss:.3f}.safetensors". Its folder is made. A path that cannot work
+            is an error before the first epoch.
+        monitor: The log that decides which model is best.
         verbose: 1 prints when it saves.
         save_best_only: Whether to save only when the log improves.
-        save_weights_only: Whether to save the weights alone: save_weights().
-        mode: "min" or "max": which values are better; "auto" knows losses and the metrics of this
-            package, and asks you for others.
-        save_freq: "epoch".
-        initial_value_threshold: A value to be better than.
+        save_weights_only: Whether to save only the weights, by save_weights().
+        mode: Which values are better: "min" or "max". "auto" knows it for losses and for the
+            metrics of this package; for others it raises an error.
+        save_freq: Must be "epoch".
+        initial_value_threshold: A value that the log must improve on before the first save.
     """
 
     @checked
@@ -221,7 +222,7 @@ class ModelCheckpoint(_Monitor):
         return self.save_best_only and self.monitor.startswith("val_")
 
     def _fields(self) -> list[str]:
-        """Names between braces."""
+        """The names in braces in filepath."""
         try:
             parts = list(string.Formatter().parse(self.filepath))
         except ValueError:
@@ -260,13 +261,13 @@ class ReduceLROnPlateau(_Monitor):
 
     Args:
         monitor: Name of the log.
-        factor: What the rate is multiplied with, below 1.
+        factor: The rate is multiplied by this number below 1.
         patience: Epochs to wait.
         verbose: 1 prints the rate.
-        mode: "min" or "max": which values are better; "auto" knows losses and the metrics of this
-            package, and asks you for others.
+        mode: Which values are better: "min" or "max". "auto" knows it for losses and for the
+            metrics of this package; for others it raises an error.
         min_delta: Smallest change that counts.
-        cooldown: Epochs after a reduction in which nothing is counted.
+        cooldown: Epochs after a reduction that do not count as waiting.
         min_lr: Smallest rate.
     """
 

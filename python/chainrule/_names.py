@@ -1,4 +1,4 @@
-"""Names by which files know the classes and functions of the caller's own: each must mean one."""
+"""Names of user-defined classes and functions in files. Each name must stand for one thing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MODELS = ("Functional", "Sequential")  # the engine makes them itself
 
 
 def layers_of(model: Any) -> Iterator[Any]:
-    """All layers of a model, those of models inside among them, in the order of files."""
+    """All layers of a model and of models inside it, in the order of files."""
     for layer in model.layers:
         if isinstance(layer, _core.classes["layers.Functional"]):
             yield from layers_of(layer)
@@ -20,7 +20,7 @@ def layers_of(model: Any) -> Iterator[Any]:
 
 
 def own(thing: Any) -> Any:
-    """The class or function of the caller's own that an object is of; None: the package's."""
+    """The user-defined class or function that an object is made of; None for the package's."""
     function = function_in(thing)
     if function is not None:
         return function
@@ -37,7 +37,7 @@ def function_in(thing: Any) -> Any:
 
 
 def functions_of(layer: Any) -> dict[str, Any]:
-    """The functions of a Lambda by the arguments that it got them as; of other layers none."""
+    """The functions of a Lambda by argument name; {} for other layers."""
     if not isinstance(layer, _core.classes["layers.Lambda"]):
         return {}
     masking = {} if layer.mask is None else {"mask": layer.mask}
@@ -54,7 +54,8 @@ def is_ours(thing: Any) -> bool:
 
 
 def require_free(kind: str, thing: Any, where: str) -> None:
-    """Raises for what is the caller's own under a name of the catalog's, where loading looks."""
+    """Raises if a user-defined class or function has the name of one of the catalog, which loading
+    would take for it."""
     made_of = own(thing)
     if made_of is None or is_ours(made_of) or isinstance(thing, _core.classes["layers.Lambda"]):
         return
@@ -69,14 +70,14 @@ def require_free(kind: str, thing: Any, where: str) -> None:
 
 
 def require(model: Any, where: str, compiled: bool = False) -> None:
-    """Raises where a model has a class or function of the caller's own that a file could not name;
-    `compiled`: losses and metrics count, too."""
+    """Raises if a model has a user-defined class or function that a file cannot name. `compiled`:
+    losses and metrics are checked, too."""
     _core.require_named(model, where)
     require_distinct(model, where, compiled)
 
 
 def require_distinct(model: Any, where: str, compiled: bool = False) -> None:
-    """Raises where a file could not tell two of a model's classes or functions apart."""
+    """Raises if two user-defined classes or functions of a model have the same name."""
     known: dict[str, tuple[Any, str]] = {}
     for name, made_of, user in _named(model, where, compiled):
         other, first = known.setdefault(name, (made_of, user))
@@ -89,7 +90,7 @@ def require_distinct(model: Any, where: str, compiled: bool = False) -> None:
 
 
 def _named(model: Any, where: str, compiled: bool) -> Iterator[tuple[str, Any, str]]:
-    """(name, class or function, who has it) of all that is the caller's own."""
+    """(name, class or function, where it is used) of everything user-defined in a model."""
     for layer in layers_of(model):
         require_free("layers", layer, where)
         made_of = own(layer)

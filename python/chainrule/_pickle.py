@@ -1,8 +1,8 @@
-"""How objects are pickled and copied: pickle, copy.copy and copy.deepcopy, joblib and
+"""Pickling and copying of objects, for pickle, copy.copy, copy.deepcopy, joblib and
 multiprocessing.
 
-A model goes through the bytes of its file. Classes and functions of the caller's own are pickled
-as Python does it, by module and name.
+A model is pickled as the bytes of its file. User-defined classes and functions are pickled by
+Python, by module and name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from chainrule import _catalog, _core, _names
 
-Custom = dict[str, list[tuple[Any, Any]]]  # for each kind (class, function) in the order of files
+Custom = dict[str, list[tuple[Any, Any]]]  # kind: [(class, function)] in the order of files
 
 
 # --- models ---------------------------------------------------------------------------------------
@@ -47,8 +47,8 @@ def _in_file(model: Any, config: dict[str, Any]) -> Iterator[Any]:
 
 
 def _class_and_function(thing: Any) -> tuple[Any, Any]:
-    """The class of an object, and the function that it was made of (of a Lambda, its functions by
-    name); None: the package's."""
+    """The user-defined class of an object, and the function that it was made of (for a Lambda, its
+    functions by argument). (None, None) for objects of the package."""
     made_of = None if thing is None else _names.own(thing)
     if made_of is not None and thing._class_name in _names.MODELS:
         _names.require_free("layers", thing, "copy")
@@ -57,7 +57,7 @@ def _class_and_function(thing: Any) -> tuple[Any, Any]:
 
 
 def _config_and_activations(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A layer's configuration for copies, and activations of the caller's own that it names."""
+    """A layer's configuration for copies, and the user-defined activations that it names."""
     with _catalog.for_copies() as seen:
         config = layer._own_config()
     known = _catalog.own_activations
@@ -72,7 +72,7 @@ def _enter(functions: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _activations_kept() -> Iterator[None]:
-    """Activations that are entered inside for copies do not replace others of their names."""
+    """Restores the registered activations: those registered inside do not replace others."""
     before = dict(_catalog.own_activations)
     try:
         yield
@@ -82,7 +82,7 @@ def _activations_kept() -> Iterator[None]:
 
 
 def _attributes(model: Any) -> dict[str, Any]:
-    """What the model's instance holds; its own layers by their places."""
+    """The attributes of the model's Python object; its own layers by their index."""
     places = {id(layer): i for i, layer in enumerate(model.layers)}
     given = {name: value for name, value in model.__dict__.items() if id(value) not in places}
     layers = {
@@ -107,7 +107,7 @@ def _make_model(cls: type, content: bytes, custom: Custom, named: list[dict[str,
         if kind == "layers":
             _enter(next(activations))
         if own is None:
-            return None  # of the catalog
+            return None  # a class of the catalog
         if kind != "layers":
             return _catalog.from_custom(kind, own if function is None else function, config)
         given = config if function is None else _names.with_functions(config, function)
@@ -159,7 +159,7 @@ def reduce_loss(loss: Any) -> tuple[Any, ...]:
 
 
 def _make_own_loss(cls: Any, name: str, reduction: str, dtype: str | None = None) -> Any:
-    """Without the constructor of the class: its attributes follow."""
+    """Makes the object without calling its constructor; pickle sets its attributes afterwards."""
     loss = cls.__new__(cls)
     _core.classes["losses."].__init__(loss, name, reduction, dtype)
     return loss
@@ -191,7 +191,7 @@ def _make_optimizer(cls: Any, config: dict[str, Any], state: list[Any]) -> Any:
 
 
 def reduce_described(thing: Any) -> tuple[Any, ...]:
-    """Initializers: nothing but their configuration."""
+    """For initializers, which are their configuration."""
     return (_from_config, (type(thing), thing.get_config()))
 
 

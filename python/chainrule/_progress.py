@@ -1,5 +1,5 @@
-"""Progress for people: one line that is updated in a terminal or notebook, plain lines in a log
-file."""
+"""Shows the progress of runs: one line that is updated in a terminal or notebook, plain lines in a
+log file."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _number(value: float) -> str:
 
 
 class Line:
-    """One line of output. `live`: update() writes over it; else only finish() writes. The stream
-    needs no more than write(); without one (sys.stdout may be None) nothing is written."""
+    """One line of output. `live`: update() overwrites it; else only finish() writes. The stream
+    needs only write(). If it is None, as sys.stdout may be, nothing is written."""
 
     def __init__(self, stream: Any = None, live: bool | None = None) -> None:
         self.stream = sys.stdout if stream is None else stream
@@ -71,7 +71,7 @@ class Line:
         self.written = 0
 
     def break_off(self) -> None:
-        """Leaves an unfinished line as it is."""
+        """Ends an unfinished line as it stands."""
         if self.written:
             self._out("\n")
             self.written = 0

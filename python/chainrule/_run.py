@@ -1,4 +1,4 @@
-"""What listens to a fit, an evaluation or a prediction: hands each event to the callbacks."""
+"""The observer of a fit, an evaluation or a prediction: calls the callbacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule import callbacks as cb
 
 
 class Run:
-    """The observer that the engine calls, by name, between steps."""
+    """The observer. The engine calls its methods by name, between steps."""
 
     def __init__(
         self,
@@ -21,8 +21,8 @@ class Run:
         history: Any = None,
         validation_freq: int = 0,
     ) -> None:
-        """Of a fit: `history` becomes the last of its callbacks; every `validation_freq`
-        epochs have logs of validation; 0: none has."""
+        """For a fit: `history` becomes the last callback, and every `validation_freq` epochs there
+        are logs of validation (0: never)."""
         given = [] if callbacks is None else callbacks
         self.callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
         for callback in self.callbacks:
@@ -109,7 +109,7 @@ _ADD_LEARNING_RATE = (cb.LearningRateScheduler, cb.ReduceLROnPlateau)
 
 
 def _may_add_logs(callback: Any) -> bool:
-    """Whether what it does after an epoch is not of this package."""
+    """Whether the callback's on_epoch_end() is user-defined."""
     ours = type(callback).on_epoch_end.__module__.startswith("chainrule.")
     return not ours or "on_epoch_end" in callback.__dict__
 

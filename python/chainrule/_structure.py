@@ -15,7 +15,7 @@ from chainrule._arguments import checked, message
 from chainrule._layer import Layer, flatten, one_or_list
 
 FOREIGN_FILES = (".keras", ".h5", ".hdf5", ".pkl", ".pt", ".pth", ".onnx", ".npz")
-# What Keras's fit(), evaluate() and predict() call, and the engine's do not.
+# Methods that Keras's fit(), evaluate() and predict() call, and the engine does not.
 NOT_CALLED = (
     "train_step",
     "test_step",
@@ -34,7 +34,7 @@ MASKS = "the masks of a model's outputs are those that its layers make"
 
 
 class Structure(Layer):
-    """What a model is, apart from its training."""
+    """The part of a model that has nothing to do with training."""
 
     @checked
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
@@ -104,14 +104,14 @@ class Structure(Layer):
 
     @property
     def input(self) -> Any:
-        """The symbol of the input, or a list; a dict where the model was made from one."""
+        """The symbol of the input, or a list; a dict if the model was made with one."""
         symbols = self._known("input").inputs
         keys = _core.input_keys(self)
         return dict(zip(keys, symbols, strict=True)) if keys else one_or_list(symbols)
 
     @property
     def output(self) -> Any:
-        """The symbol of the output, or a list; a dict where the model was made from one."""
+        """The symbol of the output, or a list; a dict if the model was made with one."""
         return self._structured(self._known("output").outputs)
 
     @property
@@ -159,7 +159,7 @@ class Structure(Layer):
 
         Args:
             line_length: Width in characters; 80 by default.
-            print_fn: What to print with; gets the whole table.
+            print_fn: Function to print with; gets the whole table.
         """
         if line_length is not None and not 1 <= line_length <= 10_000:
             raise ValueError(message("summary", "from 1 to 10,000", "line_length", line_length))
@@ -194,14 +194,14 @@ class Structure(Layer):
         return _core.model_from_config(spec, _catalog.factory(custom_objects, "from_config"))
 
     def to_json(self, **kwargs: Any) -> str:
-        """The configuration as text: models.model_from_json() reads it.
+        """The configuration as text; models.model_from_json() reads it.
 
         Args:
-            kwargs: Arguments of json.dumps(): indent=2.
+            kwargs: Arguments of json.dumps(), such as indent=2.
 
         Raises:
             ValueError: for arguments of layers that JSON cannot hold: infinity, NaN, values that
-                hold themselves.
+                contain themselves.
         """
         _names.require(self, "to_json")
         spec = _catalog.serialize(self, Layer, "to_json")
@@ -216,19 +216,19 @@ class Structure(Layer):
 
     @checked
     def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
-        """Writes weights, optimizer, random state and configuration to one safetensors file, which
-        appears at once and whole.
+        """Writes weights, optimizer, random state and configuration to one safetensors file. The
+        write is atomic: the file is never there in part.
 
         Args:
-            filepath: Where; by custom the name ends in ".safetensors". A link is followed, and a
-                file that exists keeps its permissions.
-            overwrite: Whether a file of that name may be replaced.
+            filepath: The file; by custom the name ends in ".safetensors". A symbolic link is
+                followed, and an existing file keeps its permissions.
+            overwrite: Whether an existing file may be replaced.
 
         Raises:
             ValueError: for the suffix of another format, and for classes and functions of your own
-                whose names mean another one, too.
-            RuntimeError: when the model has no shape yet.
-            OSError: when the file cannot be written: PermissionError, FileNotFoundError...
+                that have no name or share their name with others.
+            RuntimeError: if the model's input shape is not known yet.
+            OSError: if the file cannot be written: PermissionError, FileNotFoundError...
         """
         path = _path_to_write(filepath, overwrite, "save")
         _names.require(self, "save", compiled=True)
@@ -236,7 +236,7 @@ class Structure(Layer):
 
     @checked
     def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
-        """Writes the weights alone to a safetensors file, which appears at once and whole.
+        """Writes only the weights to a safetensors file. The write is atomic.
 
         Args:
             filepath, overwrite: As in save().
@@ -248,18 +248,18 @@ class Structure(Layer):
 
     @checked
     def load_weights(self, filepath: str | PathLike[str], skip_mismatch: bool = False) -> None:
-        """Reads the weights from a file of save_weights() or save() into a model of the same
-        shapes: by name where all names are the same, else in their order.
+        """Reads weights from a file of save_weights() or save() into a model with weights of the
+        same shapes: by name if all names are the same, else in order.
 
         Args:
             filepath: The file.
             skip_mismatch: Not supported.
 
         Raises:
-            ValueError: when the file is damaged or has weights of other shapes; the model is as it
-                was.
-            RuntimeError: when the model has no shape yet.
-            OSError: when the file cannot be read: FileNotFoundError, PermissionError...
+            ValueError: if the file is damaged or has weights of other shapes; the model stays as
+                it was.
+            RuntimeError: if the model's input shape is not known yet.
+            OSError: if the file cannot be read: FileNotFoundError, PermissionError...
 
         Example:
 
@@ -272,7 +272,7 @@ class Structure(Layer):
 
 
 def _path(filepath: str | PathLike[str], where: str) -> bytes:
-    """A path as the system knows it."""
+    """A path as bytes in the encoding of the file system."""
     path = os.fspath(filepath)
     refuse_foreign(path, where)
     return os.fsencode(path)
@@ -295,7 +295,7 @@ def refuse_foreign(path: str, where: str = "save") -> None:
 
 
 def _batch(array: Any, symbol: Any) -> Any:
-    """An array that fits a symbol but for its type, and for a last axis of length 1."""
+    """An array converted to the type of a symbol; a last axis of length 1 is added or dropped."""
     if array.ndim > symbol.ndim:
         array = array[..., 0]
     elif array.ndim < symbol.ndim:

@@ -1,4 +1,4 @@
-"""How many threads runs use."""
+"""The number of threads that runs use."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def option(given: Any, where: str) -> int:
 
 
 def set_num_threads(threads: int | None) -> None:
-    """Fixes the number of threads of all later runs of this process. Results are the same with any.
+    """Fixes the number of threads of all later runs of this process. Results do not depend on it.
 
-    `threads` in fit(), evaluate() and predict() comes before it; a run inside a parallel region of
-    OpenMP uses one thread. Without it the environment variable CHAINRULE_NUM_THREADS counts, then
-    the first number of OMP_NUM_THREADS, else what the system grants, of which a model uses as many
-    as prove fastest.
+    The argument `threads` of fit(), evaluate() and predict() takes precedence. A run inside a
+    parallel region of OpenMP uses one thread. If no number is fixed, the environment variable
+    CHAINRULE_NUM_THREADS counts, then the first number of OMP_NUM_THREADS. Without these, a model
+    uses as many of the processors that the system grants as prove fastest.
 
     Args:
-        threads: From 1 to 256; None: no longer fixed.
+        threads: From 1 to 256. None: no longer fixed.
 
     Example:
 
@@ -48,6 +48,5 @@ def get_num_threads() -> int:
 
 
 def shutdown_threads() -> None:
-    """Ends the threads that wait for work, after the work that they have now. The next run starts
-    them anew."""
+    """Ends the worker threads, after the work that they have now. The next run starts new ones."""
     _core.shutdown_threads()

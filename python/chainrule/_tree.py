@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Tree:
-    """The shape of a structure, without its leaves: everything that is no container.
+    """The shape of a structure without its leaves. A leaf is anything but a container or None.
 
     Example:
 

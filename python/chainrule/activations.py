@@ -8,7 +8,7 @@ from typing import Any
 from chainrule import _catalog, _core, _functions, ops
 from chainrule._arguments import shown
 
-_unnamed: list[tuple[Any, str]] = []  # functions without a name, and the one that they got
+_unnamed: list[tuple[Any, str]] = []  # functions without a name, and the name that they got
 _names: dict[Any, str] = {}  # function -> the name by which layers know it
 _by_name: dict[str, Any] = {}
 
@@ -16,7 +16,7 @@ _made = _functions.make_all(
     [f for f in _functions.described() if f.name.startswith("activations.")], __name__
 )
 globals().update(_made)
-for _name in _core.activation_names():  # those that need nothing but x
+for _name in _core.activation_names():  # those that have no required argument but x
     _names[_made[_name]] = _name
     _by_name[_name] = _made[_name]
 
@@ -41,9 +41,9 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(activation: Any) -> str:
-    """The name by which a layer knows a function; a function of your own is entered under its own
-    name. One without a name (a lambda, a functools.partial) gets one in angle brackets: it works,
-    but a model with it cannot be saved."""
+    """The name by which layers know a function. A function of your own is registered under its own
+    name. A function without a name (a lambda, a functools.partial) gets one in angle brackets. It
+    works, but a model with it cannot be saved."""
     if activation is None:
         return "linear"
     if isinstance(activation, str):
@@ -86,8 +86,8 @@ def _is_ours(name: str) -> bool:
 
 
 def _enter(name: str, function: Any) -> None:
-    """Layers that are made from now on know a function of the caller's own by this name; those
-    made before keep theirs."""
+    """Registers a user-defined function under a name for layers made from now on. Layers made
+    before keep their function."""
     if not _is_ours(name):
         _core.register_activation(name, function)
         _by_name[name] = _custom[name] = function

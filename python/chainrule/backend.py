@@ -1,4 +1,4 @@
-"""Keras's name for what is global."""
+"""Keras's name for global settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["backend", "clear_session", "epsilon", "floatx", "set_floatx"]
 
 
 def clear_session() -> None:
-    """Automatic names of layers start again: the next Dense is "dense". Layers follow floatx()
-    again, whatever set_dtype_policy() said."""
+    """Restarts the automatic names of layers: the next Dense is "dense". Takes back
+    set_dtype_policy(): layers follow floatx() again."""
     _core.reset_layer_names()
     _core.reset_dtype_policy()
 

@@ -1,4 +1,4 @@
-"""Callbacks: code of your own that sees epochs, and batches if it asks for them."""
+"""Callbacks: code of your own that runs between epochs, and between batches if it asks for them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = [
 
 
 class History(Callback):
-    """What fit() returns: `epoch`, the numbers of the epochs, and `history`, {log: [value,
-    ...]}."""
+    """The result of fit(): `epoch` is a list of the epochs' numbers, and `history` a dict {log:
+    [value, ...]}."""
 
     _model: Any = None
 
@@ -38,7 +38,8 @@ class History(Callback):
         self.history: dict[str, list[float]] = {}
 
     def set_model(self, model: Any) -> None:
-        """Holds the model weakly: a model has its History, and goes with its last user."""
+        """Keeps a weak reference: the model refers to its History, and would else never be
+        freed."""
         self._model = weakref.ref(model)
 
     @property
@@ -82,7 +83,7 @@ class LambdaCallback(Callback):
 
 
 class ProgbarLogger(Callback):
-    """Shows progress: what verbose=1 does. In a log file it writes a line an epoch."""
+    """Shows progress, as verbose=1 does. In a log file it writes a line per epoch."""
 
     @checked
     def __init__(self, bar: bool = True) -> None:
@@ -119,17 +120,17 @@ class ProgbarLogger(Callback):
         self.progress.end({})
 
     def on_progress(self, phase: str, step: int, steps: int, logs: Any) -> None:
-        """Between two steps, some times a second."""
+        """Called between two steps, some times a second."""
         self.progress.advance(phase, step, steps, logs)
 
     def close(self) -> None:
-        """The run is over, whatever happened."""
+        """Called when the run is over, also after an error."""
         self.progress.close()
         self.training = False
 
 
 def display_for(verbose: Any) -> ProgbarLogger | None:
-    """What verbose asks for."""
+    """The display that `verbose` asks for; None for 0."""
     if isinstance(verbose, (bool, int)) and verbose in (0, 1, 2):
         return None if verbose == 0 else ProgbarLogger(bar=verbose == 1)
     if isinstance(verbose, str) and verbose == "auto":

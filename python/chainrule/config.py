@@ -1,4 +1,4 @@
-"""Keras's name for settings of the whole process."""
+"""Settings of the whole process, by Keras's names."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["dtype_policy", "epsilon", "floatx", "set_dtype_policy", "set_floatx"
 
 
 def floatx() -> str:
-    """The floating type of what has no type of its own: "float32", or what set_floatx() said."""
+    """The default floating type: "float32", or the one that set_floatx() set."""
     return _core.floatx()
 
 
 def set_floatx(value: Any) -> None:
-    """Sets the floating type of inputs, layers, initializers and functions of chainrule.ops that
-    are given no dtype, of functions of integers, and of Python's numbers.
+    """Sets the default floating type. It is used for inputs, layers, initializers and functions of
+    chainrule.ops without a dtype, for floating results of integers, and for Python's numbers.
 
-    It holds for what is made afterwards, on all threads: call it first. Layers follow it unless
+    It holds for everything made afterwards, on all threads: call it first. Layers follow it unless
     set_dtype_policy() was called. Models keep the types that they have.
 
     Args:
@@ -43,17 +43,17 @@ def set_floatx(value: Any) -> None:
 
 
 def epsilon() -> float:
-    """How far losses keep probabilities from 0 and 1: 1e-7, in every type."""
+    """The distance that losses keep probabilities from 0 and 1: 1e-7, in every type."""
     return 1e-7
 
 
 def dtype_policy() -> DTypePolicy:
-    """The policy of layers that are given none: that of set_dtype_policy(), else of floatx()."""
+    """The policy of layers without a dtype: that of set_dtype_policy(), else of floatx()."""
     return DTypePolicy()
 
 
 def set_dtype_policy(policy: Any) -> None:
-    """Sets the policy of layers that are made afterwards and given none, on all threads.
+    """Sets the policy of layers that are made afterwards without a dtype, on all threads.
     utils.clear_session() takes it back.
 
     Args:

@@ -1,4 +1,4 @@
-"""Dtype policies: in which types a layer computes and keeps its weights."""
+"""Dtype policies: the types in which a layer computes and keeps its weights."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from chainrule._arguments import message
 
 __all__ = ["DTypePolicy", "deserialize", "get", "serialize"]
 
-FIELD = "DTypePolicy | str | None"  # how the catalog calls the type of the field
+FIELD = "DTypePolicy | str | None"  # the catalog's name for the type of such a field
 
 
 def type_name(value: Any, where: str, name: str) -> str:
-    """A text, or the name of a type of NumPy or Python."""
+    """The name of a type: a text as it is, or the name of a type of NumPy or Python."""
     if isinstance(value, (type, np.dtype)):
         try:
             return np.dtype(value).name
@@ -31,7 +31,7 @@ class DTypePolicy:
     `variable_dtype`.
 
     Args:
-        name: "float32" or "float64"; None is that of config.dtype_policy().
+        name: "float32" or "float64"; None is the policy config.dtype_policy().
 
     Raises:
         ValueError: for another name. Keras's "float16", "bfloat16", "mixed_float16" and
@@ -87,7 +87,8 @@ class DTypePolicy:
 
 
 def get(identifier: Any) -> DTypePolicy:
-    """A policy from its name, its configuration, or itself; None is config.dtype_policy()."""
+    """A policy from its name or its configuration; a policy is returned as it is. None is
+    config.dtype_policy()."""
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
@@ -114,7 +115,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> DTypePolicy:
 
 
 def _name(identifier: Any) -> str | None:
-    """What a constructor was given as dtype, as the catalog reads it."""
+    """The argument `dtype` of a constructor as the catalog reads it: the policy's name."""
     return None if identifier is None else get(identifier).name
 
 

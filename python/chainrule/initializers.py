@@ -1,4 +1,4 @@
-"""First values of weights. Names, defaults and distributions are Keras's."""
+"""Initial values of weights. Names, defaults and distributions are Keras's."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Initializer(_core.Initializer):
 
 
 def get(identifier: Any) -> Any:
-    """An initializer from its name ("he_normal"), its configuration, or itself."""
+    """An initializer from its name ("he_normal") or its configuration; an initializer is returned
+    as it is."""
     return _catalog.get("initializers", Initializer, identifier)
 
 

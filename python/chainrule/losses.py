@@ -1,5 +1,5 @@
-"""Losses: names, defaults and numerics are Keras's. Each class has a function of its snake_case
-name."""
+"""Losses: names, defaults and numerics are Keras's. For each class there is a function with the
+same name in snake_case."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
         name: Name of the loss.
         reduction: "sum_over_batch_size", "sum", "mean", "mean_with_sample_weight" or "none".
         dtype: Type that predictions are cast to before call(): "float32", "float64" or a
-            DTypePolicy; None leaves them as they are. Targets follow.
+            DTypePolicy; None leaves them as they are. Targets are cast to the type of the
+            predictions, unless they are int32 or int64.
     """
 
     __slots__ = ()
@@ -85,7 +86,8 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
 
 
 def get(identifier: Any) -> Any:
-    """A loss from its name ("mse"), its configuration, a function of symbolic values, or itself."""
+    """A loss from its name ("mse"), its configuration or a function of symbolic values; a loss is
+    returned as it is."""
     if callable(identifier) and not isinstance(identifier, (type, Loss)):
         return _function("loss", identifier, _core.function_loss, "losses", Loss)
     return _catalog.get("losses", Loss, identifier)

@@ -10,8 +10,8 @@ from chainrule.losses import _function
 
 
 class Metric(_core.Metric):
-    """The base of all metrics: a quantity over many batches. For your own, pass compile() a
-    function `(y_true, y_pred)` of symbolic values that gives the value of each sample.
+    """The base of all metrics. A metric is a quantity over many batches. To use your own, pass
+    compile() a function `(y_true, y_pred)` of symbolic values that returns a value for each sample.
 
     >>> metric = MeanSquaredError()
     >>> metric.update_state([[0.0], [2.0]], [[1.0], [1.0]])
@@ -67,8 +67,8 @@ class Metric(_core.Metric):
 
 
 def get(identifier: Any) -> Any:
-    """A metric from its name ("mae"), its configuration, a function of symbolic values, or
-    itself."""
+    """A metric from its name ("mae"), its configuration or a function of symbolic values; a metric
+    is returned as it is."""
     if callable(identifier) and not isinstance(identifier, (type, Metric)):
         return _function("metric", identifier, _core.function_metric, "metrics", Metric)
     return _catalog.get("metrics", Metric, identifier)
@@ -91,6 +91,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 
 
 _classes = _catalog.make_classes("metrics", Metric)
-del _classes["Mean"]  # the engine's own: a mean of values, not of targets and predictions
+del _classes["Mean"]  # for the engine only: a mean of values, not of targets and predictions
 globals().update(_classes)
 __all__ = ["Metric", "deserialize", "get", "serialize", *_classes]

@@ -21,8 +21,8 @@ class Sequential(Model):
     """A chain of layers.
 
     Args:
-        layers: The layers, first an Input; without one, the shape comes from build() or the first
-            data.
+        layers: The layers, first an Input. Without an Input, the input shape comes from build() or
+            from the first data.
         name: Name of the model.
 
     Example:
@@ -43,7 +43,7 @@ class Sequential(Model):
             self.trainable = False
 
     def add(self, layer: Any) -> None:
-        """Puts a layer (or an Input, first) at the end."""
+        """Adds a layer at the end. The first may be an Input."""
         layer = layer.layer if isinstance(layer, _core.Symbol) else layer
         if not isinstance(layer, Layer):
             raise ValueError(f"[Sequential] a layer is needed. Received: {shown(layer)}")
@@ -60,20 +60,20 @@ def load_model(
     custom_objects: dict[str, Any] | None = None,
     compile: bool = True,
 ) -> Any:
-    """Reads what Model.save() wrote, ready to predict and to train on.
+    """Reads a model that Model.save() wrote, ready to predict and to continue training.
 
     Args:
         filepath: The file.
-        custom_objects: {name: class or function} for what is your own in the model.
+        custom_objects: {name: class or function} for classes and functions of your own.
         compile: Whether to restore optimizer, loss and metrics.
 
     Returns:
         The model.
 
     Raises:
-        OSError: when the file cannot be read: FileNotFoundError, PermissionError...
-        ValueError: when it is damaged or holds no model.
-        RuntimeError: when memory does not suffice for it.
+        OSError: if the file cannot be read: FileNotFoundError, PermissionError...
+        ValueError: if it is damaged or holds no model.
+        RuntimeError: if there is not enough memory for it.
     """
     return _core.load_model(
         os.fsencode(filepath), _catalog.factory(custom_objects, "load_model"), compile
@@ -82,14 +82,14 @@ def load_model(
 
 @checked
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A model of the structure that to_json() wrote, with new weights.
+    """A model with the structure that to_json() wrote, and new weights.
 
     Args:
-        json_string: What to_json() returned.
-        custom_objects: {name: class or function} for what is your own in the model.
+        json_string: The text that to_json() returned.
+        custom_objects: {name: class or function} for classes and functions of your own.
 
     Raises:
-        ValueError: when the text is no JSON or describes no model.
+        ValueError: if the text is no JSON or describes no model.
     """
     return _core.model_from_json(json_string, _catalog.factory(custom_objects, "model_from_json"))
 
@@ -105,7 +105,7 @@ def clone_model(
     Args:
         model: The model.
         input_tensors: Must be None: the clone has inputs of its own.
-        clone_function: Makes a layer from a layer, and must keep its name; by default
+        clone_function: Makes the new layer from a layer, and must keep its name. By default
             type(layer).from_config(layer.get_config()). Models inside are cloned layer by layer.
 
     Returns:

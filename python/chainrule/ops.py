@@ -1,8 +1,8 @@
 """Functions of tensors, with Keras's names.
 
-Inside a layer's call(), or a loss, metric or activation function, they take and give symbolic
-values and become part of the model. Of the symbols of a functional model they make symbols.
-Elsewhere they take arrays, compute at once and return NumPy arrays.
+Inside a layer's call(), or a loss, metric or activation function, they take and return symbolic
+values and become part of the model. On symbols of a functional model they return symbols. Elsewhere
+they take arrays, compute at once and return NumPy arrays.
 
     >>> ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     array([4., 6.], dtype=float32)

@@ -10,7 +10,7 @@ from chainrule import _catalog, _core, _pickle
 class Optimizer(_core.Optimizer):
     """The base of all optimizers.
 
-    `learning_rate` can be read and set between steps, `iterations` is the number of updates made.
+    `learning_rate` can be read and set between steps. `iterations` is the number of updates so far.
     """
 
     __slots__ = ()
@@ -36,7 +36,8 @@ class Optimizer(_core.Optimizer):
 
 
 def get(identifier: Any) -> Any:
-    """An optimizer from its name ("adam"), its configuration, or itself."""
+    """An optimizer from its name ("adam") or its configuration; an optimizer is returned as it
+    is."""
     return _catalog.get("optimizers", Optimizer, identifier)
 
 

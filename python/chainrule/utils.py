@@ -14,7 +14,7 @@ from chainrule._layer import Layer, flatten
 from chainrule._threads import get_num_threads, set_num_threads, shutdown_threads
 from chainrule.backend import clear_session
 
-MOST_ELEMENTS = 2**34  # of what to_categorical() makes
+MOST_ELEMENTS = 2**34  # of the result of to_categorical()
 
 __all__ = [
     "clear_session",
@@ -31,9 +31,10 @@ __all__ = [
 
 @checked
 def set_random_seed(seed: int) -> None:
-    """Makes what follows repeatable: initial weights, dropout, shuffling; and Python's and NumPy's
-    numbers. Call it before you make a model: that takes its random state, for dropout and
-    shuffling, when it is made, keeps it, and saves it, so that training can go on as it was.
+    """Sets the seed of everything random: initial weights, dropout, shuffling, and Python's and
+    NumPy's global generators. Call it before you make a model: a model takes its random state, for
+    dropout and shuffling, when it is made. It keeps this state and saves it, so training from a
+    file goes on as it would have.
 
     Args:
         seed: An integer from 0 to 2**32 - 1.
@@ -64,7 +65,7 @@ def to_categorical(x: Array, num_classes: int | None = None) -> np.ndarray[Any, 
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    with np.errstate(invalid="ignore"):  # NaN becomes a number, which differs from it
+    with np.errstate(invalid="ignore"):  # NaN becomes an integer, so the comparison below fails
         labels = x.astype("int64")
     if not np.array_equal(labels, x):
         raise ValueError(
@@ -90,10 +91,10 @@ def to_categorical(x: Array, num_classes: int | None = None) -> np.ndarray[Any, 
 
 @checked
 def normalize(x: Array, axis: int = -1, order: float = 2) -> np.ndarray[Any, Any]:
-    """x divided by its norms along an axis; where a norm is 0, x as it is."""
+    """x divided by its norms along an axis. Where a norm is 0, x stays as it is."""
     given = np.asarray(x, dtype="float32")
     axis = axis_of(axis, given.ndim, "normalize")
-    with np.errstate(all="ignore"):  # infinity and what is too large or small for a float
+    with np.errstate(all="ignore"):  # for infinity, overflow and underflow
         norms = np.linalg.norm(given, order, axis, keepdims=True)
         return given / np.where(norms == 0, 1, norms)
 
@@ -102,12 +103,12 @@ def normalize(x: Array, axis: int = -1, order: float = 2) -> np.ndarray[Any, Any
 def register_keras_serializable(
     package: str = "Custom", name: str | None = None
 ) -> Callable[[Any], Any]:
-    """Decorates a class or function of your own, so that load_model() finds it without
+    """A decorator for a class or function of your own: load_model() finds it without
     custom_objects.
 
     Args:
-        package: Keras's; has no meaning here.
-        name: The name in files; the class must have it.
+        package: Has no meaning here; for scripts written for Keras.
+        name: The name in files. A class must have this name.
     """
 
     def register(thing: Any) -> Any:
@@ -125,13 +126,12 @@ def register_keras_serializable(
 def gradients_of(
     layer: Any, inputs: Any, upstream: Any, training: bool = False
 ) -> tuple[list[Any], list[np.ndarray[Any, Any]]]:
-    """The gradients of sum(upstream * layer(inputs)). The layer stays as it is, whatever its call()
-    assigns.
+    """The gradients of sum(upstream * layer(inputs)). Assignments in call() are undone.
 
     Args:
         layer: A layer or model.
         inputs: Its input, or a list of them.
-        upstream: An array of the shape of its output, or a list of them.
+        upstream: An array with the shape of the output, or a list of them.
         training: Whether to compute as in training.
 
     Returns:

@@ -81,7 +81,7 @@ class Statements : public Expressions {
   Vector x, y, u, v;
 };
 
-/// Results that nobody reads must be computed all the same.
+/// Keeps the compiler from dropping a computation whose result is not used.
 inline void keep(float value) { asm volatile("" ::"x"(value) : "memory"); }
 
 struct Case {
@@ -115,7 +115,7 @@ constexpr Case kCases[] = {
     {"(A - B).squaredNorm()", [](Expressions& e) { keep(e.square_difference()); }},
 };
 
-/// Null where the program was compiled without Eigen.
+/// The expressions with Eigen; null if the program was compiled without it.
 std::unique_ptr<Expressions> eigen_expressions(const Operands& operands, int threads);
 
 }  // namespace peers

@@ -50,7 +50,7 @@ class BlasGemm : public Gemm {
     }
   }
 
-  // Column-major: C^T = op(B)^T op(A)^T.
+  // The BLAS is column-major: C^T = op(B)^T op(A)^T.
   void run(
       bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) override {
     const float one = 1, zero = 0;
@@ -84,9 +84,9 @@ constexpr int kBytes = 16;
 #endif
 using Vector [[gnu::vector_size(kBytes)]] = float;
 
-/// Billions of floating-point operations a second of one thread, over some 50 ms.
+/// GFLOP/s of one thread: the best of 20 short runs.
 double fma_gflops() {
-  constexpr int kChains = 12;  // latency times units of any current core
+  constexpr int kChains = 12;  // at least latency times units of current cores
   constexpr int kSteps = 1 << 20;
   constexpr int kLanes = kBytes / 4;
   Vector sum[kChains] = {};
@@ -97,7 +97,7 @@ double fma_gflops() {
     for (int step = 0; step < kSteps; ++step) {
 #pragma GCC unroll 12
       for (int i = 0; i < kChains; ++i) sum[i] = sum[i] * x + y;
-      // Nothing may be known of the values, or the loop would be shortened.
+      // Hides the values from the compiler, which would else simplify the loop.
       asm volatile("" : "+x"(x), "+x"(y));
     }
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;

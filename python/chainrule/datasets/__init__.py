@@ -1,5 +1,5 @@
-"""Data sets: digits comes with the package; mnist and fashion_mnist from a folder, a cache or a
-download."""
+"""Data sets: digits comes with the package; mnist and fashion_mnist are read from a folder or a
+cache, or downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where files of data sets come from: a folder of the user's, the cache, or a download into the
+"""Finds the files of data sets: in a folder of the user's, in the cache, or by a download into the
 cache."""
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from chainrule import _core
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 Split = tuple[Arrays, Arrays]
 
-FOLDER = "CHAINRULE_DATA"  # a folder with files of data sets
-HOME = "CHAINRULE_HOME"  # instead of ~/.chainrule
+FOLDER = "CHAINRULE_DATA"  # environment variable: a folder with files of data sets
+HOME = "CHAINRULE_HOME"  # environment variable: a folder to use instead of ~/.chainrule
 TIMEOUT = 30  # seconds without an answer
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept."""
+    """The folder of downloaded files."""
     home = os.environ.get(HOME)
     return (Path(home) if home else Path.home() / ".chainrule") / "datasets"
 
@@ -40,10 +40,10 @@ def local(*names: str) -> Path | None:
 
 
 def cached(name: str, url: str, algorithm: str, digest: str) -> Path:
-    """A file of the cache, downloaded if it is not there; its checksum is right.
+    """A file of the cache, downloaded if it is not there. The checksum is tested.
 
     Raises:
-        RuntimeError: when it cannot be downloaded, or is another file than expected.
+        RuntimeError: if it cannot be downloaded, or its checksum is wrong.
     """
     path = cache_folder() / name
     if path.is_file():
@@ -82,22 +82,22 @@ def download(url: str) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """The file appears at once and whole."""
+    """Writes a file atomically: it is never there in part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _core.replace_file(os.fsencode(path), content)
 
 
 def read(path: Path, *names: str) -> list[np.ndarray[Any, Any]]:
-    """Arrays of an .npz file."""
+    """The arrays of these names of an .npz file."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
     except OSError as error:
-        if error.errno is None:  # NumPy's, for what is no .npz file
+        if error.errno is None:  # NumPy raises it for files that are no .npz file
             raise _no_npz(path, names, error) from error
         text = f"[datasets] the file cannot be read: {error.strerror}"
         raise type(error)(error.errno, text, str(path)) from error
-    except Exception as error:  # NumPy and zipfile have many for damaged files
+    except Exception as error:  # damaged files raise many kinds of errors
         raise _no_npz(path, names, error) from error
 
 

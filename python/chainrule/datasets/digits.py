@@ -16,8 +16,8 @@ __all__ = ["load_data"]
 
 
 def load_data() -> Split:
-    """The images and their labels, split once and for all: of each class, in the order of the file,
-    every fifth image is for testing. So all classes are equally frequent in both parts.
+    """The images and their labels, always split in the same way: of each class, every fifth image
+    in the order of the file is for testing. So a class is equally frequent in both parts.
 
     Returns:
         (x_train, y_train), (x_test, y_test): uint8 arrays; x of shape (n, 8, 8) from 0 to 16, y of

@@ -29,11 +29,14 @@ MD5 = {
 def load_data(path: str | PathLike[str] | None = None) -> _files.Split:
     """60,000 images to train on and 10,000 to test, in the official order.
 
-    They are read from `path`; else from the folder that the environment variable CHAINRULE_DATA
-    names, where `fashion_mnist.npz` holds all of them, or `fashion_mnist_part.npz` a part (x_train,
-    y_train, and x_val, y_val, which are returned as the test images); else from the cache
-    (~/.chainrule/datasets, or $CHAINRULE_HOME/datasets), into which they are downloaded once (31
-    MB; the authors' MD5 checksums are tested).
+    They are read from the first of these places:
+
+    - `path`, if it is given;
+    - the folder in the environment variable CHAINRULE_DATA: from `fashion_mnist.npz`, or from
+      `fashion_mnist_part.npz`, which holds a part of the images: x_train, y_train, and x_val and
+      y_val, which are returned as the test images;
+    - the cache, ~/.chainrule/datasets or $CHAINRULE_HOME/datasets. They are downloaded to it once
+      (31 MB; the authors' MD5 checksums are tested).
 
     Args:
         path: An .npz file with the arrays x_train, y_train, x_test and y_test.
@@ -44,8 +47,8 @@ def load_data(path: str | PathLike[str] | None = None) -> _files.Split:
         bag, ankle boot.
 
     Raises:
-        FileNotFoundError: when there is no file of that name.
-        RuntimeError: when the files are nowhere and cannot be downloaded.
+        FileNotFoundError: if `path` does not exist.
+        RuntimeError: if the files are in none of the places and cannot be downloaded.
     """
     file = (
         Path(path)

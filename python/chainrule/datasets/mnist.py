@@ -18,9 +18,12 @@ SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 def load_data(path: str | PathLike[str] | None = None) -> _files.Split:
     """60,000 images to train on and 10,000 to test, in the official order.
 
-    They are read from `path`; else from `mnist.npz` in the folder that the environment variable
-    CHAINRULE_DATA names; else from the cache (~/.chainrule/datasets, or $CHAINRULE_HOME/datasets),
-    into which they are downloaded once (11 MB; the SHA-256 checksum is tested).
+    They are read from the first of these places:
+
+    - `path`, if it is given;
+    - `mnist.npz` in the folder in the environment variable CHAINRULE_DATA;
+    - the cache, ~/.chainrule/datasets or $CHAINRULE_HOME/datasets. They are downloaded to it once
+      (11 MB; the SHA-256 checksum is tested).
 
     Args:
         path: An .npz file with the arrays x_train, y_train, x_test and y_test.
@@ -30,8 +33,8 @@ def load_data(path: str | PathLike[str] | None = None) -> _files.Split:
         of shape (n,) from 0 to 9.
 
     Raises:
-        FileNotFoundError: when there is no file of that name.
-        RuntimeError: when the files are nowhere and cannot be downloaded.
+        FileNotFoundError: if `path` does not exist.
+        RuntimeError: if the file is in none of the places and cannot be downloaded.
     """
     file = Path(path) if path is not None else _files.local("mnist.npz")
     if file is None:
