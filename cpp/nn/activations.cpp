@@ -1,12 +1,13 @@
 // Activations: Keras 3's, as compositions of ops, and the registry of their names.
 
+#include "chainrule/activations.h"
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
 #include <mutex>
 
-#include "chainrule/activations.h"
 #include "chainrule/fork_lock.h"
 #include "nn/functions.h"
 
@@ -225,7 +226,7 @@ std::vector<Function> activations_functions() {
       activation("log_softmax",
                  "log(softmax(x)) along an axis.",
                  chainrule::log_softmax,
-                 option("axis", -1, "The axis along which is summed."))
+                 option("axis", -1, "The axis along which to sum."))
           .without_cpp(),
       activation("mish", "x tanh(softplus(x)) (Misra 2019).", activations::mish),
       activation("relu",
@@ -248,7 +249,7 @@ std::vector<Function> activations_functions() {
       activation("softmax",
                  "exp(x) / sum(exp(x)) along an axis.",
                  chainrule::softmax,
-                 option("axis", -1, "The axis along which is summed."))
+                 option("axis", -1, "The axis along which to sum."))
           .without_cpp(),
       activation("softplus", "log(1 + exp(x)), without overflow.", chainrule::softplus)
           .without_cpp(),

@@ -299,7 +299,7 @@ std::vector<Function> elementwise_functions() {
     return meaning + " Element-wise";
   };
   std::vector<Function> all = {
-      // ops.h declares the lines by themselves
+  // ops.h declares the lines by themselves
 #define UNARY(name, dtypes, result, cost, ulp, value, gradient, low, high, meaning) \
   function(#name, sentence(meaning) + ".", chainrule::name, x).without_cpp(),
 #define BINARY(name, dtypes, result, cost, ulp, value, gradient_a, gradient_b, low, high, meaning) \

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chainrule import _functions
+
 pytestmark = pytest.mark.once
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -25,18 +27,32 @@ def test_headers_are_up_to_date(make_headers, monkeypatch):
     assert make_headers.main() == 0, "run: python dev.py generate"
 
 
-def test_a_declaration_has_the_meaning_the_types_and_the_defaults(make_headers):
+def test_a_declaration_stands_below_what_is_said_of_it(make_headers):
+    told = [("x", "A tensor."), ("axis", "The axis. " + "None: the flat array; " * 5)]
+    parameters = [_functions.Parameter(name, "", doc, True, None, False) for name, doc in told]
+    types = ["Value", "Value x", "std::optional<std::int64_t> axis = {}"]
+    function = _functions.Function("take", "take", [], "Elements.", "", parameters, types)
+    assert make_headers.declared("take", function).splitlines() == [
+        "/// Elements.",
+        "///",
+        "/// axis: The axis. None: the flat array; None: the flat array; None: the flat array; None: the",
+        "///   flat array; None: the flat array;",
+        "Value take(Value x, std::optional<std::int64_t> axis = {});",
+    ]
+    long = function._replace(declared=[*types, "const std::vector<std::int64_t>& many = {}"])
+    assert make_headers.declaration("take", long).splitlines() == [
+        "Value take(Value x,",
+        "           std::optional<std::int64_t> axis = {},",
+        "           const std::vector<std::int64_t>& many = {});",
+    ]
+
+
+def test_types_and_defaults_are_those_of_the_functions(make_headers):
     text = make_headers.section("")
-    assert (
-        "/// Elements by index along an axis. Negative indices count from the end; those beyond it "
-        "give NaN,\n/// or 0 where numbers are integers.\n"
-        "///\n"
-        "/// indices: Integers, of any shape.\n"
-        "/// axis: The axis; None: the flat array.\n"
-        "Value take(Value x, Value indices, std::optional<std::int64_t> axis = {});"
-    ) in text
-    assert "DType dtype = floatx());" in text
-    assert "Value full(Graph& graph, const Shape& shape, double fill_value, DType dtype" in text
-    lines = text.splitlines()
-    assert max(map(len, lines)) <= make_headers.WIDTH
-    assert not [line for line in lines if line.startswith("  ") and " " not in line.strip()]
+    assert "Value take(Value x, Value indices, std::optional<std::int64_t> axis = {});" in text
+    assert "Value concatenate(const std::vector<Value>& xs, std::int64_t axis = 0);" in text
+    assert "Value sum(Value x, const Axes& axis = {}, bool keepdims = false);" in text
+    full = (
+        "Value full(Graph& graph, const Shape& shape, double fill_value, DType dtype = floatx());"
+    )
+    assert full in text

@@ -178,7 +178,7 @@ Value tanh_shrink(Value x);
 ///
 /// x: A floating tensor.
 /// threshold: The threshold.
-/// default_value: What is below it becomes this.
+/// default_value: What is not above it becomes this.
 Value threshold(Value x, double threshold, double default_value);
 // </activations>
 

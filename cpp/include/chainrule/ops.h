@@ -99,7 +99,7 @@ Value cast(Value x, DType dtype);
 /// x_max: A tensor or a number.
 Value clip(Value x, Operand x_min, Operand x_max);
 
-/// Joined along an axis.
+/// Tensors joined along an axis.
 ///
 /// xs: Tensors of one type, whose shapes are equal but for the axis.
 /// axis: The axis.
@@ -117,7 +117,7 @@ Value expand_dims(Value x, std::int64_t axis);
 
 /// An array of one value.
 ///
-/// shape: Its lengths.
+/// shape: The lengths of the result.
 /// fill_value: The value.
 /// dtype: The element type; None: config.floatx().
 Value full(Graph& graph, const Shape& shape, double fill_value, DType dtype = floatx());
@@ -132,31 +132,31 @@ Value gather(Value x, Value indices);
 /// log(softmax(x)) along an axis.
 ///
 /// x: A floating tensor.
-/// axis: The axis along which is summed.
+/// axis: The axis along which to sum.
 Value log_softmax(Value x, std::int64_t axis = -1);
 
 /// log(sum(exp(x))) over axes, without overflow.
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value logsumexp(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// The largest element over axes; NaN if there is one. Ties share the gradient evenly.
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value max(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// The mean over axes. Integers give config.floatx().
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value mean(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// The smallest element over axes; NaN if there is one. Ties share the gradient evenly.
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value min(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// Labels (...) as (..., num_classes) with a 1 at the label.
@@ -169,7 +169,7 @@ Value one_hot(Value x, std::int64_t num_classes, std::int64_t axis = -1, DType d
 
 /// An array of ones.
 ///
-/// shape: Its lengths.
+/// shape: The lengths of the result.
 /// dtype: The element type; None: config.floatx().
 Value ones(Graph& graph, const Shape& shape, DType dtype = floatx());
 
@@ -187,7 +187,7 @@ Value reshape(Value x, const Axes& newshape);
 /// exp(x) / sum(exp(x)) along an axis.
 ///
 /// x: A floating tensor.
-/// axis: The axis along which is summed.
+/// axis: The axis along which to sum.
 Value softmax(Value x, std::int64_t axis = -1);
 
 /// The nearest point of the probability simplex along the last axis: max(x - tau, 0) with the tau
@@ -201,7 +201,7 @@ Value sparsemax(Value x);
 /// axis: One axis or several; None: all of length 1.
 Value squeeze(Value x, const Axes& axis = {});
 
-/// Joined along a new axis.
+/// Tensors joined along a new axis.
 ///
 /// x: Tensors of one shape and type.
 /// axis: Where the new axis is in the result.
@@ -210,7 +210,7 @@ Value stack(const std::vector<Value>& x, std::int64_t axis = 0);
 /// The standard deviation, sqrt(var(x)), over axes.
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value stddev(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// The same values, through which no gradient flows.
@@ -219,7 +219,7 @@ Value stop_gradient(Value variable);
 /// The sum over axes.
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value sum(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// Two axes exchanged.
@@ -228,8 +228,8 @@ Value sum(Value x, const Axes& axis = {}, bool keepdims = false);
 /// axis2: The second.
 Value swapaxes(Value x, std::int64_t axis1, std::int64_t axis2);
 
-/// Elements by index along an axis. Negative indices count from the end; those beyond it give NaN,
-/// or 0 where numbers are integers.
+/// Elements by index along an axis. Negative indices count from the end; those out of range give
+/// NaN, or 0 for integers.
 ///
 /// indices: Integers, of any shape.
 /// axis: The axis; None: the flat array.
@@ -237,18 +237,18 @@ Value take(Value x, Value indices, std::optional<std::int64_t> axis = {});
 
 /// Axes in another order.
 ///
-/// axes: Which axis of x each one is; None: reversed.
+/// axes: For each axis of the result, the axis of x that it is; None: reversed.
 Value transpose(Value x, const Axes& axes = {});
 
 /// The variance, mean((x - mean(x))^2), over axes.
 ///
 /// axis: One axis or several; None: all.
-/// keepdims: Whether they stay, with the length 1.
+/// keepdims: Whether the reduced axes stay, with length 1.
 Value variance(Value x, const Axes& axis = {}, bool keepdims = false);
 
 /// An array of zeros.
 ///
-/// shape: Its lengths.
+/// shape: The lengths of the result.
 /// dtype: The element type; None: config.floatx().
 Value zeros(Graph& graph, const Shape& shape, DType dtype = floatx());
 
@@ -263,7 +263,7 @@ Value zeros_like(Value x);
 /// exchanged.
 Value matmul(Value a, Value b, bool transpose_a = false, bool transpose_b = false);
 
-/// Equal parts along an axis, which they must divide.
+/// Equal parts along an axis, whose length must be a multiple of their number.
 std::vector<Value> split(Value x, std::int64_t parts, std::int64_t axis = 0);
 
 template <std::same_as<Shape> T>
@@ -271,7 +271,8 @@ Value reshape(Value x, const T& shape) {
   return reshape(x, Axes(shape.dims().begin(), shape.dims().end()));
 }
 
-/// Mean and variance, sum((x - mean)^2) / n, in one pass over x. Integers give floatx().
+/// Mean and variance, sum((x - mean)^2) / n, in one pass over x if the axes are adjacent.
+/// Integers give floatx().
 ///
 ///     const auto [mean, variance] = moments(x, {-1}, true);  // of each row
 struct Moments {
@@ -288,7 +289,7 @@ Value sparse_softmax_cross_entropy(Value logits, Value labels);
 
 /// x[start : start + length] along each axis.
 Value slice(Value x, const Axes& start, const Axes& length);
-/// `before` and `after` zeros along each axis: the gradient of slice.
+/// x with `before` and `after` zeros along each axis: the gradient of slice.
 Value pad(Value x, const Axes& before, const Axes& after);
 
 /// One flat buffer of `size` elements with x_i at element offsets[i] and zeros between: how
@@ -298,7 +299,8 @@ Value pack(const std::vector<Value>& xs,
            const std::vector<std::int64_t>& offsets,
            std::int64_t size);
 
-/// Sum of the rows of `updates` by index into `rows` zero rows: the gradient of gather.
+/// Zeros of shape (rows, ...), to which each row of `updates` is added at its index: the gradient
+/// of gather.
 Value scatter_add(Value updates, Value indices, std::int64_t rows);
 
 /// Random numbers by Philox4x32-10 (Salmon et al. 2011), a function of `state` (an int64 Value of

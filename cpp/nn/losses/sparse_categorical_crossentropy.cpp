@@ -104,7 +104,7 @@ class SparseCategoricalCrossentropy final : public Loss {
     if (logits.defined()) {
       loss = sparse_softmax_cross_entropy(logits, labels);
     } else {
-      // A label out of range has an empty row, and the division makes it NaN, as the fused op does.
+      // A label out of range has a row of zeros. The division makes it NaN, as the fused op does.
       const Value target = one_hot(labels, y_pred.shape().back(), -1, y_pred.dtype());
       loss = -sum(target * log_probabilities(y_pred, -1), {-1}) / sum(target, {-1});
     }
