@@ -1,4 +1,4 @@
-// Layers of random models: a line for every class.
+// Layers of random models: a line for every class whose defaults do not do.
 #include <algorithm>
 
 #include "random_net.h"
@@ -150,18 +150,17 @@ const std::vector<Int>& lengths() {
 }
 
 void add_layer(Net& net) {
-  std::vector<const LayerMaker*> lots;
+  static const std::vector<std::string> plain = unlisted(Kind::layers, kLayers, false);
+  std::vector<std::function<Symbol(Net&)>> lots;
   for (const LayerMaker& maker : kLayers)
-    lots.insert(lots.end(), static_cast<std::size_t>(maker.weight), &maker);
-  const Symbol y = net.draw.pick(lots)->add(net);
+    lots.insert(lots.end(), static_cast<std::size_t>(maker.weight), maker.add);
+  for (const std::string& name : plain)
+    lots.emplace_back([&name](Net& n) { return n.use(layers::make(name, {}), {n.any()}); });
+  const Symbol y = net.draw.pick(lots)(net);
   net.elements -= net.batch * size_of_sample(y) / 8;
   net.pool.push_back(y);
 }
 
-std::vector<std::string> layers_without_maker() {
-  std::vector<std::string> missing;
-  find_missing(missing, Kind::layers, kLayers);
-  return missing;
-}
+std::vector<std::string> layers_without_maker() { return unlisted(Kind::layers, kLayers, true); }
 
 }  // namespace chainrule::test

@@ -1,4 +1,5 @@
-// What random models are made of beside layers: a line for every class; and their data.
+// What random models are made of beside layers: a line for every class whose defaults do not do;
+// and their data.
 #include <algorithm>
 #include <sstream>
 
@@ -128,12 +129,25 @@ std::vector<MetricSpec> make_metrics(Draw& draw, const Output& output) {
     metrics.emplace_back(metric(Json::object(
         {{"class_name", maker.class_name}, {"config", Json::object(maker.config(output))}})));
   }
+  static const std::vector<std::string> plain = unlisted(Kind::metrics, kMetrics, false);
+  for (const std::string& name : plain) {
+    if (output.targets != Targets::labels && draw.chance(0.3))
+      metrics.emplace_back(metric(Json::object({{"class_name", name}})));
+  }
   for (MetricSpec& each : metrics) each.weighted = draw.chance(0.3);
   return metrics;
 }
 
 // --- optimizers
 // -----------------------------------------------------------------------------------
+
+Output make_output(Net& net, const Symbol& x) {
+  static const std::vector<std::string> plain = unlisted(Kind::losses, kLosses, false);
+  const auto which =
+      static_cast<std::size_t>(net.draw.below(static_cast<Int>(std::size(kLosses) + plain.size())));
+  if (which < std::size(kLosses)) return kLosses[which].add(net, x);
+  return regression(net, x, plain[which - std::size(kLosses)].c_str());
+}
 
 struct OptimizerMaker {
   const char* class_name;
@@ -156,16 +170,20 @@ const OptimizerMaker kOptimizers[] = {
 };
 
 OptimizerPtr make_optimizer(Draw& draw) {
-  const Int which = draw.below(std::size(kOptimizers));
-  Json::Object config = kOptimizers[which].config(draw);
+  static const std::vector<std::string> plain = unlisted(Kind::optimizers, kOptimizers, false);
+  const auto which =
+      static_cast<std::size_t>(draw.below(static_cast<Int>(std::size(kOptimizers) + plain.size())));
+  const bool listed = which < std::size(kOptimizers);
+  const std::string name =
+      listed ? kOptimizers[which].class_name : plain[which - std::size(kOptimizers)];
+  Json::Object config = listed ? kOptimizers[which].config(draw) : Json::Object();
   config.emplace_back("learning_rate", draw.pick<double>({1, 0.1, 0.001}));
   if (draw.chance(0.3)) config.emplace_back("weight_decay", 0.05);
   if (draw.chance(0.3)) {
-    const char* const name = draw.pick<const char*>({"clipnorm", "clipvalue", "global_clipnorm"});
-    config.emplace_back(name, draw.pick<double>({0.01, 1}));
+    const char* const clip = draw.pick<const char*>({"clipnorm", "clipvalue", "global_clipnorm"});
+    config.emplace_back(clip, draw.pick<double>({0.01, 1}));
   }
-  return optimizer(Json::object(
-      {{"class_name", kOptimizers[which].class_name}, {"config", Json::object(config)}}));
+  return optimizer(Json::object({{"class_name", name}, {"config", Json::object(config)}}));
 }
 
 // --- data
@@ -239,9 +257,11 @@ class Floatx {
 
 std::vector<std::string> classes_without_maker() {
   std::vector<std::string> missing = layers_without_maker();
-  find_missing(missing, Kind::losses, kLosses);
-  find_missing(missing, Kind::metrics, kMetrics);
-  find_missing(missing, Kind::optimizers, kOptimizers);
+  for (const std::vector<std::string>& more : {unlisted(Kind::losses, kLosses, true),
+                                               unlisted(Kind::metrics, kMetrics, true),
+                                               unlisted(Kind::optimizers, kOptimizers, true)}) {
+    missing.insert(missing.end(), more.begin(), more.end());
+  }
   return missing;
 }
 
@@ -320,7 +340,7 @@ RandomModel make_random_model(Draw& draw) {
   made.dtype = floatx();
   for (Int i = draw.pick<Int>({1, 1, 1, 2, 3}); i > 0; --i) {
     const Symbol x = outputs.empty() ? ends[0] : draw.pick(net.pool);
-    outputs.push_back(kLosses[draw.below(std::size(kLosses))].add(net, x));
+    outputs.push_back(make_output(net, x));
   }
   const bool autoencoder = outputs.size() == 1 && net.inputs.size() == 1 &&
                            outputs[0].targets == Targets::real && rank_of(ends[0]) == 2 &&

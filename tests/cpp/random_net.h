@@ -1,8 +1,10 @@
 // A network of layers that grows at random: what the makers of random models work on.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -128,17 +130,24 @@ struct Net {
 
 /// Adds a layer of a random class.
 void add_layer(Net& net);
-/// Names of classes of layers that no line makes.
+/// Layers with required arguments that no line makes.
 std::vector<std::string> layers_without_maker();
 
-/// Appends "kind/class" for the classes that none of the makers makes.
+/// Names of the classes of a kind that have no line among the makers. Those without required
+/// arguments are made with their defaults.
 template <std::size_t n, class Maker>
-void find_missing(std::vector<std::string>& missing, Kind kind, const Maker (&makers)[n]) {
+std::vector<std::string> unlisted(Kind kind, const Maker (&makers)[n], bool with_required) {
+  std::vector<std::string> names;
   for (const ClassInfo& info : catalog().classes(kind)) {
-    bool made = false;
-    for (const Maker& maker : makers) made = made || info.name == maker.class_name;
-    if (!made) missing.push_back(std::string(name_of(kind)) + "/" + info.name);
+    const std::vector<FieldInfo> fields = list_fields(*info.make());
+    const bool required = std::any_of(
+        fields.begin(), fields.end(), [](const FieldInfo& field) { return field.required; });
+    const bool listed = std::any_of(std::begin(makers), std::end(makers), [&](const Maker& maker) {
+      return info.name == maker.class_name;
+    });
+    if (!listed && required == with_required) names.push_back(info.name);
   }
+  return names;
 }
 
 }  // namespace chainrule::test
