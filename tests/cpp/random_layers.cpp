@@ -1,6 +1,7 @@
 // Layers of random models: a line for every class whose defaults do not do.
 #include <algorithm>
 
+#include "chainrule/control_flow.h"
 #include "random_net.h"
 
 namespace chainrule::test {
@@ -55,7 +56,56 @@ class Centred final : public UnaryLayer {
   std::vector<VariablePtr> weights_;
 };
 
+/// A recurrent layer over axis 1 of (samples, steps, m): a loop with a branch in it. Every other
+/// step its state is halved.
+class Recurrent final : public UnaryLayer {
+ public:
+  explicit Recurrent(bool reverse) : reverse_(reverse) {}
+  [[nodiscard]] std::string class_name() const override { return "Recurrent"; }
+  void fields(Fields& f) override { base_fields(f); }
+  void build(const std::vector<Shape>& inputs) override {
+    const Int m = inputs[0].back();
+    kernel_ = add_weight("kernel", {m, m}, initializer("glorot_uniform"));
+    bias_ = add_weight("bias", {m}, initializer("zeros"));
+  }
+  Value call(CallContext& context, Value x) override {
+    const Value steps = transpose(x, {1, 0, 2});
+    const Value kernel = context.graph.read(kernel_), bias = context.graph.read(bias_);
+    const ScanResult result = scan(
+        [&](const ScanStep& step) {
+          const Value h = tanh(step.x[0] + matmul(step.carry[0], kernel) + bias);
+          const Value even = equal(mod(step.index, 2.0), 0.0);
+          const Value next = cond(
+              even,
+              [&](Graph&) { return std::vector{h}; },
+              [&](Graph&) { return std::vector{h * 0.5}; })[0];
+          return ScanResult{{next}, {h}};
+        },
+        {zeros(context.graph, steps.shape().removed(0), x.dtype())},
+        {steps},
+        {.reverse = reverse_});
+    return transpose(result.y[0], {1, 0, 2});
+  }
+
+ private:
+  bool reverse_;
+  VariablePtr kernel_, bias_;
+};
+
 const LayerMaker kLayers[] = {
+    {"Recurrent",
+     2,
+     [](Net& net) {
+       const Symbol x = net.any();
+       const Int size = size_of_sample(x);
+       const Int steps = factors(net.draw, size)[0], m = size / steps;
+       const Int multiplications = net.batch * size * m;
+       if (multiplications > net.products / 4) return net.use(layers::Flatten(), {x});
+       net.products -= multiplications;
+       const bool reverse = net.draw.chance(0.5);
+       return net.share(net.use(layers::Reshape({steps, m}), {x}),
+                        [=] { return LayerPtr(std::make_shared<Recurrent>(reverse)); });
+     }},
     {"Centred",
      2,
      [](Net& net) {
