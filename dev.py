@@ -180,7 +180,8 @@ def test(venv: Venv, options: argparse.Namespace) -> None:
                 "cmake", "--preset", "release",
                 "-DCHAINRULE_TEST_EIGEN=ON", f"-DEigen3_DIR={eigen / 'share/eigen3/cmake'}",
             )  # fmt: skip
-            venv.run("cmake", "--build", "--preset", "release")
+            targets = ("chainrule_tests", "chainrule_random_models")
+            venv.run("cmake", "--build", "--preset", "release", "--target", *targets)
         with timed("C++ tests"):
             run(tests, *([options.filter] if options.filter else []))
     if python:
