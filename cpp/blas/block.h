@@ -26,7 +26,7 @@ inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div
 /// Whether all of op(B) stays in the L1 cache.
 template <class T>
 bool fits_l1(const Gemm<T>& g) {
-  return g.k * g.n * static_cast<Int>(sizeof(T)) <= 32 * 1024;
+  return g.k * g.n * static_cast<Int>(sizeof(T)) <= isa::kL1Bytes;
 }
 
 /// Whether a matrix has to come from memory: L2 does not hold it, nor the last cache four of its
@@ -49,7 +49,7 @@ Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const bool large_a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
   const bool distant_b = is_beyond_caches<T>(g.k, g.n);
   const bool large_b = g.m > 4 * kernels.mr && !fits_l1(g);
-  const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > 32 * 1024;
+  const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > isa::kL1Bytes;
   const bool a = large_a && g.lda * size % 4096 == 0;  // a strip has few rows, a panel many
   const bool b = g.trans_b || distant_b || (large_b && (g.ldb * size % 1024 == 0 || passes));
   // A sum of products is read in place, or packed as one long product.

@@ -5,9 +5,13 @@
 
 namespace chainrule::inline v0_1::isa {
 
-/// Bytes of data cache that one core reaches.
+/// Bytes of L1 data cache that kernels count on. Most cores have more, but with one number for all
+/// of them, what is chosen by it is the same on every machine.
+constexpr std::int64_t kL1Bytes = 32 * 1024;
+
+/// Bytes of data cache behind L1 that one core reaches.
 struct CacheSizes {
-  std::int64_t l1, l2;
+  std::int64_t l2;
   std::int64_t l3;  ///< shared by several cores; that of L2 where there is none
 };
 
