@@ -51,19 +51,19 @@ INLINE void philox_side(std::uint64_t key,
     c[v][3] = Words{} + step;
   }
   Words key0 = Words{} + key, key1 = Words{} + (key >> 32);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < base::kPhiloxRounds; ++round) {
 #pragma GCC unroll 4
     for (int v = 0; v < kPhiloxVectors; ++v) {
       Words(&w)[4] = c[v];
-      const Words product0 = product(w[0], Words{} + 0xD2511F53);
-      const Words product1 = product(w[2], Words{} + 0xCD9E8D57);
+      const Words product0 = product(w[0], Words{} + base::kPhiloxFactor0);
+      const Words product1 = product(w[2], Words{} + base::kPhiloxFactor1);
       w[0] = upper(product1) ^ w[1] ^ key0;
       w[1] = product1;
       w[2] = upper(product0) ^ w[3] ^ key1;
       w[3] = product0;
     }
-    key0 += 0x9E3779B9;
-    key1 += 0xBB67AE85;
+    key0 += base::kPhiloxStep0;
+    key1 += base::kPhiloxStep1;
   }
 #pragma GCC unroll 4
   for (int v = 0; v < kPhiloxVectors; ++v) {
