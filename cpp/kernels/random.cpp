@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <utility>
 
-#include "base/uniform_below.h"
+#include "base/permutation.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
@@ -91,9 +89,7 @@ void random_permutation(Int* order, Int n, std::uint64_t seed, std::uint64_t str
     used += 2;
     return bits;
   };
-  std::iota(order, order + n, Int{0});
-  for (Int i = n; i > 1; --i)
-    std::swap(order[i - 1], order[base::uniform_below(static_cast<std::uint64_t>(i), next)]);
+  base::fill_permutation(order, n, next);
 }
 
 #define CHAINRULE_RANDOM(T)                                                        \
