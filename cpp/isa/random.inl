@@ -116,10 +116,6 @@ void philox(std::int64_t blocks,
   }
 }
 
-/// Random words that one element takes.
-template <class T>
-constexpr int kWordsOf = static_cast<int>(sizeof(T) / 4);
-
 /// Uniform in [0, 1) from the words of one element: their upper 24 or 53 bits.
 INLINE float unit(const std::uint32_t* words, float) {
   return static_cast<float>(static_cast<std::int32_t>(words[0] >> 8)) * 0x1p-24F;
@@ -136,7 +132,7 @@ void uniform(std::int64_t n, const std::uint32_t* words, T low, T high, T* out) 
   const bool empty = !(low < high);
   for (std::int64_t i = 0; i < n; ++i) {
     // Rounding may give `high` itself, which does not belong to the interval.
-    const T value = low + range * unit(words + i * kWordsOf<T>, T());
+    const T value = low + range * unit(words + i * kWordsPerElement<T>, T());
     out[i] = (value < high) | empty ? value : low;
   }
 }
@@ -146,7 +142,7 @@ template <class T>
 INLINE void normal_pair(const std::uint32_t* words, T mean, T stddev, T* out) {
   const T u = T(1) - unit(words, T());  // in (0, 1], so its logarithm is finite
   const T radius = stddev * sqrt(T(-2) * log_normal(u, T(0), T(0)));
-  const T quarters = T(4) * unit(words + kWordsOf<T>, T());
+  const T quarters = T(4) * unit(words + kWordsPerElement<T>, T());
   const T shifted = quarters + kRound<T>;
   const T r = (quarters - (shifted - kRound<T>)) * T(1.5707963267948966);
   const auto n = to_bits(shifted);
@@ -159,11 +155,11 @@ INLINE void normal_pair(const std::uint32_t* words, T mean, T stddev, T* out) {
 template <class T>
 void normal(std::int64_t n, const std::uint32_t* words, T mean, T stddev, T* out) {
   for (std::int64_t i = 0; i + 1 < n; i += 2) {
-    normal_pair(words + i * kWordsOf<T>, mean, stddev, out + i);
+    normal_pair(words + i * kWordsPerElement<T>, mean, stddev, out + i);
   }
   if (n % 2 != 0) {
     T pair[2];
-    normal_pair(words + (n - 1) * kWordsOf<T>, mean, stddev, pair);
+    normal_pair(words + (n - 1) * kWordsPerElement<T>, mean, stddev, pair);
     out[n - 1] = pair[0];
   }
 }
