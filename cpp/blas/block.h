@@ -13,9 +13,9 @@ namespace chainrule::inline v0_1::blas {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 1 << 18;  // multiply-adds that are worth a thread: about 2.5 us
-constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
-constexpr Int kEpilogueColumns = 512;   // most columns of one call of an epilogue
+constexpr Int kParallelMultiplyAdds = 1 << 18;  // worth a thread: about 2.5 us
+constexpr Int kTasksPerThread = 2;              // evens out tasks of unequal cost
+constexpr Int kEpilogueColumns = 512;           // most columns of one call of an epilogue
 
 inline Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
 inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
@@ -148,7 +148,7 @@ class Block {
     const bool one_group = strips_ * strip_bytes <= l2 / 2;
     row_tasks_ = one_group ? 1 : ceil_div(strips_, std::max<Int>(4, l2 / 4 / strip_bytes));
     col_tasks_ = 1;
-    const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
+    const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelMultiplyAdds);
     if (worth < 2) return;
     const Int wanted = worth * kTasksPerThread;
     // An epilogue is fastest on whole rows.

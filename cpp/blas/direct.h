@@ -76,7 +76,7 @@ template <class T>
 /// Whether a product, all of its sum included, is too little work for two threads.
 template <class T>
 bool is_small(const Gemm<T>& g) {
-  return g.m * g.n * g.k * g.reduce < 2 * kParallelWork;
+  return g.m * g.n * g.k * g.reduce < 2 * kParallelMultiplyAdds;
 }
 
 /// Whether one call of the tile computes the product with its operands where they are. Only a
@@ -140,7 +140,7 @@ void run_rows(const Exec& exec,
               GemmWay way) {
   const bool dots = way == GemmWay::dots;
   const Int column_cost = g.k * std::max(g.m, kReadCost);
-  const Int grain = round_up(std::max<Int>(1, kParallelWork / column_cost), dots ? 4 : 64);
+  const Int grain = round_up(std::max<Int>(1, kParallelMultiplyAdds / column_cost), dots ? 4 : 64);
   parallel_for(exec, g.n, grain, [&](Int begin, Int end) {
     isa::GemmTile<T> tile = whole_tile(g, data);
     tile.n = end - begin;
@@ -190,7 +190,7 @@ void run_narrow(const Exec& exec,
     whole.b = scratch;
     whole.ldb = g.k;
   }
-  const Int grain = round_up(std::max<Int>(1, kParallelWork / (g.n * g.k)), kernels.nr);
+  const Int grain = round_up(std::max<Int>(1, kParallelMultiplyAdds / (g.n * g.k)), kernels.nr);
   parallel_for(exec, g.m, grain, [&](Int begin, Int end) {
     isa::GemmTile<T> part = whole;
     if (way == GemmWay::narrow_dots) {

@@ -129,10 +129,10 @@ template <class T>
 GemmBatchPlan<T>::GemmBatchPlan(const Gemm<T>& gemm, const Batch& batch)
     : each_(gemm), batch_(batch) {
   const Int work = gemm.m * gemm.n * std::max<Int>(gemm.k * gemm.reduce, 1);
-  const bool one_by_one = batch.count <= 1 || work >= 16 * kParallelWork;
+  const bool one_by_one = batch.count <= 1 || work >= 16 * kParallelMultiplyAdds;
   slots_ = one_by_one ? 1 : std::min(batch.count, kMaxSlots);
   const Int slot_work = std::max<Int>(1, work * ceil_div(batch.count, slots_));
-  grain_ = std::max<Int>(1, kParallelWork / slot_work);
+  grain_ = std::max<Int>(1, kParallelMultiplyAdds / slot_work);
 }
 
 template <class T>

@@ -13,10 +13,10 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 16 * 1024;  // elements worth a thread, read twice: some 4 us
-constexpr Int kColumns = 128;             // of one task
-constexpr Int kPieces = 32;               // of one long reduction, for threads to share
-constexpr Int kFewResults = 64;           // (outer x inner) below which n is cut into pieces
+constexpr Int kParallelElements = 16 * 1024;  // worth a thread, read twice: some 4 us
+constexpr Int kColumns = 128;                 // of one task
+constexpr Int kPieces = 32;                   // of one long reduction, for threads to share
+constexpr Int kFewResults = 64;               // (outer x inner) below which n is cut into pieces
 constexpr Int kLeastPiece = 4096;
 
 /// Mean and sum of squared deviations over rows [from, to) of a slice, for columns [0, cols).
@@ -37,7 +37,7 @@ void in_pieces(const Exec& exec, T* mean, T* squares, const T* x, Int outer, Int
   std::array<T, kPieces * kFewResults> means, deviations;
   const Int results = outer * inner, length = (n + kPieces - 1) / kPieces;
   const Int pieces = (n + length - 1) / length;
-  const Int grain = std::max<Int>(1, kParallelWork / (length * inner));
+  const Int grain = std::max<Int>(1, kParallelElements / (length * inner));
   parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int piece = task / outer, o = task % outer;
@@ -80,7 +80,7 @@ void reduce_moments(
     in_pieces(exec, mean, variance, x, outer, n, inner);
   } else {
     const Int strip = std::min(inner, kColumns), strips = (inner + strip - 1) / strip;
-    const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+    const Int grain = std::max<Int>(1, kParallelElements / (n * strip));
     parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
       for (Int task = begin; task < end; ++task) {
         const Int o = task / strips, j = task % strips * strip, at = o * inner + j;

@@ -13,10 +13,10 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 32 * 1024;  // elements worth a thread: some 5 us
-constexpr Int kColumns = 512;             // reduced side by side; their partial results stay in L1
-constexpr Int kPieces = 32;               // of one long reduction, for threads to share
-constexpr Int kFewResults = 64;           // (outer x inner) below which n is cut into pieces
+constexpr Int kParallelElements = 32 * 1024;  // worth a thread: some 5 us
+constexpr Int kColumns = 512;    // reduced side by side; their partial results stay in L1
+constexpr Int kPieces = 32;      // of one long reduction, for threads to share
+constexpr Int kFewResults = 64;  // (outer x inner) below which n is cut into pieces
 constexpr Int kLeastPiece = 4096;
 
 // An operation: join() reduces two numbers, line() n >= 1 contiguous ones.
@@ -109,7 +109,7 @@ void reduce_in_pieces(const Exec& exec, T* out, const T* x, Int outer, Int n, In
   const Int results = outer * inner;
   const Int length = (n + kPieces - 1) / kPieces;
   const Int pieces = (n + length - 1) / length;
-  const Int grain = std::max<Int>(1, kParallelWork / (length * inner));
+  const Int grain = std::max<Int>(1, kParallelElements / (length * inner));
   parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int piece = task / outer, o = task % outer;
@@ -136,7 +136,7 @@ void reduce(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   // Tasks: the slices, each in strips of columns.
   const Int strip = std::min<Int>(inner, kColumns / 4);
   const Int strips = (inner + strip - 1) / strip;
-  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  const Int grain = std::max<Int>(1, kParallelElements / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
     while (begin < end) {  // neighbouring strips of a slice together
       const Int o = begin / strips, first = begin % strips;
@@ -184,7 +184,7 @@ void places_in_pieces(const Exec& exec, Int* out, const T* x, Int outer, Int n) 
   std::array<T, kPieces * kFewResults> best;
   std::array<Int, kPieces * kFewResults> place;
   const Int length = (n + kPieces - 1) / kPieces, pieces = (n + length - 1) / length;
-  const Int grain = std::max<Int>(1, kParallelWork / length);
+  const Int grain = std::max<Int>(1, kParallelElements / length);
   parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int o = task / pieces, from = task % pieces * length;
@@ -213,7 +213,7 @@ void arg_best(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inne
     return places_in_pieces<Op>(exec, out, x, outer, n);
   }
   const Int strip = std::min(inner, kColumns), strips = (inner + strip - 1) / strip;
-  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  const Int grain = std::max<Int>(1, kParallelElements / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int o = task / strips, first = task % strips * strip;
