@@ -12,7 +12,6 @@
 namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
-constexpr Index kPieces = 32;     // of one long fold, for threads to share
 constexpr Index kLeastPiece = 4;  // blocks of a piece, at least
 constexpr Index kGroup = 64;      // blocks of a column that are joined before they join the rest
 
@@ -169,7 +168,7 @@ template <class T>
 void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
   const Index strips = f.blocks.in_row, below = f.blocks.count / strips, row = f.blocks.row;
   const Index least = f.blocks.height > 1 ? kLeastPiece : kGroup;
-  const Index pieces = std::clamp<Index>(below / least, 1, kPieces);
+  const Index pieces = std::clamp<Index>(below / least, 1, kMaxPieces);
   Memory<T> partial(pieces * row);
   const Index grain = std::max<Index>(1, f.blocks.grain() * pieces / below);
   parallel_for(f.exec(), strips * pieces, grain, [&](Index begin, Index end) {
@@ -194,9 +193,10 @@ void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index st
 /// Folds all elements to one.
 template <class T>
 double fold_all(const Folding<T>& f) {
-  const Index count = f.blocks.count, pieces = std::clamp<Index>(count / kLeastPiece, 1, kPieces);
+  const Index count = f.blocks.count,
+              pieces = std::clamp<Index>(count / kLeastPiece, 1, kMaxPieces);
   if (pieces == 1) return Walk<T>(f).fold(0, count);
-  double partial[kPieces];
+  double partial[kMaxPieces];
   const Index grain = std::max<Index>(1, f.blocks.grain() * pieces / count);
   parallel_for(f.exec(), pieces, grain, [&](Index begin, Index end) {
     Walk<T> walk(f);

@@ -15,8 +15,8 @@ using Int = std::int64_t;
 constexpr Int kWords = 2048;             // drawn at a time, a multiple of 4
 constexpr Int kParallelElements = 4096;  // worth a thread: some 5 us
 
-/// Calls use(first element, count, words) for stretches of at most kWords /
-/// isa::kWordsPerElement<T> elements. Each starts on a block of four words, and gets whole blocks.
+/// Calls use(first element, count, words) for stretches of elements that take at most kWords words.
+/// Each starts on a block of four words, and gets whole blocks.
 template <class T, class Use>
 void draw(const Exec& exec, Int n, const RandomState& state, Use use) {
   constexpr Int kStretch = kWords / isa::kWordsPerElement<T>;

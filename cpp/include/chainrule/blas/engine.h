@@ -108,6 +108,9 @@ void for_ranges(Index n,
 
 enum class Fold : std::uint8_t { sum, max, min };
 
+/// The most pieces that a long fold is cut into, for threads to share.
+constexpr Index kMaxPieces = 32;
+
 /// How sums become means and norms.
 template <class T>
 struct Finish {

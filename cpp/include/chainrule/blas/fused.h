@@ -177,12 +177,11 @@ CHAINRULE_HOT bool fused_assign(
 }
 
 /// Partial results of a fold. The row is cut into parts of kFewElements, and the parts into at most
-/// kMost pieces. Neither depends on the number of threads.
+/// kMaxPieces pieces. Neither depends on the number of threads.
 template <class Args>
 struct Pieces {
-  static constexpr Index kMost = 32;
   const Args& args;
-  double results[kMost];
+  double results[kMaxPieces];
   Index parts, count;
 };
 
@@ -213,7 +212,7 @@ void fold_piece(Pieces<Args>& pieces, Index i) {
 template <Fold kFold, class E, class Args>
 CHAINRULE_COLD typename E::Scalar fold_pieces(const Args& args) {
   const Index parts = (args.row + kFewElements - 1) / kFewElements;
-  Pieces<Args> pieces{args, {}, parts, parts < Pieces<Args>::kMost ? parts : Pieces<Args>::kMost};
+  Pieces<Args> pieces{args, {}, parts, parts < kMaxPieces ? parts : kMaxPieces};
   for_ranges(pieces.count,
              args.row * cost_of(step_list<E>),
              &pieces,
