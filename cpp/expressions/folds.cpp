@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "base/extremes.h"
 #include "expressions/chain.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
@@ -44,8 +45,7 @@ struct Folding {
   /// The fold of two results.
   [[nodiscard]] double join(double a, double b) const {
     if (op == Fold::sum) return a + b;
-    if (op == Fold::max) return (a > b) | (a != a) ? a : b;
-    return (a < b) | (a != a) ? a : b;
+    return op == Fold::max ? base::larger(a, b) : base::smaller(a, b);
   }
   /// to[j] = the fold of to[j] and x[j].
   void join(Index n, T* to, const T* x) const { lines(n, to, x, nullptr, to); }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <type_traits>
 
+#include "base/extremes.h"
 #include "isa/table.h"
 #include "kernels/pieces.h"
 #include "parallel/parallel_for.h"
@@ -42,7 +43,7 @@ struct Sum {
 // join(a, b) keeps a NaN on either side.
 template <class T>
 struct Max {
-  static T join(T a, T b) { return (a > b) | (a != a) ? a : b; }
+  static T join(T a, T b) { return base::larger(a, b); }
   static T line(const T* x, Int n) {
     if constexpr (std::is_floating_point_v<T>) {
       return isa::kernels<T>(isa::table()).max(n, x);
@@ -56,7 +57,7 @@ struct Max {
 
 template <class T>
 struct Min {
-  static T join(T a, T b) { return (a < b) | (a != a) ? a : b; }
+  static T join(T a, T b) { return base::smaller(a, b); }
   static T line(const T* x, Int n) {
     if constexpr (std::is_floating_point_v<T>) {
       return isa::kernels<T>(isa::table()).min(n, x);
