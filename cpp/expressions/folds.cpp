@@ -88,9 +88,6 @@ class Memory {
   [[nodiscard]] T* data() { return many_ ? many_.get() : few_; }
 
  private:
-  struct Release {
-    void operator()(T* memory) const { release(memory); }
-  };
   static constexpr Index kFew = 1024;
   T few_[kFew];
   std::unique_ptr<T[], Release> many_;

@@ -37,9 +37,6 @@ class Scratch {
   }
 
  private:
-  struct Release {
-    void operator()(void* memory) const { release(memory); }
-  };
   std::unique_ptr<void, Release> memory_;
   std::size_t bytes_ = 0;
 };

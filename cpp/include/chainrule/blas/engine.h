@@ -169,6 +169,10 @@ struct Unchecked {};
 /// Uninitialised, 64-byte aligned memory. Throws RuntimeError when there is none.
 void* allocate(Index rows, Index cols, Index size);
 void release(void* memory) noexcept;
+/// For the smart pointers that own such memory.
+struct Release {
+  void operator()(void* memory) const noexcept { release(memory); }
+};
 
 // Errors: InvalidArgument with the rule and both shapes.
 [[noreturn]] void bad_product(Index rows_a, Index cols_a, Index rows_b, Index cols_b);

@@ -203,10 +203,6 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   }
 
  private:
-  struct Release {
-    void operator()(T* memory) const noexcept { detail::release(memory); }
-  };
-
   /// Elements are not initialised.
   void reshape(Index rows, Index cols) {
     if (rows < 0 || cols < 0) detail::bad_view(nullptr, rows, cols, cols);
@@ -218,7 +214,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
     cols_ = cols;
   }
 
-  std::unique_ptr<T, Release> data_;
+  std::unique_ptr<T, detail::Release> data_;
   Index rows_ = kRows, cols_ = kCols;
 };
 
