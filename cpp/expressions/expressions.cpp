@@ -7,6 +7,7 @@
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
 #include "expressions/threads.h"
+#include "isa/caches.h"
 #include "isa/functions.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
@@ -40,7 +41,8 @@ int threads() { return chosen_threads != 0 ? chosen_threads : default_threads();
 int vector_bytes() { return isa::table().vector_bytes; }
 
 void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
-  constexpr Index kLine = 64;  // elements: threads do not write to the same line
+  // Elements, of four bytes at least. Threads do not write to the same cache line.
+  constexpr Index kLine = isa::kCacheLineBytes;
   Index grain = std::max<Index>(1, isa::kParallelAdditions * n / std::max<Index>(work, 1));
   if (grain > kLine) grain = grain / kLine * kLine;
   parallel_for(Exec{.threads = work < 2 * isa::kParallelAdditions ? 1 : threads()},

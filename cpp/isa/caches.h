@@ -1,9 +1,11 @@
-// The sizes of the caches, by which the kernels above the table cut their work.
+// The sizes of the caches and of their lines, by which the kernels above the table cut their work.
 #pragma once
 
 #include <cstdint>
 
 namespace chainrule::inline v0_1::isa {
+
+constexpr std::int64_t kCacheLineBytes = 64;
 
 /// Bytes of L1 data cache that kernels count on. Most cores have more, but with one number for all
 /// of them, what is chosen by it is the same on every machine.

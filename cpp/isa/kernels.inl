@@ -19,6 +19,7 @@
 
 #include "base/philox.h"
 #include "chainrule/shape.h"
+#include "isa/caches.h"
 #include "isa/table.h"
 
 #if defined(__AVX2__)

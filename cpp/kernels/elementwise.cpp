@@ -4,6 +4,7 @@
 #include <string>
 
 #include "chainrule/error.h"
+#include "isa/caches.h"
 #include "isa/functions.h"
 #include "kernels/elementwise_run.h"
 #include "parallel/parallel_for.h"
@@ -14,9 +15,10 @@ namespace {
 constexpr Int kBlock = ElementwiseProgram::kBlock;  // a chain stays in the first cache
 constexpr Int kLoneBlock = 4 * kBlock;  // of a single function: nothing reads its result again
 constexpr Int kLongRow = kBlock / 4;    // a block stays within such a row
-constexpr Int kLine = 16;               // parts of a row are cut between cache lines
+// Floats of a cache line: parts of a row are cut between lines.
+constexpr Int kLineElements = isa::kCacheLineBytes / static_cast<Int>(sizeof(float));
 // Even a buffer for each register fits.
-static_assert(ElementwiseProgram::kMaxRegisters * kLine * sizeof(double) <= kStorageBytes);
+static_assert(ElementwiseProgram::kMaxRegisters * kLineElements * sizeof(double) <= kStorageBytes);
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
@@ -208,7 +210,7 @@ void ElementwiseProgram::cut_blocks() {
   buffer_bytes_ = kStorageBytes / static_cast<unsigned>(std::max(1, buffers_)) / 64 * 64;
   const bool lone = instructions_.size() == 1 && registers_[at(instructions_[0].result)].is_direct;
   Int most = lone ? kLoneBlock : kBlock;
-  if (most * widest > buffer_bytes_) most = buffer_bytes_ / widest / kLine * kLine;
+  if (most * widest > buffer_bytes_) most = buffer_bytes_ / widest / kLineElements * kLineElements;
   const Int rows = blocks_.rows, row = blocks_.row;
   if (rows == 0 || row == 0) return;
   if (rows * row <= most && (rows == 1 || row < kLongRow)) {
@@ -224,7 +226,7 @@ void ElementwiseProgram::cut_blocks() {
   } else {
     // Even parts of a row.
     const Int parts = (row + most - 1) / most;
-    blocks_.width = ((row + parts - 1) / parts + kLine - 1) / kLine * kLine;
+    blocks_.width = ((row + parts - 1) / parts + kLineElements - 1) / kLineElements * kLineElements;
     blocks_.in_row = (row + blocks_.width - 1) / blocks_.width;
   }
   blocks_.count = (rows + blocks_.height - 1) / blocks_.height * blocks_.in_row;
