@@ -167,7 +167,7 @@ struct FloatKernels {
 };
 
 struct KernelTable {
-  const char* name;  ///< "reference", "avx2", "avx512", "neon"
+  const char* name;  ///< as in isa/sets.def
   int vector_bytes;  ///< of a register; 0: plain scalars
   /// By code and by the dtype of the data operands (all but the condition, operand a, of `where`):
   /// null where the op does not take that dtype.

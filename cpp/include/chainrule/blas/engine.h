@@ -12,7 +12,8 @@ using Index = std::int64_t;
 
 /// While it lives, the calling thread's expressions use at most `threads` threads instead of the
 /// default number (CHAINRULE_NUM_THREADS, else what the system grants). Guards nest. Throws
-/// InvalidArgument unless 1 <= threads <= 256. Results do not depend on the number of threads.
+/// InvalidArgument unless `threads` is from 1 to kMaxThreads (chainrule/threads.h). Results do not
+/// depend on the number of threads.
 ///
 ///     const blas::Threads single(1);
 ///     C.noalias() = A * B;
