@@ -21,7 +21,7 @@ inline Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
 inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 
 /// Length of the parts if n is cut evenly into as few as possible, none longer than `most`.
-inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
+inline Int even_length(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
 /// Whether all of op(B) stays in the L1 cache.
 template <class T>
@@ -67,8 +67,8 @@ struct Slice {
 template <class T, class F>
 void for_slices(const Gemm<T>& g, Int most, const F& f) {
   if (g.k == 0 || g.alpha == 0 || g.reduce == 0) return f(Slice{0, 1, 0, 0, true, true});
-  const Int depth = even_part(g.k, most);
-  const Int group = depth < g.k ? 1 : even_part(g.reduce, std::max<Int>(1, most / g.k));
+  const Int depth = even_length(g.k, most);
+  const Int group = depth < g.k ? 1 : even_length(g.reduce, std::max<Int>(1, most / g.k));
   for (Int i = 0; i < g.reduce; i += group) {
     const Int count = std::min(group, g.reduce - i);
     for (Int p = 0; p < g.k; p += depth) {
@@ -115,7 +115,7 @@ class Block {
         cols_(block.cols),
         packed_a_(packed.a),
         packed_b_(packed.b),
-        strip_(even_part(block.rows, kernels.mr)),
+        strip_(even_length(block.rows, kernels.mr)),
         strips_(ceil_div(block.rows, strip_)),
         panels_(ceil_div(block.cols, kernels.nr)) {}
 
