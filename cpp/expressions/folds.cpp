@@ -102,7 +102,8 @@ T finished(double x, const Finish<T>& finish) {
 /// Folds each row to one element.
 template <class T>
 void fold_rows(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
-  const Index beside = f.blocks.in_row, tasks = f.blocks.count / beside;  // rows or groups of rows
+  const Index beside = f.blocks.blocks_in_row;
+  const Index tasks = f.blocks.count / beside;  // rows or groups of rows
   parallel_for(
       f.exec(), tasks, (f.blocks.grain() + beside - 1) / beside, [&](Index begin, Index end) {
         Walk<T> walk(f);
@@ -140,7 +141,7 @@ void fold_strip(const Folding<T>& f, Walk<T>& walk, Index begin, Index end, Inde
   constexpr Index kMost = kernels::ElementwiseProgram::kBlock;
   T group[kMost], rows[kMost];
   for (Index i = begin; i < end; ++i) {
-    const auto block = f.blocks[i * f.blocks.in_row + strip];
+    const auto block = f.blocks[i * f.blocks.blocks_in_row + strip];
     const T* x = walk.elements(block);
     if (block.rows > 1) {
       fold_block_rows(f, block.rows, block.columns, x, rows);
@@ -163,26 +164,27 @@ void fold_strip(const Folding<T>& f, Walk<T>& walk, Index begin, Index end, Inde
 /// Folds each column to one element. A task is a strip of columns of one piece of the rows.
 template <class T>
 void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
-  const Index strips = f.blocks.in_row, below = f.blocks.count / strips, row = f.blocks.row;
+  const Index strips = f.blocks.blocks_in_row, below = f.blocks.count / strips;
+  const Index row_length = f.blocks.row_length;
   const Index least = f.blocks.height > 1 ? kLeastPiece : kGroup;
   const Index pieces = std::clamp<Index>(below / least, 1, kMaxPieces);
-  Memory<T> partial(pieces * row);
+  Memory<T> partial(pieces * row_length);
   const Index grain = std::max<Index>(1, f.blocks.grain() * pieces / below);
   parallel_for(f.exec(), strips * pieces, grain, [&](Index begin, Index end) {
     Walk<T> walk(f);
     for (Index task = begin; task < end; ++task) {
       const Index piece = task / strips, strip = task % strips;
-      T* const to = partial.data() + piece * row + strip * f.blocks.width;
+      T* const to = partial.data() + piece * row_length + strip * f.blocks.width;
       fold_strip(f, walk, piece * below / pieces, (piece + 1) * below / pieces, strip, to);
     }
   });
   for (Index width = 1; width < pieces; width *= 2) {
     for (Index piece = 0; piece + width < pieces; piece += 2 * width) {
-      T* const to = partial.data() + piece * row;
-      f.join(row, to, to + width * row);
+      T* const to = partial.data() + piece * row_length;
+      f.join(row_length, to, to + width * row_length);
     }
   }
-  for (Index j = 0; j < row; ++j) {
+  for (Index j = 0; j < row_length; ++j) {
     out[j * step] = finished(static_cast<double>(partial.data()[j]), finish);
   }
 }
