@@ -127,8 +127,16 @@ void bad_block(Index rows, Index cols, Index i, Index j, Index block_rows, Index
            {"part", shape_text(block_rows, block_cols)}});
 }
 
-void bad_vector(const char* which, Index rows, Index cols) {
-  invalid("blas", std::string("a ") + which + " is needed", {{"shape", shape_text(rows, cols)}});
+void bad_vector(bool is_row, Index rows, Index cols) {
+  invalid(is_row ? "blas RowVector" : "blas Vector",
+          is_row ? "a row vector must have one row" : "a vector must have one column",
+          {{"shape", shape_text(rows, cols)}});
+}
+
+void bad_value(Index rows, Index cols) {
+  invalid("blas value",
+          "only a product with one row and one column is a number",
+          {{"shape", shape_text(rows, cols)}});
 }
 
 void bad_noalias(Index rows, Index cols) {
@@ -139,7 +147,7 @@ void bad_noalias(Index rows, Index cols) {
 
 void bad_fold(const char* which, Index rows, Index cols) {
   invalid(std::string("blas ") + which,
-          "there must be an element",
+          "a reduction needs at least one element",
           {{"shape", shape_text(rows, cols)}});
 }
 

@@ -342,7 +342,7 @@ typename E::Scalar norm_of(const E& e) {
 template <class A, class B>
 typename A::Scalar value_of(const Product<A, B>& p) {
   using T = typename A::Scalar;
-  if (p.rows() != 1 || p.cols() != 1) detail::bad_vector("1 x 1 matrix", p.rows(), p.cols());
+  if (p.rows() != 1 || p.cols() != 1) detail::bad_value(p.rows(), p.cols());
   T result = 0;
   const View<T> one(detail::Unchecked(), &result, 1, 1, 1);
   detail::multiply(one, p, T(1), T(0));

@@ -185,7 +185,8 @@ struct Release {
 [[noreturn]] void bad_view(const void* data, Index rows, Index cols, Index stride);
 [[noreturn]] void bad_block(
     Index rows, Index cols, Index i, Index j, Index block_rows, Index block_cols);
-[[noreturn]] void bad_vector(const char* which, Index rows, Index cols);
+[[noreturn]] void bad_vector(bool is_row, Index rows, Index cols);
+[[noreturn]] void bad_value(Index rows, Index cols);
 [[noreturn]] void bad_noalias(Index rows, Index cols);
 [[noreturn]] void bad_fold(const char* which, Index rows, Index cols);
 [[noreturn]] void bad_rank(const char* which, const Shape& shape);

@@ -207,7 +207,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   void reshape(Index rows, Index cols) {
     if (rows < 0 || cols < 0) detail::bad_view(nullptr, rows, cols, cols);
     if ((kRows == 1 && rows != 1) || (kCols == 1 && cols != 1)) {
-      detail::bad_vector(F == Form::row ? "row" : "column", rows, cols);
+      detail::bad_vector(F == Form::row, rows, cols);
     }
     data_.reset(static_cast<T*>(detail::allocate(rows, cols, sizeof(T))));
     rows_ = rows;
