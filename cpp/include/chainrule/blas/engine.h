@@ -148,15 +148,16 @@ CHAINRULE_HOT bool overlap(const Region& a, const Region& b) {
   return overlap_in_range(a, b);
 }
 
-/// Elements in memory: the destination of an assignment, or an operand that is compared with it.
-struct Target {
+/// Where elements lie: those of the destination of an assignment, or of an operand, which is
+/// compared with it.
+struct Extent {
   Region region;
   bool transposed;
 
   /// Whether `operand` shares elements with this. With kSameIsFine, exactly the same elements, each
   /// in the same place, are no conflict.
   template <bool kSameIsFine>
-  [[nodiscard]] CHAINRULE_HOT bool conflicts(const Target& operand) const {
+  [[nodiscard]] CHAINRULE_HOT bool conflicts(const Extent& operand) const {
     const Region &a = region, &b = operand.region;
     const bool same = a.data == b.data && a.lines == b.lines && a.length == b.length &&
                       (a.stride == b.stride || a.lines == 1) && transposed == operand.transposed;

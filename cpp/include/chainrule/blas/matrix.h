@@ -161,7 +161,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   }
   template <Expression E>
   Dense& operator=(const E& e) {
-    if (e.rows() == rows_ && e.cols() == cols_ && !e.template conflicts<true>(this->target())) {
+    if (e.rows() == rows_ && e.cols() == cols_ && !e.template conflicts<true>(this->extent())) {
       assign_apart(this->view(), e, Assign::set);
     } else {
       Dense fresh(e);
