@@ -133,7 +133,7 @@ void uniform(std::int64_t n, const std::uint32_t* words, T low, T high, T* out) 
   for (std::int64_t i = 0; i < n; ++i) {
     // Rounding may give `high` itself, which does not belong to the interval.
     const T value = low + range * unit(words + i * kWordsPerElement<T>, T());
-    out[i] = (value < high) | empty ? value : low;
+    out[i] = ((value < high) | empty) ? value : low;
   }
 }
 

@@ -195,8 +195,8 @@ void places_in_pieces(const Exec& exec, Int* out, const T* x, Int outer, Int n) 
     Int found = o * pieces.count;
     for (Int task = found + 1; task < (o + 1) * pieces.count; ++task) {
       // join() keeps its first operand only if that is better, or NaN.
-      const T joined = Op<T>::join(best[found], best[task]);
-      const bool same = (joined == best[found]) | (best[found] != best[found]);
+      const T before = best[found], joined = Op<T>::join(before, best[task]);
+      const bool same = joined == before || before != before;
       found = same ? found : task;
     }
     out[o] = place[found];
