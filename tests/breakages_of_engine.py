@@ -168,22 +168,22 @@ ENGINE = (
     Breakage(
         "device: who reads is given what the host had before",
         "cpp/base/buffer.cpp",
-        "if (!here && bytes > 0) block",
-        "if (!here && bytes > 4096) block",
+        "if (!host_is_current && bytes > 0) block",
+        "if (!host_is_current && bytes > 4096) block",
         ("cpp", "device"),
     ),
     Breakage(
         "device: what the host has written stays there",
         "cpp/base/buffer.cpp",
-        "  if (to_write) other.there = false;",
+        "  if (to_write) other.device_is_current = false;",
         "  static_cast<void>(to_write);",
         ("cpp", "device"),
     ),
     Breakage(
         "device: weights are copied in every step",
         "cpp/base/buffer.cpp",
-        "if (!other.there && bytes_ > 0) block",
-        "if (bytes_ > 0) block",
+        "  if (!other.device_is_current && bytes_ > 0)",
+        "  if (bytes_ > 0)",
         ("cpp", "device"),
     ),
     Breakage(

@@ -31,18 +31,18 @@ std::align_val_t alignment_of(std::size_t bytes) {
 struct Buffer::Mirror {
   ForkLock lock;  // guards the rest
   DeviceBlock block;
-  bool here = true, there = false;
-  bool only_there = false;  // the host has no memory for the content
+  bool host_is_current = true, device_is_current = false;
+  bool only_on_device = false;  // the host has no memory for the content
 
   /// Makes the host's side current. The caller holds the lock.
   void bring_home(std::byte* data, std::size_t bytes) {
-    if (only_there) {
+    if (only_on_device) {
       fail("Buffer",
            "memory of a device can be read by its programs alone",
            {{"device", block.device->name()}});
     }
-    if (!here && bytes > 0) block.device->download(data, block.memory.get(), bytes);
-    here = true;
+    if (!host_is_current && bytes > 0) block.device->download(data, block.memory.get(), bytes);
+    host_is_current = true;
   }
 };
 
@@ -74,8 +74,8 @@ Buffer::Buffer(DeviceBlock block, std::size_t bytes)
     : data_(block.memory.get()), bytes_(bytes), owned_(false) {
   Mirror& made = mirror();
   made.block = std::move(block);
-  made.here = false;
-  made.there = made.only_there = true;
+  made.host_is_current = false;
+  made.device_is_current = made.only_on_device = true;
 }
 
 Buffer::~Buffer() {
@@ -103,12 +103,12 @@ void Buffer::bring_home(bool to_write) const {
   Mirror& other = mirror();
   const std::lock_guard guard(other.lock);
   other.bring_home(data_, bytes_);
-  if (to_write) other.there = false;
+  if (to_write) other.device_is_current = false;
 }
 
 bool Buffer::is_on_device_only() const {
   const Mirror* const other = mirror_.load(std::memory_order_acquire);
-  return other != nullptr && other->only_there;
+  return other != nullptr && other->only_on_device;
 }
 
 DeviceBlock Buffer::block_on(const std::shared_ptr<DeviceMemory>& device) const {
@@ -117,7 +117,7 @@ DeviceBlock Buffer::block_on(const std::shared_ptr<DeviceMemory>& device) const 
   if (other.block.device != device) {
     other.bring_home(data_, bytes_);
     other.block = {device, device->allocate(std::max(bytes_, kAlignment))};
-    other.there = false;
+    other.device_is_current = false;
   }
   return other.block;
 }
@@ -128,18 +128,19 @@ void Buffer::bring_to(const DeviceBlock& block) const {
   if (other.block != block) {
     other.bring_home(data_, bytes_);
     other.block = block;
-    other.there = false;
+    other.device_is_current = false;
   }
-  if (!other.there && bytes_ > 0) block.device->upload(block.memory.get(), data_, bytes_);
-  other.there = true;
+  if (!other.device_is_current && bytes_ > 0)
+    block.device->upload(block.memory.get(), data_, bytes_);
+  other.device_is_current = true;
 }
 
 void Buffer::changed_on(const DeviceBlock& block) const {
   Mirror& other = mirror();
   const std::lock_guard guard(other.lock);
   other.block = block;
-  other.there = true;
-  other.here = false;
+  other.device_is_current = true;
+  other.host_is_current = false;
 }
 
 }  // namespace chainrule::inline v0_1

@@ -2,10 +2,9 @@
 
 #include <cmath>
 #include <numbers>
-#include <numeric>
 #include <string>
-#include <utility>
 
+#include "base/permutation.h"
 #include "base/philox.h"
 #include "base/uniform_below.h"
 #include "chainrule/error.h"
@@ -66,8 +65,7 @@ std::vector<std::int64_t> Random::permutation(std::int64_t n) {
     invalid("Random::permutation", "n must not be negative", {{"n", std::to_string(n)}});
   }
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[below(i)]);
+  base::fill_permutation(order.data(), n, [this] { return next_u64(); });
   return order;
 }
 

@@ -13,20 +13,20 @@ namespace chainrule::inline v0_1::blas {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 1 << 18;  // multiply-adds that are worth a thread: about 2.5 us
-constexpr Int kTasksPerThread = 2;      // evens out tasks of unequal cost
-constexpr Int kEpilogueColumns = 512;   // most columns of one call of an epilogue
+constexpr Int kParallelMultiplyAdds = 1 << 18;  // worth a thread: about 2.5 us
+constexpr Int kTasksPerThread = 2;              // evens out tasks of unequal cost
+constexpr Int kEpilogueColumns = 512;           // most columns of one call of an epilogue
 
 inline Int ceil_div(Int a, Int b) { return (a + b - 1) / b; }
 inline Int round_up(Int a, Int b) { return ceil_div(a, b) * b; }
 
 /// Length of the parts if n is cut evenly into as few as possible, none longer than `most`.
-inline Int even_part(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
+inline Int even_length(Int n, Int most) { return n == 0 ? 0 : ceil_div(n, ceil_div(n, most)); }
 
 /// Whether all of op(B) stays in the L1 cache.
 template <class T>
 bool fits_l1(const Gemm<T>& g) {
-  return g.k * g.n * static_cast<Int>(sizeof(T)) <= 32 * 1024;
+  return g.k * g.n * static_cast<Int>(sizeof(T)) <= isa::kL1Bytes;
 }
 
 /// Whether a matrix has to come from memory: L2 does not hold it, nor the last cache four of its
@@ -49,7 +49,7 @@ Packing packing_for(const Gemm<T>& g, const isa::FloatKernels<T>& kernels) {
   const bool large_a = g.n > 8 * kernels.nr && g.m * g.k * size > 64 * 1024;
   const bool distant_b = is_beyond_caches<T>(g.k, g.n);
   const bool large_b = g.m > 4 * kernels.mr && !fits_l1(g);
-  const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > 32 * 1024;
+  const bool passes = g.m > kUsedOften * kernels.mr && g.k * kernels.nr * size > isa::kL1Bytes;
   const bool a = large_a && g.lda * size % 4096 == 0;  // a strip has few rows, a panel many
   const bool b = g.trans_b || distant_b || (large_b && (g.ldb * size % 1024 == 0 || passes));
   // A sum of products is read in place, or packed as one long product.
@@ -67,8 +67,8 @@ struct Slice {
 template <class T, class F>
 void for_slices(const Gemm<T>& g, Int most, const F& f) {
   if (g.k == 0 || g.alpha == 0 || g.reduce == 0) return f(Slice{0, 1, 0, 0, true, true});
-  const Int depth = even_part(g.k, most);
-  const Int group = depth < g.k ? 1 : even_part(g.reduce, std::max<Int>(1, most / g.k));
+  const Int depth = even_length(g.k, most);
+  const Int group = depth < g.k ? 1 : even_length(g.reduce, std::max<Int>(1, most / g.k));
   for (Int i = 0; i < g.reduce; i += group) {
     const Int count = std::min(group, g.reduce - i);
     for (Int p = 0; p < g.k; p += depth) {
@@ -115,7 +115,7 @@ class Block {
         cols_(block.cols),
         packed_a_(packed.a),
         packed_b_(packed.b),
-        strip_(even_part(block.rows, kernels.mr)),
+        strip_(even_length(block.rows, kernels.mr)),
         strips_(ceil_div(block.rows, strip_)),
         panels_(ceil_div(block.cols, kernels.nr)) {}
 
@@ -148,7 +148,7 @@ class Block {
     const bool one_group = strips_ * strip_bytes <= l2 / 2;
     row_tasks_ = one_group ? 1 : ceil_div(strips_, std::max<Int>(4, l2 / 4 / strip_bytes));
     col_tasks_ = 1;
-    const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelWork);
+    const Int worth = std::min<Int>(threads, rows_ * cols_ * depth / kParallelMultiplyAdds);
     if (worth < 2) return;
     const Int wanted = worth * kTasksPerThread;
     // An epilogue is fastest on whole rows.

@@ -76,7 +76,7 @@ template <class T>
 /// Whether a product, all of its sum included, is too little work for two threads.
 template <class T>
 bool is_small(const Gemm<T>& g) {
-  return g.m * g.n * g.k * g.reduce < 2 * kParallelWork;
+  return g.m * g.n * g.k * g.reduce < 2 * kParallelMultiplyAdds;
 }
 
 /// Whether one call of the tile computes the product with its operands where they are. Only a
@@ -109,10 +109,10 @@ GemmWay way_of(const Gemm<T>& g, const isa::FloatKernels<T>& kernels, Packing pa
     // Dot products must be long enough to pay for the last sum over lanes, C^T to pay for turning.
     if (!g.trans_a && !g.has_b_sums && g.k >= 12 * width && fits_l1(g)) return GemmWay::narrow_dots;
     if (g.trans_a && !g.trans_b && g.beta == 0 && g.k >= 2 * width && g.k <= 1024)
-      return GemmWay::narrow_turn;
+      return GemmWay::narrow_transposed;
   }
   if (!is_one_tile(g, packing)) return GemmWay::blocks;
-  return is_small(g) ? GemmWay::tile : GemmWay::tile_alone;
+  return is_small(g) ? GemmWay::tile : GemmWay::tile_if_one_thread;
 }
 
 /// Elements of scratch memory that the functions below need.
@@ -121,10 +121,10 @@ Int direct_scratch(const Gemm<T>& g, GemmWay way, Packing packing) {
   switch (way) {
     case GemmWay::narrow_dots:
       return g.trans_b ? 0 : g.n * g.k;
-    case GemmWay::narrow_turn:
+    case GemmWay::narrow_transposed:
       return g.n * g.m;
     case GemmWay::tile:
-    case GemmWay::tile_alone:
+    case GemmWay::tile_if_one_thread:
       return packing.b ? g.n * g.k : 0;
     default:
       return 0;
@@ -140,7 +140,7 @@ void run_rows(const Exec& exec,
               GemmWay way) {
   const bool dots = way == GemmWay::dots;
   const Int column_cost = g.k * std::max(g.m, kReadCost);
-  const Int grain = round_up(std::max<Int>(1, kParallelWork / column_cost), dots ? 4 : 64);
+  const Int grain = round_up(std::max<Int>(1, kParallelMultiplyAdds / column_cost), dots ? 4 : 64);
   parallel_for(exec, g.n, grain, [&](Int begin, Int end) {
     isa::GemmTile<T> tile = whole_tile(g, data);
     tile.n = end - begin;
@@ -175,7 +175,7 @@ void run_tile(const Gemm<T>& g,
   if (g.has_epilogue) data.epilogue(0, 0, g.m, g.n);
 }
 
-/// Few columns: narrow_dots and narrow_turn.
+/// Few columns: narrow_dots and narrow_transposed.
 template <class T>
 void run_narrow(const Exec& exec,
                 const Gemm<T>& g,
@@ -190,7 +190,7 @@ void run_narrow(const Exec& exec,
     whole.b = scratch;
     whole.ldb = g.k;
   }
-  const Int grain = round_up(std::max<Int>(1, kParallelWork / (g.n * g.k)), kernels.nr);
+  const Int grain = round_up(std::max<Int>(1, kParallelMultiplyAdds / (g.n * g.k)), kernels.nr);
   parallel_for(exec, g.m, grain, [&](Int begin, Int end) {
     isa::GemmTile<T> part = whole;
     if (way == GemmWay::narrow_dots) {

@@ -66,7 +66,7 @@ GemmPlan<T>::GemmPlan(const Gemm<T>& gemm)
       packing_(packing_for(gemm_, *kernels_)),
       way_(way_of(gemm_, *kernels_, packing_)) {
   Int elements = direct_scratch(gemm_, way_, packing_);
-  if (way_ == GemmWay::blocks || way_ == GemmWay::tile_alone) {
+  if (way_ == GemmWay::blocks || way_ == GemmWay::tile_if_one_thread) {
     most_ = block_sizes(*kernels_);
     const PackedSizes packed = packed_sizes(gemm_, *kernels_, packing_, most_);
     packed_a_ = packed.a;
@@ -97,11 +97,11 @@ void GemmPlan<T>::run_way(const Exec& exec, const GemmData<T>& data, T* scratch)
     case GemmWay::row:
       return run_rows(exec, gemm_, data, *kernels_, way_);
     case GemmWay::narrow_dots:
-    case GemmWay::narrow_turn:
+    case GemmWay::narrow_transposed:
       return run_narrow(exec, gemm_, data, *kernels_, way_, scratch);
     case GemmWay::tile:
       return run_tile(gemm_, data, *kernels_, packing_, scratch);
-    case GemmWay::tile_alone:
+    case GemmWay::tile_if_one_thread:
       if (exec.threads == 1) return run_tile(gemm_, data, *kernels_, packing_, scratch);
       return run_blocks(exec, data, scratch);
     case GemmWay::blocks:
@@ -129,10 +129,10 @@ template <class T>
 GemmBatchPlan<T>::GemmBatchPlan(const Gemm<T>& gemm, const Batch& batch)
     : each_(gemm), batch_(batch) {
   const Int work = gemm.m * gemm.n * std::max<Int>(gemm.k * gemm.reduce, 1);
-  const bool one_by_one = batch.count <= 1 || work >= 16 * kParallelWork;
+  const bool one_by_one = batch.count <= 1 || work >= 16 * kParallelMultiplyAdds;
   slots_ = one_by_one ? 1 : std::min(batch.count, kMaxSlots);
   const Int slot_work = std::max<Int>(1, work * ceil_div(batch.count, slots_));
-  grain_ = std::max<Int>(1, kParallelWork / slot_work);
+  grain_ = std::max<Int>(1, kParallelMultiplyAdds / slot_work);
 }
 
 template <class T>

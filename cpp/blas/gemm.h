@@ -90,13 +90,13 @@ struct BlockSizes {
 
 /// How a product is computed.
 enum class GemmWay : std::uint8_t {
-  nothing,      ///< C has no elements
-  dots,         ///< few rows: dot products with the stored rows of a transposed B
-  row,          ///< one row, in one pass over a B beyond the caches
-  narrow_dots,  ///< few columns: dot products with the columns of B
-  narrow_turn,  ///< few columns: C^T = B^T A, which is then turned
-  tile,         ///< one call of the tile
-  tile_alone,   ///< one call of the tile on one thread, else in blocks
+  nothing,             ///< C has no elements
+  dots,                ///< few rows: dot products with the stored rows of a transposed B
+  row,                 ///< one row, in one pass over a B beyond the caches
+  narrow_dots,         ///< few columns: dot products with the columns of B
+  narrow_transposed,   ///< few columns: C^T = B^T A, which is then transposed
+  tile,                ///< one call of the tile
+  tile_if_one_thread,  ///< one call of the tile on one thread, else in blocks
   blocks
 };
 

@@ -7,6 +7,7 @@
 #include "chainrule/blas/engine.h"
 #include "chainrule/error.h"
 #include "expressions/threads.h"
+#include "isa/caches.h"
 #include "isa/functions.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
@@ -40,7 +41,8 @@ int threads() { return chosen_threads != 0 ? chosen_threads : default_threads();
 int vector_bytes() { return isa::table().vector_bytes; }
 
 void for_ranges(Index n, Index work, const void* object, void (*call)(const void*, Index, Index)) {
-  constexpr Index kLine = 64;  // elements: threads do not write to the same line
+  // Elements, of four bytes at least. Threads do not write to the same cache line.
+  constexpr Index kLine = isa::kCacheLineBytes;
   Index grain = std::max<Index>(1, isa::kParallelAdditions * n / std::max<Index>(work, 1));
   if (grain > kLine) grain = grain / kLine * kLine;
   parallel_for(Exec{.threads = work < 2 * isa::kParallelAdditions ? 1 : threads()},
@@ -125,8 +127,16 @@ void bad_block(Index rows, Index cols, Index i, Index j, Index block_rows, Index
            {"part", shape_text(block_rows, block_cols)}});
 }
 
-void bad_vector(const char* which, Index rows, Index cols) {
-  invalid("blas", std::string("a ") + which + " is needed", {{"shape", shape_text(rows, cols)}});
+void bad_vector(bool is_row, Index rows, Index cols) {
+  invalid(is_row ? "blas RowVector" : "blas Vector",
+          is_row ? "a row vector must have one row" : "a vector must have one column",
+          {{"shape", shape_text(rows, cols)}});
+}
+
+void bad_value(Index rows, Index cols) {
+  invalid("blas value",
+          "only a product with one row and one column is a number",
+          {{"shape", shape_text(rows, cols)}});
 }
 
 void bad_noalias(Index rows, Index cols) {
@@ -137,7 +147,7 @@ void bad_noalias(Index rows, Index cols) {
 
 void bad_fold(const char* which, Index rows, Index cols) {
   invalid(std::string("blas ") + which,
-          "there must be an element",
+          "a reduction needs at least one element",
           {{"shape", shape_text(rows, cols)}});
 }
 

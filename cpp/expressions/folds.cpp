@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "base/extremes.h"
 #include "expressions/chain.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
@@ -12,7 +13,6 @@
 namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
-constexpr Index kPieces = 32;     // of one long fold, for threads to share
 constexpr Index kLeastPiece = 4;  // blocks of a piece, at least
 constexpr Index kGroup = 64;      // blocks of a column that are joined before they join the rest
 
@@ -45,8 +45,7 @@ struct Folding {
   /// The fold of two results.
   [[nodiscard]] double join(double a, double b) const {
     if (op == Fold::sum) return a + b;
-    if (op == Fold::max) return (a > b) | (a != a) ? a : b;
-    return (a < b) | (a != a) ? a : b;
+    return op == Fold::max ? base::larger(a, b) : base::smaller(a, b);
   }
   /// to[j] = the fold of to[j] and x[j].
   void join(Index n, T* to, const T* x) const { lines(n, to, x, nullptr, to); }
@@ -89,9 +88,6 @@ class Memory {
   [[nodiscard]] T* data() { return many_ ? many_.get() : few_; }
 
  private:
-  struct Release {
-    void operator()(T* memory) const { release(memory); }
-  };
   static constexpr Index kFew = 1024;
   T few_[kFew];
   std::unique_ptr<T[], Release> many_;
@@ -106,7 +102,8 @@ T finished(double x, const Finish<T>& finish) {
 /// Folds each row to one element.
 template <class T>
 void fold_rows(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
-  const Index beside = f.blocks.in_row, tasks = f.blocks.count / beside;  // rows or groups of rows
+  const Index beside = f.blocks.blocks_in_row;
+  const Index tasks = f.blocks.count / beside;  // rows or groups of rows
   parallel_for(
       f.exec(), tasks, (f.blocks.grain() + beside - 1) / beside, [&](Index begin, Index end) {
         Walk<T> walk(f);
@@ -144,7 +141,7 @@ void fold_strip(const Folding<T>& f, Walk<T>& walk, Index begin, Index end, Inde
   constexpr Index kMost = kernels::ElementwiseProgram::kBlock;
   T group[kMost], rows[kMost];
   for (Index i = begin; i < end; ++i) {
-    const auto block = f.blocks[i * f.blocks.in_row + strip];
+    const auto block = f.blocks[i * f.blocks.blocks_in_row + strip];
     const T* x = walk.elements(block);
     if (block.rows > 1) {
       fold_block_rows(f, block.rows, block.columns, x, rows);
@@ -167,26 +164,27 @@ void fold_strip(const Folding<T>& f, Walk<T>& walk, Index begin, Index end, Inde
 /// Folds each column to one element. A task is a strip of columns of one piece of the rows.
 template <class T>
 void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index step) {
-  const Index strips = f.blocks.in_row, below = f.blocks.count / strips, row = f.blocks.row;
+  const Index strips = f.blocks.blocks_in_row, below = f.blocks.count / strips;
+  const Index row_length = f.blocks.row_length;
   const Index least = f.blocks.height > 1 ? kLeastPiece : kGroup;
-  const Index pieces = std::clamp<Index>(below / least, 1, kPieces);
-  Memory<T> partial(pieces * row);
+  const Index pieces = std::clamp<Index>(below / least, 1, kMaxPieces);
+  Memory<T> partial(pieces * row_length);
   const Index grain = std::max<Index>(1, f.blocks.grain() * pieces / below);
   parallel_for(f.exec(), strips * pieces, grain, [&](Index begin, Index end) {
     Walk<T> walk(f);
     for (Index task = begin; task < end; ++task) {
       const Index piece = task / strips, strip = task % strips;
-      T* const to = partial.data() + piece * row + strip * f.blocks.width;
+      T* const to = partial.data() + piece * row_length + strip * f.blocks.width;
       fold_strip(f, walk, piece * below / pieces, (piece + 1) * below / pieces, strip, to);
     }
   });
   for (Index width = 1; width < pieces; width *= 2) {
     for (Index piece = 0; piece + width < pieces; piece += 2 * width) {
-      T* const to = partial.data() + piece * row;
-      f.join(row, to, to + width * row);
+      T* const to = partial.data() + piece * row_length;
+      f.join(row_length, to, to + width * row_length);
     }
   }
-  for (Index j = 0; j < row; ++j) {
+  for (Index j = 0; j < row_length; ++j) {
     out[j * step] = finished(static_cast<double>(partial.data()[j]), finish);
   }
 }
@@ -194,9 +192,10 @@ void fold_columns(const Folding<T>& f, const Finish<T>& finish, T* out, Index st
 /// Folds all elements to one.
 template <class T>
 double fold_all(const Folding<T>& f) {
-  const Index count = f.blocks.count, pieces = std::clamp<Index>(count / kLeastPiece, 1, kPieces);
+  const Index count = f.blocks.count,
+              pieces = std::clamp<Index>(count / kLeastPiece, 1, kMaxPieces);
   if (pieces == 1) return Walk<T>(f).fold(0, count);
-  double partial[kPieces];
+  double partial[kMaxPieces];
   const Index grain = std::max<Index>(1, f.blocks.grain() * pieces / count);
   parallel_for(f.exec(), pieces, grain, [&](Index begin, Index end) {
     Walk<T> walk(f);

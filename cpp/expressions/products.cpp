@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "blas/block.h"
 #include "blas/direct.h"
 #include "blas/gemm.h"
 #include "chainrule/blas/engine.h"
@@ -15,12 +16,10 @@
 namespace chainrule::inline v0_1::blas::detail {
 namespace {
 
-/// A product of fewer multiply-adds is over before a second thread would have begun.
-constexpr Index kOneThread = 1 << 18;
 /// Up to this many, one call of the tile computes a product, with its operands where they are.
 constexpr Index kFewMultiplyAdds = 1 << 16;
 /// Elements of op(B), or of C, that stay in the L1 cache.
-constexpr Index kFewElements = 4096;
+constexpr Index kElementsInL1 = 4096;
 /// Elements of C up to which dot products are faster than transposing B.
 constexpr Index kFewDots = 64;
 
@@ -38,9 +37,6 @@ class Scratch {
   }
 
  private:
-  struct Release {
-    void operator()(void* memory) const { release(memory); }
-  };
   std::unique_ptr<void, Release> memory_;
   std::size_t bytes_ = 0;
 };
@@ -73,7 +69,7 @@ CHAINRULE_HOT bool run_vector(const Gemm<T>& g,
   const isa::GemmTile<T> tile = whole_tile(g, data);
   // A column without gaps is a row of a transposed matrix, too.
   const bool dots = g.trans_b || (g.n == 1 && g.ldb == 1);
-  if (g.n * g.k >= kOneThread || (dots && tile.a_col != 1)) return false;
+  if (g.n * g.k >= kParallelMultiplyAdds || (dots && tile.a_col != 1)) return false;
   (dots ? kernels.gemm_dot : kernels.gemm_row)(tile);
   return true;
 }
@@ -82,7 +78,7 @@ CHAINRULE_HOT bool run_vector(const Gemm<T>& g,
 template <class T>
 CHAINRULE_COLD void run_outer(const GemmCall<T>& call, const isa::FloatKernels<T>& kernels) {
   const Gemm<T> g = gemm_of(call);
-  const Exec exec{.threads = g.m * g.n >= kOneThread ? threads() : 1};
+  const Exec exec{.threads = g.m * g.n >= kParallelMultiplyAdds ? threads() : 1};
   const Index grain = std::max<Index>(1, isa::kParallelAdditions / g.n);
   parallel_for(exec, g.m, grain, [&](Index begin, Index end) {
     isa::GemmTile<T> row = whole_tile(g, data_of(call));
@@ -99,7 +95,7 @@ CHAINRULE_COLD void run_outer(const GemmCall<T>& call, const isa::FloatKernels<T
 
 template <class T>
 CHAINRULE_COLD void run_transposed(isa::GemmTile<T> tile, const isa::FloatKernels<T>& kernels) {
-  alignas(64) T b[kFewElements];
+  alignas(64) T b[kElementsInL1];
   kernels.transpose(tile.n, tile.k, tile.b, tile.ldb, b, tile.n);
   tile.b = b;
   tile.ldb = tile.n;
@@ -118,11 +114,11 @@ bool run_directly(const GemmCall<T>& call) {
   if (g.m == 1) return run_vector(g, data, kernels);
   if (is_column(g)) return run_vector(as_row(g), as_row(data), kernels);
   const bool by_rows = !g.trans_b || (g.k == 1 && g.ldb == 1);
-  if (g.k == 1 && by_rows && g.n >= 64 && g.m * g.n > kFewElements) {
+  if (g.k == 1 && by_rows && g.n >= 64 && g.m * g.n > kElementsInL1) {
     run_outer(call, kernels);
     return true;
   }
-  if (g.k * g.n > kFewElements || g.m * g.n * g.k > kFewMultiplyAdds) return false;
+  if (g.k * g.n > kElementsInL1 || g.m * g.n * g.k > kFewMultiplyAdds) return false;
   if (by_rows) {
     kernels.gemm_tile(whole_tile(g, data));
   } else if (!g.trans_a && g.m * g.n <= kFewDots) {
@@ -137,7 +133,8 @@ template <class T>
 CHAINRULE_COLD void run_planned(const GemmCall<T>& call) {
   const Gemm<T> g = gemm_of(call);
   const bool large =
-      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >= kOneThread;
+      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k) >=
+      kParallelMultiplyAdds;
   thread_local Scratch scratch;
   const GemmPlan<T> plan(g);
   plan.run(

@@ -83,7 +83,7 @@ Attrs::Attrs(std::initializer_list<std::pair<const char*, Attr>> items) {
 const Attr& Attrs::find(std::string_view name) const {
   const auto it = std::find_if(
       items_.begin(), items_.end(), [&](const auto& item) { return item.first == name; });
-  if (it == items_.end()) fail("graph", "an op has no attribute '" + std::string(name) + "'");
+  if (it == items_.end()) fail(op_name(), "the op has no attribute '" + std::string(name) + "'");
   return it->second;
 }
 
@@ -113,9 +113,11 @@ void Value::refuse_none() {
   invalid("Value", "a value of a graph is needed: a default-made Value is none");
 }
 
-void Attrs::refuse_type(std::string_view name) {
-  fail("graph", "the attribute '" + std::string(name) + "' of an op has another type");
+void Attrs::refuse_type(std::string_view name) const {
+  fail(op_name(), "the attribute '" + std::string(name) + "' of the op has another type");
 }
+
+const char* Attrs::op_name() const { return op_ == nullptr ? "graph" : op_->name; }
 
 void Graph::refuse_index(int i) const {
   invalid("Graph",
@@ -149,6 +151,7 @@ std::vector<Value> Graph::append(const OpDef& op, std::vector<Value> inputs, Att
             .attrs = std::move(attrs),
             .outputs = {},
             .origins = origins_};
+  node.attrs.op_ = &op;
   try {
     node.outputs = op.infer(node);
   } catch (const InvalidArgument& error) {

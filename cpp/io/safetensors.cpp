@@ -25,8 +25,12 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
 constexpr std::uint64_t kLengthBytes = 8;
-constexpr std::uint64_t kMaxHeader = 100'000'000;
+constexpr std::uint64_t kMegabyte = 1'000'000;
+constexpr std::uint64_t kMaxHeader = 100 * kMegabyte;
 constexpr const char* kMetadata = "__metadata__";
+
+std::string max_header_text() { return std::to_string(kMaxHeader / kMegabyte) + " MB"; }
+
 /// What the format calls an element type.
 std::string_view code_of(DType type) {
   switch (type) {
@@ -96,7 +100,8 @@ std::uint64_t read_header_length(const Source& source) {
   source.require(source.file.size() >= kLengthBytes, "a safetensors file has at least 8 bytes");
   std::uint64_t length = 0;
   source.file.read(0, std::as_writable_bytes(std::span(&length, 1)));
-  source.require(length <= kMaxHeader, "the header of a safetensors file has at most 100 MB");
+  source.require(length <= kMaxHeader,
+                 "the header of a safetensors file has at most " + max_header_text());
   source.require(length <= source.file.size() - kLengthBytes,
                  "the header must end inside the file: the file is truncated or damaged");
   return length;
@@ -271,7 +276,7 @@ Layout layout_of(const TensorFile& file) {
   result.header_bytes = result.header.size();
   if (result.header_bytes > kMaxHeader) {
     invalid("save",
-            "names and metadata must fit a header of 100 MB",
+            "names and metadata must fit a header of " + max_header_text(),
             {{"header", std::to_string(result.header_bytes) + " bytes"}});
   }
   return result;
@@ -314,7 +319,7 @@ void write_safetensors(std::ostream& stream, const TensorFile& file) {
     }
     return buffer.pubsync() == 0;
   });
-  if (!written) fail("save", "the stream must take all bytes: it has failed");
+  if (!written) fail("save", "writing to the stream failed");
 }
 
 std::string safetensors_bytes(const TensorFile& file) {

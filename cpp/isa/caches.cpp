@@ -10,7 +10,7 @@ namespace {
 
 /// The first CPU's caches as Linux lists them: "48K" in .../index0/size and so on.
 CacheSizes read_sizes() {
-  CacheSizes found{0, 0, 0};
+  CacheSizes found{0, 0};
   for (int index = 0; index < 8; ++index) {
     const std::string dir = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index);
     std::ifstream level_file(dir + "/level"), type_file(dir + "/type"), size_file(dir + "/size");
@@ -19,12 +19,11 @@ CacheSizes read_sizes() {
     std::int64_t size = 0;
     char unit = ' ';
     if (!(level_file >> level) || !(type_file >> type) || !(size_file >> size >> unit)) continue;
-    if (type == "Instruction") continue;
+    if (type == "Instruction" || level < 2) continue;
     const std::int64_t bytes = size << (unit == 'K' ? 10 : unit == 'M' ? 20 : 0);
-    (level == 1 ? found.l1 : level == 2 ? found.l2 : found.l3) = bytes;
+    (level == 2 ? found.l2 : found.l3) = bytes;
   }
-  if (found.l1 <= 0) found.l1 = std::int64_t{32} << 10;
-  if (found.l2 <= 0) return {found.l1, std::int64_t{512} << 10, std::int64_t{16} << 20};
+  if (found.l2 <= 0) return {std::int64_t{512} << 10, std::int64_t{16} << 20};
   found.l3 = std::max(found.l3, found.l2);
   return found;
 }

@@ -1,13 +1,19 @@
-// The sizes of the caches, by which the kernels above the table cut their work.
+// The sizes of the caches and of their lines, by which the kernels above the table cut their work.
 #pragma once
 
 #include <cstdint>
 
 namespace chainrule::inline v0_1::isa {
 
-/// Bytes of data cache that one core reaches.
+constexpr std::int64_t kCacheLineBytes = 64;
+
+/// Bytes of L1 data cache that kernels count on. Most cores have more, but with one number for all
+/// of them, what is chosen by it is the same on every machine.
+constexpr std::int64_t kL1Bytes = 32 * 1024;
+
+/// Bytes of data cache behind L1 that one core reaches.
 struct CacheSizes {
-  std::int64_t l1, l2;
+  std::int64_t l2;
   std::int64_t l3;  ///< shared by several cores; that of L2 where there is none
 };
 

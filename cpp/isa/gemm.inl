@@ -119,13 +119,12 @@ template <class T>
                                        int columns,
                                        int width,
                                        int last) {
-  constexpr std::uintptr_t kLine = 64;
-  alignas(kLine) T memory[2 * kMaxRows * kWidth<T>];
+  alignas(kCacheLineBytes) T memory[2 * kMaxRows * kWidth<T>];
   run(t, a, b, memory, width, last);
   const T* sums = memory;
   for (int r = 0; r < rows; ++r, sums += width, c += t.ldc) {
     const bool past =
-        t.c_place == CPlace::beyond && reinterpret_cast<std::uintptr_t>(c) % kLine == 0;
+        t.c_place == CPlace::beyond && reinterpret_cast<std::uintptr_t>(c) % kCacheLineBytes == 0;
     for (int j = 0; j < columns; j += kWidth<T>) {
       const int count = columns - j;
       typename VectorOf<T>::type v = t.alpha * load_some(sums + j, count);
@@ -143,9 +142,9 @@ template <class T>
 /// would hold up those behind it.
 template <class T>
 INLINE void prefetch_result(const T* c, std::int64_t ldc, int rows, int columns) {
-  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+  constexpr int kLineElements = static_cast<int>(kCacheLineBytes / sizeof(T));
   for (int r = 0; r < rows; ++r, c += ldc) {
-    for (int j = 0; j < columns; j += kLine) __builtin_prefetch(c + j, 1);
+    for (int j = 0; j < columns; j += kLineElements) __builtin_prefetch(c + j, 1);
   }
 }
 

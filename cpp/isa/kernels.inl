@@ -19,6 +19,7 @@
 
 #include "base/philox.h"
 #include "chainrule/shape.h"
+#include "isa/caches.h"
 #include "isa/table.h"
 
 #if defined(__AVX2__)
@@ -30,6 +31,12 @@
 
 #define INLINE \
   [[gnu::always_inline]] inline  // a loop with a call in it does not become vector code
+// Stands before a function that stays one, neither inlined nor copied for some of its arguments.
+#if defined(__clang__)
+#define ONE_COPY [[gnu::noinline]]
+#else
+#define ONE_COPY [[gnu::noinline, gnu::noclone]]
+#endif
 // Stands before a loop over elements whose outputs are exactly operands or apart from them. No
 // element depends on an earlier one, so the compiler makes vector code without comparing pointers.
 #if defined(__clang__)

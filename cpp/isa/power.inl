@@ -64,14 +64,14 @@ INLINE float special_power(float a, float b, float y) {
   const bool far = fabs(b) >= kLargestPower;
   const bool end = far | (magnitude == 0.0F) | (magnitude == kInfinity<float>);
   y = end ? ((b < 0.0F) == (magnitude < 1.0F) ? kInfinity<float> : 0.0F) : y;
-  y = far & (magnitude == 1.0F) ? 1.0F : y;
+  y = (far & (magnitude == 1.0F)) ? 1.0F : y;
   const bool whole = floor(b) == b;
   const float half = 0.5F * b;
   const bool odd = whole & (floor(half) != half);
   y = odd ? with_sign(y, a) : y;
-  y = (a < 0.0F) & !whole & (magnitude < kInfinity<float>) ? kNan<float> : y;
-  y = (a != a) | (b != b) ? a + b : y;
-  return (a == 1.0F) | (b == 0.0F) ? 1.0F : y;
+  y = ((a < 0.0F) & !whole & (magnitude < kInfinity<float>)) ? kNan<float> : y;
+  y = ((a != a) | (b != b)) ? a + b : y;
+  return ((a == 1.0F) | (b == 0.0F)) ? 1.0F : y;
 }
 
 INLINE float pow(float a, float b) { return special_power(a, b, exp2_of(power_exponent(a, b))); }

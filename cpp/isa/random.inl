@@ -51,19 +51,19 @@ INLINE void philox_side(std::uint64_t key,
     c[v][3] = Words{} + step;
   }
   Words key0 = Words{} + key, key1 = Words{} + (key >> 32);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < base::kPhiloxRounds; ++round) {
 #pragma GCC unroll 4
     for (int v = 0; v < kPhiloxVectors; ++v) {
       Words(&w)[4] = c[v];
-      const Words product0 = product(w[0], Words{} + 0xD2511F53);
-      const Words product1 = product(w[2], Words{} + 0xCD9E8D57);
+      const Words product0 = product(w[0], Words{} + base::kPhiloxFactor0);
+      const Words product1 = product(w[2], Words{} + base::kPhiloxFactor1);
       w[0] = upper(product1) ^ w[1] ^ key0;
       w[1] = product1;
       w[2] = upper(product0) ^ w[3] ^ key1;
       w[3] = product0;
     }
-    key0 += 0x9E3779B9;
-    key1 += 0xBB67AE85;
+    key0 += base::kPhiloxStep0;
+    key1 += base::kPhiloxStep1;
   }
 #pragma GCC unroll 4
   for (int v = 0; v < kPhiloxVectors; ++v) {
@@ -116,10 +116,6 @@ void philox(std::int64_t blocks,
   }
 }
 
-/// Random words that one element takes.
-template <class T>
-constexpr int kWordsOf = static_cast<int>(sizeof(T) / 4);
-
 /// Uniform in [0, 1) from the words of one element: their upper 24 or 53 bits.
 INLINE float unit(const std::uint32_t* words, float) {
   return static_cast<float>(static_cast<std::int32_t>(words[0] >> 8)) * 0x1p-24F;
@@ -136,8 +132,8 @@ void uniform(std::int64_t n, const std::uint32_t* words, T low, T high, T* out) 
   const bool empty = !(low < high);
   for (std::int64_t i = 0; i < n; ++i) {
     // Rounding may give `high` itself, which does not belong to the interval.
-    const T value = low + range * unit(words + i * kWordsOf<T>, T());
-    out[i] = (value < high) | empty ? value : low;
+    const T value = low + range * unit(words + i * kWordsPerElement<T>, T());
+    out[i] = ((value < high) | empty) ? value : low;
   }
 }
 
@@ -146,7 +142,7 @@ template <class T>
 INLINE void normal_pair(const std::uint32_t* words, T mean, T stddev, T* out) {
   const T u = T(1) - unit(words, T());  // in (0, 1], so its logarithm is finite
   const T radius = stddev * sqrt(T(-2) * log_normal(u, T(0), T(0)));
-  const T quarters = T(4) * unit(words + kWordsOf<T>, T());
+  const T quarters = T(4) * unit(words + kWordsPerElement<T>, T());
   const T shifted = quarters + kRound<T>;
   const T r = (quarters - (shifted - kRound<T>)) * T(1.5707963267948966);
   const auto n = to_bits(shifted);
@@ -159,11 +155,11 @@ INLINE void normal_pair(const std::uint32_t* words, T mean, T stddev, T* out) {
 template <class T>
 void normal(std::int64_t n, const std::uint32_t* words, T mean, T stddev, T* out) {
   for (std::int64_t i = 0; i + 1 < n; i += 2) {
-    normal_pair(words + i * kWordsOf<T>, mean, stddev, out + i);
+    normal_pair(words + i * kWordsPerElement<T>, mean, stddev, out + i);
   }
   if (n % 2 != 0) {
     T pair[2];
-    normal_pair(words + (n - 1) * kWordsOf<T>, mean, stddev, pair);
+    normal_pair(words + (n - 1) * kWordsPerElement<T>, mean, stddev, pair);
     out[n - 1] = pair[0];
   }
 }

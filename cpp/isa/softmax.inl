@@ -60,7 +60,7 @@ constexpr std::int64_t kShortLine = 64;
 /// Softmax of kVectors vectors of columns or, with kVectors = 1, of `count` < kWidth columns. Rows
 /// are `step` apart.
 template <int kVectors, class T>
-[[gnu::noinline, gnu::noclone]] void softmax_strip(
+ONE_COPY void softmax_strip(
     std::int64_t n, std::int64_t step, std::int64_t count, const T* x, T* out, T* shift, T* sum) {
   typedef typename VectorOf<T>::type V;
   constexpr int kSide = kWidth<T>;

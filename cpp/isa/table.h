@@ -82,6 +82,10 @@ struct AdamResults {
   T *parameter, *m, *v;
 };
 
+/// Random words that one uniform or normal number takes.
+template <class T>
+constexpr int kWordsPerElement = static_cast<int>(sizeof(T) / sizeof(std::uint32_t));
+
 /// The kernels of one floating type.
 template <class T>
 struct FloatKernels {
@@ -150,7 +154,7 @@ struct FloatKernels {
                               T* out);
   /// Sum of weight[i] ((x[i] - shift) - log); a weight of 0 adds 0, whatever its x.
   T (*cross_sum)(std::int64_t n, const T* x, T shift, T log, const T* weight);
-  /// Random arrays from words of philox, one word for a float and two for a double:
+  /// Random arrays from words of philox, kWordsPerElement<T> for each element:
   /// low + (high - low) u, u uniform in [0, 1).
   void (*uniform)(std::int64_t n, const std::uint32_t* words, T low, T high, T* out);
   /// mean + stddev z, z standard normal. Elements 2 i and 2 i + 1 share their words: for an odd n
@@ -163,7 +167,7 @@ struct FloatKernels {
 };
 
 struct KernelTable {
-  const char* name;  ///< "reference", "avx2", "avx512", "neon"
+  const char* name;  ///< as in isa/sets.def
   int vector_bytes;  ///< of a register; 0: plain scalars
   /// By code and by the dtype of the data operands (all but the condition, operand a, of `where`):
   /// null where the op does not take that dtype.

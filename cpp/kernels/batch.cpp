@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "isa/caches.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
@@ -23,8 +24,7 @@ constexpr std::int64_t kAheadInPart = 1 << 13;
 constexpr std::int64_t kPrefetchBytes = 1 << 12;
 
 void prefetch(const std::byte* sample, std::int64_t bytes) {
-  constexpr std::int64_t kLine = 64;
-  for (std::int64_t offset = 0; offset < bytes; offset += kLine)
+  for (std::int64_t offset = 0; offset < bytes; offset += isa::kCacheLineBytes)
     __builtin_prefetch(sample + offset);
   __builtin_prefetch(sample + bytes - 1);  // samples need not begin on a cache line
 }

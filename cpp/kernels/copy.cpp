@@ -226,11 +226,10 @@ void fill_zero(const Exec& exec, void* dst, Int bytes) {
 }
 
 void fill(const Exec& exec, void* dst, const void* element, Int n, std::size_t element_size) {
-  StridedCopy copy{.rank = 1, .element_size = element_size};
+  StridedCopy copy{.rank = 2, .element_size = element_size};
   // Rows, which threads share; then the elements that are left.
   constexpr Int kRow = 4096;
   const Int rows = n / kRow;
-  copy.rank = 2;
   copy.shape = {rows, kRow};
   copy.dst_stride = {kRow, 1};
   strided_copy(exec, dst, element, copy);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "chainrule/error.h"
+#include "isa/caches.h"
 #include "isa/functions.h"
 #include "kernels/elementwise_run.h"
 #include "parallel/parallel_for.h"
@@ -14,9 +15,10 @@ namespace {
 constexpr Int kBlock = ElementwiseProgram::kBlock;  // a chain stays in the first cache
 constexpr Int kLoneBlock = 4 * kBlock;  // of a single function: nothing reads its result again
 constexpr Int kLongRow = kBlock / 4;    // a block stays within such a row
-constexpr Int kLine = 16;               // parts of a row are cut between cache lines
+// Floats of a cache line: parts of a row are cut between lines.
+constexpr Int kLineElements = isa::kCacheLineBytes / static_cast<Int>(sizeof(float));
 // Even a buffer for each register fits.
-static_assert(ElementwiseProgram::kMaxRegisters * kLine * sizeof(double) <= kStorageBytes);
+static_assert(ElementwiseProgram::kMaxRegisters * kLineElements * sizeof(double) <= kStorageBytes);
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
@@ -135,7 +137,7 @@ void ElementwiseProgram::collapse_axes(bool join_axes) {
   }
   outer_rank_ = std::max(0, rank - 1);
   outer_ = lengths;
-  blocks_.row = rank == 0 ? 1 : lengths[at(rank - 1)];
+  blocks_.row_length = rank == 0 ? 1 : lengths[at(rank - 1)];
   blocks_.rows = 1;
   for (int axis = 0; axis < outer_rank_; ++axis) blocks_.rows *= lengths[at(axis)];
   for (Memory& each : memory_) {
@@ -147,9 +149,9 @@ void ElementwiseProgram::collapse_axes(bool join_axes) {
                    each.strides[at(axis)] == each.strides[at(axis + 1)] * outer_[at(axis + 1)];
     }
     // Blocks are within long rows, and may be several short ones.
-    const bool no_gaps = outer_rank_ == 0 || (each.even && each.row_stride == blocks_.row);
-    each.contiguous =
-        shape_.size() == 1 || (each.column_stride == 1 && (no_gaps || blocks_.row >= kLongRow));
+    const bool no_gaps = outer_rank_ == 0 || (each.even && each.row_stride == blocks_.row_length);
+    each.contiguous = shape_.size() == 1 ||
+                      (each.column_stride == 1 && (no_gaps || blocks_.row_length >= kLongRow));
   }
 }
 
@@ -208,26 +210,27 @@ void ElementwiseProgram::cut_blocks() {
   buffer_bytes_ = kStorageBytes / static_cast<unsigned>(std::max(1, buffers_)) / 64 * 64;
   const bool lone = instructions_.size() == 1 && registers_[at(instructions_[0].result)].is_direct;
   Int most = lone ? kLoneBlock : kBlock;
-  if (most * widest > buffer_bytes_) most = buffer_bytes_ / widest / kLine * kLine;
-  const Int rows = blocks_.rows, row = blocks_.row;
-  if (rows == 0 || row == 0) return;
-  if (rows * row <= most && (rows == 1 || row < kLongRow)) {
+  if (most * widest > buffer_bytes_) most = buffer_bytes_ / widest / kLineElements * kLineElements;
+  const Int rows = blocks_.rows, row_length = blocks_.row_length;
+  if (rows == 0 || row_length == 0) return;
+  if (rows * row_length <= most && (rows == 1 || row_length < kLongRow)) {
     blocks_.height = rows;
-    blocks_.width = row;
+    blocks_.width = row_length;
     blocks_.count = 1;
     return;
   }
-  if (rows > 1 && row < kLongRow && row <= most) {
+  if (rows > 1 && row_length < kLongRow && row_length <= most) {
     // Several short rows at once: an operand that repeats from row to row is expanded once.
-    blocks_.height = most / row;
-    blocks_.width = row;
+    blocks_.height = most / row_length;
+    blocks_.width = row_length;
   } else {
     // Even parts of a row.
-    const Int parts = (row + most - 1) / most;
-    blocks_.width = ((row + parts - 1) / parts + kLine - 1) / kLine * kLine;
-    blocks_.in_row = (row + blocks_.width - 1) / blocks_.width;
+    const Int parts = (row_length + most - 1) / most;
+    blocks_.width =
+        ((row_length + parts - 1) / parts + kLineElements - 1) / kLineElements * kLineElements;
+    blocks_.blocks_in_row = (row_length + blocks_.width - 1) / blocks_.width;
   }
-  blocks_.count = (rows + blocks_.height - 1) / blocks_.height * blocks_.in_row;
+  blocks_.count = (rows + blocks_.height - 1) / blocks_.height * blocks_.blocks_in_row;
 }
 
 void ElementwiseProgram::prepare(bool join_axes) {
@@ -247,12 +250,12 @@ void run_elementwise(const Exec& exec, const ElementwiseProgram& program) {
 }
 
 void run_elementwise_block(const ElementwiseProgram& program, Int i, Int j, Int rows, Int columns) {
-  const Int width = program.shape_[1], row = program.blocks_.row, first = i * width;
+  const Int width = program.shape_[1], length = program.blocks_.row_length, first = i * width;
   ElementwiseRun run(program);
   if (columns < width) {
     run.rectangle(i, rows, j, columns);
   } else {
-    run.range(first / row, first % row, rows * width);
+    run.range(first / length, first % length, rows * width);
   }
 }
 

@@ -29,17 +29,17 @@ struct ElementwiseBlocks {
     [[nodiscard]] std::int64_t size() const { return rows * columns; }
   };
 
-  std::int64_t rows = 0, row = 0;      ///< `rows` rows of `row` elements
-  std::int64_t height = 1, width = 0;  ///< rows of a block, and its elements in each
-  std::int64_t in_row = 1, count = 0;  ///< blocks beside each other in a row, and in all
-  std::int64_t cost = 1;               ///< of an element, in cheap functions
+  std::int64_t rows = 0, row_length = 0;      ///< `row_length` elements in each row
+  std::int64_t height = 1, width = 0;         ///< rows of a block, and its elements in each
+  std::int64_t blocks_in_row = 1, count = 0;  ///< blocks beside each other in a row, and in all
+  std::int64_t cost = 1;                      ///< of an element, in cheap functions
 
   [[nodiscard]] Block operator[](std::int64_t i) const {
-    const std::int64_t first = i / in_row * height, column = i % in_row * width;
-    return {first, column, std::min(height, rows - first), std::min(width, row - column)};
+    const std::int64_t first = i / blocks_in_row * height, column = i % blocks_in_row * width;
+    return {first, column, std::min(height, rows - first), std::min(width, row_length - column)};
   }
   /// The cost of all elements.
-  [[nodiscard]] std::int64_t work() const { return rows * row * cost; }
+  [[nodiscard]] std::int64_t work() const { return rows * row_length * cost; }
   /// Blocks that are worth a thread.
   [[nodiscard]] std::int64_t grain() const;
 };

@@ -18,7 +18,7 @@ constexpr std::size_t kStorageBytes = 64 * 1024;  // block buffers, on the stack
 class ElementwiseRun {
  public:
   explicit ElementwiseRun(const ElementwiseProgram& program)
-      : program_(program), length_(program.blocks_.row) {
+      : program_(program), length_(program.blocks_.row_length) {
     for (std::size_t r = 0; r < program.registers_.size(); ++r) {
       const auto& reg = program.registers_[r];
       filled_[r] = 0;

@@ -11,9 +11,9 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 32 * 1024;  // elements worth a thread: some 5 us
+constexpr Int kParallelElements = 32 * 1024;  // worth a thread: some 5 us
 
-Int grain_for(Int width) { return std::max<Int>(1, kParallelWork / std::max<Int>(width, 1)); }
+Int grain_for(Int width) { return std::max<Int>(1, kParallelElements / std::max<Int>(width, 1)); }
 
 template <class I>
 bool inside(I index, Int rows) {
@@ -57,7 +57,7 @@ void scatter_add_rows(
   // few, as each costs a look at all indices.
   const Int threads = std::clamp<Int>(exec.threads, 1, kMaxThreads);
   const Int share = std::max<Int>(1, rows / threads);
-  const bool small = count * width < kParallelWork && rows * width < kParallelWork;
+  const bool small = count * width < kParallelElements && rows * width < kParallelElements;
   const Int grain = small ? std::max<Int>(rows, 1) : share;
   parallel_for(exec, rows, grain, [&](Int begin, Int end) {
     std::fill_n(out + begin * width, (end - begin) * width, T(0));

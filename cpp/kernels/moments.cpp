@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "isa/table.h"
+#include "kernels/pieces.h"
 #include "kernels/reduce.h"
 #include "parallel/parallel_for.h"
 
@@ -13,11 +14,8 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 16 * 1024;  // elements worth a thread, read twice: some 4 us
-constexpr Int kColumns = 128;             // of one task
-constexpr Int kPieces = 32;               // of one long reduction, for threads to share
-constexpr Int kFewResults = 64;           // (outer x inner) below which n is cut into pieces
-constexpr Int kLeastPiece = 4096;
+constexpr Int kParallelElements = 16 * 1024;  // worth a thread, read twice: some 4 us
+constexpr Int kColumns = 128;                 // of one task
 
 /// Mean and sum of squared deviations over rows [from, to) of a slice, for columns [0, cols).
 template <class T>
@@ -30,21 +28,21 @@ void slice(const T* x, Int from, Int to, Int inner, Int cols, T* mean, T* square
   }
 }
 
-/// For few results of long reductions. n is cut into pieces at places that depend on n alone, and
-/// the pieces are joined in their order (Chan, Golub, LeVeque 1979).
+/// For few results of long reductions. Pieces are joined in their order (Chan, Golub, LeVeque
+/// 1979).
 template <class T>
 void in_pieces(const Exec& exec, T* mean, T* squares, const T* x, Int outer, Int n, Int inner) {
-  std::array<T, kPieces * kFewResults> means, deviations;
-  const Int results = outer * inner, length = (n + kPieces - 1) / kPieces;
-  const Int pieces = (n + length - 1) / length;
-  const Int grain = std::max<Int>(1, kParallelWork / (length * inner));
-  parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
+  std::array<T, kMaxPieces * kFewResults> means, deviations;
+  const Int results = outer * inner;
+  const Pieces pieces(n);
+  const Int grain = std::max<Int>(1, kParallelElements / (pieces.length * inner));
+  parallel_for(exec, pieces.count * outer, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int piece = task / outer, o = task % outer;
-      const Int from = piece * length, at = piece * results + o * inner;
+      const Int from = piece * pieces.length, at = piece * results + o * inner;
       slice(x + o * n * inner,
             from,
-            std::min(from + length, n),
+            std::min(from + pieces.length, n),
             inner,
             inner,
             means.data() + at,
@@ -54,8 +52,9 @@ void in_pieces(const Exec& exec, T* mean, T* squares, const T* x, Int outer, Int
   for (Int j = 0; j < results; ++j) {
     mean[j] = means[j];
     squares[j] = deviations[j];
-    for (Int piece = 1; piece < pieces; ++piece) {
-      const Int before = piece * length, here = std::min(length, n - before);
+    for (Int piece = 1; piece < pieces.count; ++piece) {
+      const Int before = piece * pieces.length;
+      const Int here = std::min(pieces.length, n - before);
       const T step = means[piece * results + j] - mean[j];
       const T share = static_cast<T>(here) / static_cast<T>(before + here);
       mean[j] += step * share;
@@ -76,11 +75,11 @@ void reduce_moments(
     std::fill_n(variance, results, std::numeric_limits<T>::quiet_NaN());
     return;
   }
-  if (results <= kFewResults && n >= kPieces * kLeastPiece / inner) {
+  if (is_cut(results, n, inner)) {
     in_pieces(exec, mean, variance, x, outer, n, inner);
   } else {
     const Int strip = std::min(inner, kColumns), strips = (inner + strip - 1) / strip;
-    const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+    const Int grain = std::max<Int>(1, kParallelElements / (n * strip));
     parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
       for (Int task = begin; task < end; ++task) {
         const Int o = task / strips, j = task % strips * strip, at = o * inner + j;

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <utility>
 
-#include "base/uniform_below.h"
+#include "base/permutation.h"
 #include "isa/table.h"
 #include "parallel/parallel_for.h"
 
@@ -17,22 +15,18 @@ using Int = std::int64_t;
 constexpr Int kWords = 2048;             // drawn at a time, a multiple of 4
 constexpr Int kParallelElements = 4096;  // worth a thread: some 5 us
 
-/// Random words that one element takes.
-template <class T>
-constexpr Int kWordsOf = static_cast<Int>(sizeof(T) / 4);
-
-/// Calls use(first element, count, words) for stretches of at most kWords / kWordsOf<T> elements.
+/// Calls use(first element, count, words) for stretches of elements that take at most kWords words.
 /// Each starts on a block of four words, and gets whole blocks.
 template <class T, class Use>
 void draw(const Exec& exec, Int n, const RandomState& state, Use use) {
-  constexpr Int kStretch = kWords / kWordsOf<T>;
+  constexpr Int kStretch = kWords / isa::kWordsPerElement<T>;
   const auto philox = isa::table().philox;
   const Int stretches = (n + kStretch - 1) / kStretch;
   parallel_for(exec, stretches, kParallelElements / kStretch, [&](Int begin, Int end) {
     std::uint32_t words[kWords];
     for (Int i = begin; i < end; ++i) {
       const Int first = i * kStretch, count = std::min(kStretch, n - first);
-      const Int blocks = (count * kWordsOf<T> + 3) / 4;
+      const Int blocks = (count * isa::kWordsPerElement<T> + 3) / 4;
       philox(blocks,
              state.seed,
              static_cast<std::uint64_t>(i * (kWords / 4)),
@@ -91,9 +85,7 @@ void random_permutation(Int* order, Int n, std::uint64_t seed, std::uint64_t str
     used += 2;
     return bits;
   };
-  std::iota(order, order + n, Int{0});
-  for (Int i = n; i > 1; --i)
-    std::swap(order[i - 1], order[base::uniform_below(static_cast<std::uint64_t>(i), next)]);
+  base::fill_permutation(order, n, next);
 }
 
 #define CHAINRULE_RANDOM(T)                                                        \

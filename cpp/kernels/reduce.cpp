@@ -5,7 +5,9 @@
 #include <atomic>
 #include <type_traits>
 
+#include "base/extremes.h"
 #include "isa/table.h"
+#include "kernels/pieces.h"
 #include "parallel/parallel_for.h"
 
 namespace chainrule::inline v0_1::kernels {
@@ -13,11 +15,8 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 32 * 1024;  // elements worth a thread: some 5 us
-constexpr Int kColumns = 512;             // reduced side by side; their partial results stay in L1
-constexpr Int kPieces = 32;               // of one long reduction, for threads to share
-constexpr Int kFewResults = 64;           // (outer x inner) below which n is cut into pieces
-constexpr Int kLeastPiece = 4096;
+constexpr Int kParallelElements = 32 * 1024;  // worth a thread: some 5 us
+constexpr Int kColumns = 512;  // reduced side by side; their partial results stay in L1
 
 // An operation: join() reduces two numbers, line() n >= 1 contiguous ones.
 template <class T>
@@ -44,7 +43,7 @@ struct Sum {
 // join(a, b) keeps a NaN on either side.
 template <class T>
 struct Max {
-  static T join(T a, T b) { return (a > b) | (a != a) ? a : b; }
+  static T join(T a, T b) { return base::larger(a, b); }
   static T line(const T* x, Int n) {
     if constexpr (std::is_floating_point_v<T>) {
       return isa::kernels<T>(isa::table()).max(n, x);
@@ -58,7 +57,7 @@ struct Max {
 
 template <class T>
 struct Min {
-  static T join(T a, T b) { return (a < b) | (a != a) ? a : b; }
+  static T join(T a, T b) { return base::smaller(a, b); }
   static T line(const T* x, Int n) {
     if constexpr (std::is_floating_point_v<T>) {
       return isa::kernels<T>(isa::table()).min(n, x);
@@ -101,25 +100,23 @@ void reduce_slice(T* out, const T* x, Int from, Int to, Int inner, Int begin, In
   }
 }
 
-/// For few results of long reductions. n is cut into at most kPieces pieces, at places that depend
-/// on n alone.
+/// For few results of long reductions.
 template <template <class> class Op, class T>
 void reduce_in_pieces(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
-  std::array<T, kPieces * kFewResults> partial;
+  std::array<T, kMaxPieces * kFewResults> partial;
   const Int results = outer * inner;
-  const Int length = (n + kPieces - 1) / kPieces;
-  const Int pieces = (n + length - 1) / length;
-  const Int grain = std::max<Int>(1, kParallelWork / (length * inner));
-  parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
+  const Pieces pieces(n);
+  const Int grain = std::max<Int>(1, kParallelElements / (pieces.length * inner));
+  parallel_for(exec, pieces.count * outer, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int piece = task / outer, o = task % outer;
-      const Int from = piece * length, to = std::min(from + length, n);
+      const Int from = piece * pieces.length, to = std::min(from + pieces.length, n);
       T* result = partial.data() + piece * results + o * inner;
       reduce_slice<Op>(result, x + o * n * inner, from, to, inner, 0, inner);
     }
   });
-  for (Int width = 1; width < pieces; width *= 2) {  // pairwise
-    for (Int piece = 0; piece + width < pieces; piece += 2 * width) {
+  for (Int width = 1; width < pieces.count; width *= 2) {  // pairwise
+    for (Int piece = 0; piece + width < pieces.count; piece += 2 * width) {
       T* to = partial.data() + piece * results;
       for (Int j = 0; j < results; ++j) to[j] = Op<T>::join(to[j], to[j + width * results]);
     }
@@ -130,13 +127,13 @@ void reduce_in_pieces(const Exec& exec, T* out, const T* x, Int outer, Int n, In
 template <template <class> class Op, class T>
 void reduce(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inner) {
   if (outer * inner == 0) return;
-  if (outer * inner <= kFewResults && n >= kPieces * kLeastPiece / inner) {
+  if (is_cut(outer * inner, n, inner)) {
     return reduce_in_pieces<Op>(exec, out, x, outer, n, inner);
   }
   // Tasks: the slices, each in strips of columns.
   const Int strip = std::min<Int>(inner, kColumns / 4);
   const Int strips = (inner + strip - 1) / strip;
-  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  const Int grain = std::max<Int>(1, kParallelElements / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
     while (begin < end) {  // neighbouring strips of a slice together
       const Int o = begin / strips, first = begin % strips;
@@ -177,29 +174,29 @@ void places_in_columns(Int* out, const T* x, Int n, Int step, Int cols) {
   }
 }
 
-/// For few long contiguous lines. Each is cut into pieces, which threads share, at places that
-/// depend on n alone. The result is the place in the first piece that holds the best element.
+/// For few long contiguous lines, each cut into pieces. The result is the place in the first piece
+/// that holds the best element.
 template <template <class> class Op, class T>
 void places_in_pieces(const Exec& exec, Int* out, const T* x, Int outer, Int n) {
-  std::array<T, kPieces * kFewResults> best;
-  std::array<Int, kPieces * kFewResults> place;
-  const Int length = (n + kPieces - 1) / kPieces, pieces = (n + length - 1) / length;
-  const Int grain = std::max<Int>(1, kParallelWork / length);
-  parallel_for(exec, pieces * outer, grain, [&](Int begin, Int end) {
+  std::array<T, kMaxPieces * kFewResults> best;
+  std::array<Int, kMaxPieces * kFewResults> place;
+  const Pieces pieces(n);
+  const Int grain = std::max<Int>(1, kParallelElements / pieces.length);
+  parallel_for(exec, pieces.count * outer, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
-      const Int o = task / pieces, from = task % pieces * length;
+      const Int o = task / pieces.count, from = task % pieces.count * pieces.length;
       const T* line = x + o * n + from;
-      const Int at = place_in_line<Op>(line, std::min(length, n - from));
+      const Int at = place_in_line<Op>(line, std::min(pieces.length, n - from));
       place[task] = from + at;
       best[task] = line[at];
     }
   });
   for (Int o = 0; o < outer; ++o) {
-    Int found = o * pieces;
-    for (Int task = found + 1; task < (o + 1) * pieces; ++task) {
+    Int found = o * pieces.count;
+    for (Int task = found + 1; task < (o + 1) * pieces.count; ++task) {
       // join() keeps its first operand only if that is better, or NaN.
-      const T joined = Op<T>::join(best[found], best[task]);
-      const bool same = (joined == best[found]) | (best[found] != best[found]);
+      const T before = best[found], joined = Op<T>::join(before, best[task]);
+      const bool same = joined == before || before != before;
       found = same ? found : task;
     }
     out[o] = place[found];
@@ -209,11 +206,11 @@ void places_in_pieces(const Exec& exec, Int* out, const T* x, Int outer, Int n) 
 template <template <class> class Op, class T>
 void arg_best(const Exec& exec, Int* out, const T* x, Int outer, Int n, Int inner) {
   if (outer * inner == 0) return;
-  if (inner == 1 && outer <= kFewResults && n >= kPieces * kLeastPiece) {
+  if (inner == 1 && is_cut(outer, n, 1)) {
     return places_in_pieces<Op>(exec, out, x, outer, n);
   }
   const Int strip = std::min(inner, kColumns), strips = (inner + strip - 1) / strip;
-  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  const Int grain = std::max<Int>(1, kParallelElements / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
     for (Int task = begin; task < end; ++task) {
       const Int o = task / strips, first = task % strips * strip;

@@ -11,9 +11,9 @@ namespace {
 
 using Int = std::int64_t;
 
-constexpr Int kParallelWork = 16 * 1024;  // elements worth a thread, an exp each: some 3 us
-constexpr Int kStretch = 256;             // lines of one call
-constexpr Int kStretchElements = 8192;    // of one call, still in cache after it
+constexpr Int kParallelExponentials = 16 * 1024;  // worth a thread: some 3 us
+constexpr Int kStretch = 256;                     // lines of one call
+constexpr Int kStretchElements = 8192;            // of one call, still in cache after it
 
 template <class T>
 constexpr T kInfinity = std::numeric_limits<T>::infinity();
@@ -30,7 +30,7 @@ T log_sum(T shift, T log) {
 template <class T, class Use>
 void for_lines(const Exec& exec, T* out, const T* x, Int outer, Int n, Use use) {
   const auto softmax_lines = isa::kernels<T>(isa::table()).softmax_lines;
-  parallel_for(exec, outer, std::max<Int>(1, kParallelWork / n), [&](Int begin, Int end) {
+  parallel_for(exec, outer, std::max<Int>(1, kParallelExponentials / n), [&](Int begin, Int end) {
     T shift[kStretch], sum[kStretch];
     const Int stretch = std::clamp<Int>(kStretchElements / n, 1, kStretch);
     for (Int first = begin; first < end; first += stretch) {
@@ -49,7 +49,7 @@ void for_columns(const Exec& exec, T* out, const T* x, Int outer, Int n, Int inn
   const auto softmax_columns = isa::kernels<T>(isa::table()).softmax_columns;
   const Int strip = std::min(inner, kStretch);
   const Int strips = (inner + strip - 1) / strip;
-  const Int grain = std::max<Int>(1, kParallelWork / (n * strip));
+  const Int grain = std::max<Int>(1, kParallelExponentials / (n * strip));
   parallel_for(exec, outer * strips, grain, [&](Int begin, Int end) {
     T shift[kStretch], sum[kStretch];
     for (Int task = begin; task < end; ++task) {

@@ -86,7 +86,8 @@ std::string Configurable::repr() const {
   const auto look_at = [&](const ClassInfo& info) {
     if (info.name != class_name()) return;
     const std::shared_ptr<Configurable> made = info.make();  // a loss and a metric share names
-    if (typeid(*made) == typeid(*this)) defaults = list_fields(*made);
+    Configurable& object = *made;
+    if (typeid(object) == typeid(*this)) defaults = list_fields(object);
   };
   for (const Kind kind : kinds()) {
     for (const ClassInfo& info : catalog().classes(kind)) look_at(info);

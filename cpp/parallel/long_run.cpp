@@ -33,7 +33,7 @@ Interruptible::Interruptible(std::function<void()> ask, double interval)
 
 Interruptible::~Interruptible() { innermost = outer_; }
 
-thread_local Interruptible* LongRun::present = nullptr;
+constinit thread_local Interruptible* LongRun::present = nullptr;
 
 LongRun::LongRun(bool is_long) : before_(present) {
   present = is_long ? innermost : nullptr;

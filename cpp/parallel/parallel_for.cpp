@@ -103,7 +103,7 @@ void shutdown_threads() {
 
 namespace team {
 
-thread_local bool AtWork::inside = false;
+constinit thread_local bool AtWork::inside = false;
 
 bool close() {
   if (AtWork::inside) return false;

@@ -2,16 +2,7 @@
 
 #include <iterator>
 
-#include "chainrule/tensor.h"
-
 namespace chainrule::inline v0_1 {
-namespace {
-
-std::size_t aligned(std::size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-}  // namespace
 
 std::size_t ArenaPlanner::allocate(std::size_t bytes) {
   bytes = aligned(bytes) + 2 * zone_;

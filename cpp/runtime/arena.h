@@ -4,7 +4,14 @@
 #include <cstddef>
 #include <map>
 
+#include "chainrule/tensor.h"
+
 namespace chainrule::inline v0_1 {
+
+/// The next multiple of kAlignment.
+constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 /// Hands out kAlignment-aligned offsets, best fit first, and grows at the end. No memory is
 /// touched.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "graph/op.h"
+#include "runtime/arena.h"
 
 namespace chainrule::inline v0_1 {
 
@@ -60,9 +61,6 @@ void ProgramMemory::place_constants() {
     Tensor& known = largest[constant.address()];
     if (!known.defined() || known.bytes() < constant.bytes()) known = constant;
   }
-  const auto aligned = [](std::size_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  };
   std::size_t room = 0;
   for (const auto& [address, constant] : largest) room += aligned(constant.bytes());
   if (largest.empty()) return;

@@ -30,8 +30,8 @@ void ThreadChoice::start(int most) {
 
 int ThreadChoice::trial() {
   if (runs_ == 0) {
-    fewer_ = threads_ == 1 ? false : threads_ == most_ || fewer_;
-    rival_ = fewer_ ? threads_ / 2 : std::min(2 * threads_, most_);
+    next_rival_is_fewer_ = threads_ == 1 ? false : threads_ == most_ || next_rival_is_fewer_;
+    rival_ = next_rival_is_fewer_ ? threads_ / 2 : std::min(2 * threads_, most_);
     spent_ = 0;
   }
   timed_ = runs_ % kRound < kPair ? threads_ : rival_;
@@ -62,10 +62,10 @@ void ThreadChoice::finish_trial(double own, double other) {
   runs_ = 0;
   if (other < own) {
     threads_ = rival_;
-    const bool further = fewer_ ? threads_ > 1 : threads_ < most_;
+    const bool further = next_rival_is_fewer_ ? threads_ > 1 : threads_ < most_;
     if (further) pause = 0;
   } else {
-    fewer_ = !fewer_;
+    next_rival_is_fewer_ = !next_rival_is_fewer_;
   }
   wait_ = static_cast<std::int64_t>(pause / least);
 }

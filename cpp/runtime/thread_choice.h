@@ -40,9 +40,9 @@ class ThreadChoice {
 
   int most_ = 0;
   int threads_ = 1, rival_ = 1;
-  bool fewer_ = true;      // whether the next rival has fewer threads than threads_
-  std::int64_t wait_ = 0;  // runs until the next trial
-  int timed_ = 0;          // threads of the next run if that is to be recorded, else 0
+  bool next_rival_is_fewer_ = true;  // whether the next rival has fewer threads than threads_
+  std::int64_t wait_ = 0;            // runs until the next trial
+  int timed_ = 0;                    // threads of the next run if that is to be recorded, else 0
   // The trial so far: runs, all their seconds, and those that count, by round, of threads_ and
   // rival_.
   int runs_ = 0;

@@ -87,18 +87,18 @@ std::vector<Value> gradients(const std::vector<Value>& values,
   Arrived arrived;
   for (std::size_t k = 0; k < values.size(); ++k) {
     if (&values[k].graph() != &graph || &upstream[k].graph() != &graph)
-      invalid("gradients", "`upstream` must be a value of the loss's graph");
+      invalid("gradients", "all values and their `upstream` must be of one graph");
     if (upstream[k].type() != values[k].type() || !is_floating(values[k].dtype())) {
       invalid("gradients",
-              "`upstream` must have the shape and dtype of the loss, a floating one",
-              {{"upstream", upstream[k].type().str()}, {"loss", values[k].type().str()}});
+              "`upstream` must have the shape and dtype of its value, a floating one",
+              {{"upstream", upstream[k].type().str()}, {"value", values[k].type().str()}});
     }
     arrived.add(values[k], upstream[k]);
     last = std::max(last, values[k].node_index());
   }
   for (const Value& value : wrt) {
     if (!value.defined() || &value.graph() != &graph)
-      invalid("gradients", "gradients are taken with respect to values of the loss's graph");
+      invalid("gradients", "gradients are taken with respect to values of the same graph");
   }
   const NodeMap<bool> reaches = nodes_towards(graph, last, wrt);
 

@@ -147,9 +147,12 @@ TEST("blas: errors come before anything has changed") {
   CHECK_THROWS(Matrix<float>(-1, 2), "a view needs");
   CHECK_THROWS(Matrix<float>(Index(1) << 40, Index(1) << 40), "there is not enough memory");
   CHECK_THROWS((Matrix<float>{{1, 2}, {3}}), "the rows of a matrix must have the same length");
-  CHECK_THROWS(Vector<float>(C), "a column is needed. Received: shape=(2, 2)");
-  CHECK_THROWS((A * A.transpose()).value(), "a 1 x 1 matrix is needed");
-  CHECK_THROWS(Matrix<float>().maxCoeff(), "[blas maxCoeff] there must be an element");
+  CHECK_THROWS(Vector<float>(C),
+               "[blas Vector] a vector must have one column. Received: shape=(2, 2)");
+  CHECK_THROWS((A * A.transpose()).value(),
+               "[blas value] only a product with one row and one column is a number");
+  CHECK_THROWS(Matrix<float>().maxCoeff(),
+               "[blas maxCoeff] a reduction needs at least one element");
   CHECK_THROWS(Matrix<float>().mean(), "[blas mean]");
   CHECK_THROWS(Matrix<float>(2, 0).rowwise().minCoeff(), "[blas minCoeff]");
   CHECK_THROWS(blas::map_matrix<float>(Tensor({3}, DType::float32)), "must have rank 2");

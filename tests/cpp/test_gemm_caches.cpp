@@ -16,7 +16,7 @@ namespace chainrule::test {
 namespace {
 
 /// Caches so small that matrices of tests are beyond them.
-const isa::CacheSizes kTinyCaches{.l1 = 1024, .l2 = 2048, .l3 = 4096};
+const isa::CacheSizes kTinyCaches{.l2 = 2048, .l3 = 4096};
 
 TEST("gemm: B is copied if it comes from memory, also for few rows") {
   const isa::FloatKernels<float>& kernels = isa::kernels<float>(isa::table());

@@ -81,9 +81,18 @@ TEST("upstream replaces the first gradient") {
       gradients(f.x, {f.x}),
       "[gradients] a loss that is no scalar needs `upstream`. Received: loss=float64 (3,)");
   CHECK_THROWS(gradients(f.x, {f.x}, sum(w)),
-               "[gradients] `upstream` must have the shape and dtype of the loss");
+               "[gradients] `upstream` must have the shape and dtype of its value");
   CHECK_THROWS(gradients(argmax(f.x), {f.x}),
                "[gradients] the loss must be floating. Received: loss=int64 ()");
+}
+
+TEST("an attribute that is missing, or is of another type, is told with its op") {
+  const VectorInput f;
+  const Attrs& attrs = f.x.node().attrs;
+  CHECK_THROWS(attrs.get<bool>("none"), "[input] the op has no attribute 'none'");
+  CHECK_THROWS(attrs.get<bool>("shape"),
+               "[input] the attribute 'shape' of the op has another type");
+  CHECK_THROWS(Attrs().get<bool>("none"), "[graph] the op has no attribute 'none'");
 }
 
 TEST("a Hessian-vector product needs no code of its own") {

@@ -97,8 +97,12 @@ class Attrs {
   bool operator==(const Attrs& other) const;
 
  private:
+  friend class Graph;
   [[nodiscard]] const Attr& find(std::string_view name) const;
-  [[noreturn]] static void refuse_type(std::string_view name);
+  [[noreturn]] void refuse_type(std::string_view name) const;
+  [[nodiscard]] const char* op_name() const;
+
+  const OpDef* op_ = nullptr;  // of the node that they belong to, for errors; null: of none yet
   std::vector<std::pair<std::string, Attr>> items_;
 };
 

@@ -280,7 +280,7 @@ CHAINRULE_COLD void assign_copy(View<T, K> d, E e, Assign mode) {
 template <class T, Kind K, Expression E>
 CHAINRULE_HOT void assign(const View<T, K>& d, const E& e, Assign mode) {
   check_shape(d, e);
-  if (e.template conflicts<true>(d.target())) {
+  if (e.template conflicts<true>(d.extent())) {
     assign_copy<T, K, E>(d, e, mode);
   } else {
     assign_apart(d, e, mode);
@@ -289,7 +289,7 @@ CHAINRULE_HOT void assign(const View<T, K>& d, const E& e, Assign mode) {
 
 template <class T, Kind K, Expression E>
 CHAINRULE_HOT void check_apart(const View<T, K>& d, const E& e) {
-  if (e.template conflicts<true>(d.target())) detail::bad_noalias(d.rows(), d.cols());
+  if (e.template conflicts<true>(d.extent())) detail::bad_noalias(d.rows(), d.cols());
 }
 
 template <class T, Kind K>
@@ -342,7 +342,7 @@ typename E::Scalar norm_of(const E& e) {
 template <class A, class B>
 typename A::Scalar value_of(const Product<A, B>& p) {
   using T = typename A::Scalar;
-  if (p.rows() != 1 || p.cols() != 1) detail::bad_vector("1 x 1 matrix", p.rows(), p.cols());
+  if (p.rows() != 1 || p.cols() != 1) detail::bad_value(p.rows(), p.cols());
   T result = 0;
   const View<T> one(detail::Unchecked(), &result, 1, 1, 1);
   detail::multiply(one, p, T(1), T(0));

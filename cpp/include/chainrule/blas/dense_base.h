@@ -224,15 +224,15 @@ class DenseBase : public ExpressionBase<D> {
     const Index stride = self().stride();
     *next++ = {self().data(), K.transposed ? 1 : stride, K.transposed ? stride : 1};
   }
-  [[nodiscard]] detail::Target target() const {
+  [[nodiscard]] detail::Extent extent() const {
     const Index stride = self().stride();
     const Index lines = K.transposed ? self().cols() : self().rows();
     const Index length = K.transposed ? self().rows() : self().cols();
     return {{self().data(), lines, length, stride, sizeof(T)}, K.transposed};
   }
   template <bool kSameIsFine>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
-    return d.conflicts<kSameIsFine>(target());
+  [[nodiscard]] bool conflicts(const detail::Extent& d) const {
+    return d.conflicts<kSameIsFine>(extent());
   }
 
  private:

@@ -12,7 +12,8 @@ using Index = std::int64_t;
 
 /// While it lives, the calling thread's expressions use at most `threads` threads instead of the
 /// default number (CHAINRULE_NUM_THREADS, else what the system grants). Guards nest. Throws
-/// InvalidArgument unless 1 <= threads <= 256. Results do not depend on the number of threads.
+/// InvalidArgument unless `threads` is from 1 to kMaxThreads (chainrule/threads.h). Results do not
+/// depend on the number of threads.
 ///
 ///     const blas::Threads single(1);
 ///     C.noalias() = A * B;
@@ -108,6 +109,9 @@ void for_ranges(Index n,
 
 enum class Fold : std::uint8_t { sum, max, min };
 
+/// The most pieces that a long fold is cut into, for threads to share.
+constexpr Index kMaxPieces = 32;
+
 /// How sums become means and norms.
 template <class T>
 struct Finish {
@@ -144,15 +148,16 @@ CHAINRULE_HOT bool overlap(const Region& a, const Region& b) {
   return overlap_in_range(a, b);
 }
 
-/// Elements in memory: the destination of an assignment, or an operand that is compared with it.
-struct Target {
+/// Where elements lie: those of the destination of an assignment, or of an operand, which is
+/// compared with it.
+struct Extent {
   Region region;
   bool transposed;
 
   /// Whether `operand` shares elements with this. With kSameIsFine, exactly the same elements, each
   /// in the same place, are no conflict.
   template <bool kSameIsFine>
-  [[nodiscard]] CHAINRULE_HOT bool conflicts(const Target& operand) const {
+  [[nodiscard]] CHAINRULE_HOT bool conflicts(const Extent& operand) const {
     const Region &a = region, &b = operand.region;
     const bool same = a.data == b.data && a.lines == b.lines && a.length == b.length &&
                       (a.stride == b.stride || a.lines == 1) && transposed == operand.transposed;
@@ -166,6 +171,10 @@ struct Unchecked {};
 /// Uninitialised, 64-byte aligned memory. Throws RuntimeError when there is none.
 void* allocate(Index rows, Index cols, Index size);
 void release(void* memory) noexcept;
+/// For the smart pointers that own such memory.
+struct Release {
+  void operator()(void* memory) const noexcept { release(memory); }
+};
 
 // Errors: InvalidArgument with the rule and both shapes.
 [[noreturn]] void bad_product(Index rows_a, Index cols_a, Index rows_b, Index cols_b);
@@ -177,7 +186,8 @@ void release(void* memory) noexcept;
 [[noreturn]] void bad_view(const void* data, Index rows, Index cols, Index stride);
 [[noreturn]] void bad_block(
     Index rows, Index cols, Index i, Index j, Index block_rows, Index block_cols);
-[[noreturn]] void bad_vector(const char* which, Index rows, Index cols);
+[[noreturn]] void bad_vector(bool is_row, Index rows, Index cols);
+[[noreturn]] void bad_value(Index rows, Index cols);
 [[noreturn]] void bad_noalias(Index rows, Index cols);
 [[noreturn]] void bad_fold(const char* which, Index rows, Index cols);
 [[noreturn]] void bad_rank(const char* which, const Shape& shape);

@@ -162,7 +162,7 @@ struct Constant {
   static constexpr int emit(detail::StepList& list, int) { return list.number(); }
   void bind(detail::Operand<T>*& next) const { *next++ = {&value, 0, 0}; }
   template <bool>
-  [[nodiscard]] bool conflicts(const detail::Target&) const {
+  [[nodiscard]] bool conflicts(const detail::Extent&) const {
     return false;
   }
 };
@@ -185,7 +185,7 @@ class Evaluated : public ExpressionBase<Evaluated<T, K>> {
   static constexpr int emit(detail::StepList& list, int) { return list.operand(); }
   void bind(detail::Operand<T>*& next) const { elements_.bind(next); }
   template <bool>
-  [[nodiscard]] bool conflicts(const detail::Target&) const {
+  [[nodiscard]] bool conflicts(const detail::Extent&) const {
     return false;
   }
 
@@ -213,7 +213,7 @@ class Repeated : public ExpressionBase<Repeated<V, kByRows>> {
     (kByRows ? next[-1].row_step : next[-1].col_step) = 0;
   }
   template <bool>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
+  [[nodiscard]] bool conflicts(const detail::Extent& d) const {
     return vector_.template conflicts<false>(d);
   }
 
@@ -239,7 +239,7 @@ class Around : public ExpressionBase<D> {
 
   void bind(detail::Operand<Scalar>*& next) const { e_.bind(next); }
   template <bool kSameIsFine>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
+  [[nodiscard]] bool conflicts(const detail::Extent& d) const {
     return e_.template conflicts<kSameIsFine>(d);
   }
 
@@ -306,7 +306,7 @@ class Binary : public ExpressionBase<Binary<F, L, R>> {
     r_.bind(next);
   }
   template <bool kSameIsFine>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
+  [[nodiscard]] bool conflicts(const detail::Extent& d) const {
     return l_.template conflicts<kSameIsFine>(d) || r_.template conflicts<kSameIsFine>(d);
   }
 
@@ -372,7 +372,7 @@ class Product : public ExpressionBase<Product<A, B>> {
   /// The element of a product that has one. Throws InvalidArgument for another shape.
   [[nodiscard]] Scalar value() const { return value_of(*this); }
   template <bool>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
+  [[nodiscard]] bool conflicts(const detail::Extent& d) const {
     return a_.template conflicts<false>(d) || b_.template conflicts<false>(d);
   }
 
@@ -396,7 +396,7 @@ class Folded : public ExpressionBase<Folded<E, kByRows, kFold>> {
   [[nodiscard]] const E& inner() const { return e_; }
   [[nodiscard]] detail::Finish<Scalar> finish() const { return finish_; }
   template <bool>
-  [[nodiscard]] bool conflicts(const detail::Target& d) const {
+  [[nodiscard]] bool conflicts(const detail::Extent& d) const {
     return e_.template conflicts<false>(d);
   }
 

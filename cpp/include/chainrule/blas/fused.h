@@ -67,10 +67,11 @@ constexpr Index cost_of(const StepList& list) {
   return cost;
 }
 
-/// `rows` rows of `row` elements. Within a row an operand steps by one element, or is a number.
+/// `rows` rows of `row_length` elements. Within a row an operand steps by one element, or is a
+/// number.
 template <class T, int kOperands>
 struct FusedArgs {
-  Index rows, row;
+  Index rows, row_length;
   Operand<T> operands[kOperands];
   T* out;
   Index out_step;  ///< from row to row; within one it is 1
@@ -131,7 +132,7 @@ CHAINRULE_HOT bool lay_out(const E& e,
                            FusedArgs<T, kOperands>& args) {
   constexpr const StepList& kList = step_list<E>;
   args.rows = by_columns ? cols : rows;
-  args.row = by_columns ? rows : cols;
+  args.row_length = by_columns ? rows : cols;
   Operand<T>* next = args.operands;
   e.bind(next);
   bool joins = may_join && args.rows > 1;
@@ -140,11 +141,11 @@ CHAINRULE_HOT bool lay_out(const E& e,
     Operand<T>& each = args.operands[k];
     if (kList.is_number[k]) continue;
     if (by_columns) std::swap(each.row_step, each.col_step);
-    if (args.row > 1 && each.col_step != 1) return false;
-    joins = joins && each.row_step == args.row;
+    if (args.row_length > 1 && each.col_step != 1) return false;
+    joins = joins && each.row_step == args.row_length;
   }
   if (joins) {
-    args.row *= args.rows;
+    args.row_length *= args.rows;
     args.rows = 1;
   }
   return true;
@@ -163,7 +164,7 @@ CHAINRULE_HOT bool fused_assign(
   args.out = out;
   args.out_step = by_columns ? col_step : row_step;
   if (!lay_out(e, rows, cols, by_columns, args.out_step == length, args)) return false;
-  const Index n = args.rows == 1 ? args.row : args.rows;
+  const Index n = args.rows == 1 ? args.row_length : args.rows;
   const auto loop = [](const void* whole, Index begin, Index end) {
     const Args& all = *static_cast<const Args*>(whole);
     with_loops<kList, T>([&](auto loops) { loops.assign(all, begin, end); });
@@ -177,12 +178,11 @@ CHAINRULE_HOT bool fused_assign(
 }
 
 /// Partial results of a fold. The row is cut into parts of kFewElements, and the parts into at most
-/// kMost pieces. Neither depends on the number of threads.
+/// kMaxPieces pieces. Neither depends on the number of threads.
 template <class Args>
 struct Pieces {
-  static constexpr Index kMost = 32;
   const Args& args;
-  double results[kMost];
+  double results[kMaxPieces];
   Index parts, count;
 };
 
@@ -200,7 +200,8 @@ void fold_piece(Pieces<Args>& pieces, Index i) {
   const Index first = i * pieces.parts / pieces.count;
   const Index last = (i + 1) * pieces.parts / pieces.count;
   for (Index part = first; part < last; ++part) {
-    const Index begin = part * kFewElements, end = std::min(begin + kFewElements, pieces.args.row);
+    const Index begin = part * kFewElements;
+    const Index end = std::min(begin + kFewElements, pieces.args.row_length);
     double x = 0;
     with_loops<step_list<E>, T>([&](auto loops) {
       x = static_cast<double>(loops.template fold_all<kFold>(pieces.args, begin, end));
@@ -212,10 +213,10 @@ void fold_piece(Pieces<Args>& pieces, Index i) {
 /// Folds all elements of a long row.
 template <Fold kFold, class E, class Args>
 CHAINRULE_COLD typename E::Scalar fold_pieces(const Args& args) {
-  const Index parts = (args.row + kFewElements - 1) / kFewElements;
-  Pieces<Args> pieces{args, {}, parts, parts < Pieces<Args>::kMost ? parts : Pieces<Args>::kMost};
+  const Index parts = (args.row_length + kFewElements - 1) / kFewElements;
+  Pieces<Args> pieces{args, {}, parts, parts < kMaxPieces ? parts : kMaxPieces};
   for_ranges(pieces.count,
-             args.row * cost_of(step_list<E>),
+             args.row_length * cost_of(step_list<E>),
              &pieces,
              [](const void* object, Index begin, Index end) {
                auto& all = *static_cast<Pieces<Args>*>(const_cast<void*>(object));
@@ -241,7 +242,7 @@ CHAINRULE_HOT bool fused_fold(const E& e, T& result) {
   }
   if (rows * cols <= kFewElements) {
     with_loops<kList, T>(
-        [&](auto loops) { result = loops.template fold_all<kFold>(args, 0, args.row); });
+        [&](auto loops) { result = loops.template fold_all<kFold>(args, 0, args.row_length); });
     return true;
   }
   if (args.rows != 1) return false;

@@ -259,7 +259,7 @@ struct Fused {
     }
     for (Index i = begin; i < end; ++i) {
       begin_row(p, args, i);
-      assign_row(p, args.out + i * args.out_step, 0, args.row);
+      assign_row(p, args.out + i * args.out_step, 0, args.row_length);
     }
   }
   /// Folds elements [begin, end) of all rows, at least one, to one number.
@@ -282,18 +282,18 @@ struct Fused {
     set_numbers(p, args);
     for (Index i = 0; i < args.rows; ++i) {
       begin_row(p, args, i);
-      args.out[i * args.out_step] = fold_row<kFold>(p, 0, args.row);
+      args.out[i * args.out_step] = fold_row<kFold>(p, 0, args.row_length);
     }
   }
   /// Folds each column, of at least one element, to a number; those in args.out have no gaps.
   template <Fold kFold>
   CHAINRULE_CALL void fold_columns(const Args& args) {
     Index j = 0;
-    for (; j + kVectors * kLanes <= args.row; j += kVectors * kLanes) {
+    for (; j + kVectors * kLanes <= args.row_length; j += kVectors * kLanes) {
       fold_strip<kFold, kVectors, false>(args, j, kLanes);
     }
-    for (; j + kLanes <= args.row; j += kLanes) fold_strip<kFold, 1, false>(args, j, kLanes);
-    if (j < args.row) fold_strip<kFold, 1, true>(args, j, args.row - j);
+    for (; j + kLanes <= args.row_length; j += kLanes) fold_strip<kFold, 1, false>(args, j, kLanes);
+    if (j < args.row_length) fold_strip<kFold, 1, true>(args, j, args.row_length - j);
   }
 };
 

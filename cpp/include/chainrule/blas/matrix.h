@@ -161,7 +161,7 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   }
   template <Expression E>
   Dense& operator=(const E& e) {
-    if (e.rows() == rows_ && e.cols() == cols_ && !e.template conflicts<true>(this->target())) {
+    if (e.rows() == rows_ && e.cols() == cols_ && !e.template conflicts<true>(this->extent())) {
       assign_apart(this->view(), e, Assign::set);
     } else {
       Dense fresh(e);
@@ -203,22 +203,18 @@ class Dense : public DenseBase<Dense<T, F>, T, Kind{F}> {
   }
 
  private:
-  struct Release {
-    void operator()(T* memory) const noexcept { detail::release(memory); }
-  };
-
   /// Elements are not initialised.
   void reshape(Index rows, Index cols) {
     if (rows < 0 || cols < 0) detail::bad_view(nullptr, rows, cols, cols);
     if ((kRows == 1 && rows != 1) || (kCols == 1 && cols != 1)) {
-      detail::bad_vector(F == Form::row ? "row" : "column", rows, cols);
+      detail::bad_vector(F == Form::row, rows, cols);
     }
     data_.reset(static_cast<T*>(detail::allocate(rows, cols, sizeof(T))));
     rows_ = rows;
     cols_ = cols;
   }
 
-  std::unique_ptr<T, Release> data_;
+  std::unique_ptr<T, detail::Release> data_;
   Index rows_ = kRows, cols_ = kCols;
 };
 
