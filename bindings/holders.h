@@ -7,12 +7,7 @@
 
 #include <memory>
 
-#include "chainrule/graph.h"
-#include "chainrule/initializers.h"
-#include "chainrule/layers.h"
-#include "chainrule/losses.h"
-#include "chainrule/metrics.h"
-#include "chainrule/optimizers.h"
+#include "chainrule/chainrule.h"  // the base classes of all kinds
 
 namespace chainrule::python {
 
@@ -54,11 +49,9 @@ namespace pybind11::detail {
   }
 // NOLINTBEGIN(bugprone-derived-method-shadowing-base-method): casters are found by their names
 CHAINRULE_HELD(chainrule::Variable);
-CHAINRULE_HELD(chainrule::Layer);
-CHAINRULE_HELD(chainrule::Loss);
-CHAINRULE_HELD(chainrule::Metric);
-CHAINRULE_HELD(chainrule::Optimizer);
-CHAINRULE_HELD(chainrule::Initializer);
+#define CHAINRULE_KIND(name, Base) CHAINRULE_HELD(chainrule::Base);
+CHAINRULE_KINDS(CHAINRULE_KIND)
+#undef CHAINRULE_KIND
 // NOLINTEND(bugprone-derived-method-shadowing-base-method)
 #undef CHAINRULE_HELD
 }  // namespace pybind11::detail

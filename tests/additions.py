@@ -1,5 +1,6 @@
-"""Adds an element-wise op, another op, a layer, a loss and an optimizer to a copy of the tree, each
-by what docs/architecture.md says is to be touched, and checks that all of the rest follows:
+"""Adds ops, a function, an activation, a class of each kind, a kind and an instruction set to a
+copy of the tree, each by what docs/architecture.md says is to be touched, and checks that all of
+the rest follows:
 
     python tests/additions.py             Python and C++, some twenty minutes
     python tests/additions.py --python    the module, its stubs and reference page alone
@@ -32,6 +33,37 @@ LINES = [
         ' "x to the power 3.")\n',
     ),
     (
+        "cpp/nn/activations.cpp",
+        "Value log_sigmoid(Value x) {",
+        "Value lisht(Value x) { return x * chainrule::tanh(x); }\n\n",
+    ),
+    (
+        "cpp/nn/activations.cpp",
+        '      activation("log_sigmoid",',
+        '      activation("lisht", "x tanh(x) (Roy et al. 2019).", activations::lisht),\n',
+    ),
+    ("tests/golden/cases.py", '    _activation("celu", alpha=0.5)', '    _activation("lisht"),\n'),
+    (
+        "cpp/include/chainrule/config.h",
+        "  KIND(training_steps, TrainingStep)",
+        "  KIND(regularizers, Regularizer) \\\n",
+    ),
+    (
+        "cpp/include/chainrule/chainrule.h",
+        '#include "chainrule/safetensors.h"',
+        '#include "chainrule/regularizers.h"\n',
+    ),
+    (
+        "tests/python/test_layering.py",
+        '    " optimizers.h",',
+        '    " regularizers.h"\n',
+    ),
+    (
+        "cpp/isa/sets.def",
+        "#elif defined(__aarch64__)",
+        'SET(sse4, __builtin_cpu_supports("sse4.2"))\n',
+    ),
+    (
         "tests/cpp/op_cases_reduce.cpp",
         "  add_softmaxes(cases);\n",
         '  cases.push_back({"cumsum", "(3, 5)", {{{3, 5}}},\n'
@@ -57,12 +89,29 @@ LINES = [
         '    ("log_cosh", "LogCosh", "real", "real", {}),\n',
     ),
     ("tests/golden/cases.py", '    _optimizer("sgd", ', '    _optimizer("lion", "Lion"),\n'),
+    (
+        "tests/golden/cases.py",
+        '    _initializer("zeros", ',
+        '    _initializer("half", "Half", (3, 4)),\n',
+    ),
+    (
+        "tests/golden/cases_losses.py",
+        '    _metric("binary_crossentropy", ',
+        '    _metric("log_cosh_error", "LogCoshError", "real", "real"),\n',
+    ),
 ]
 NEW_FILES = {
     "cumsum.cpp": "cpp/ops",
+    "logaddexp.cpp": "cpp/ops",
     "unit_normalization.cpp": "cpp/nn/layers",
     "log_cosh.cpp": "cpp/nn/losses",
     "lion.cpp": "cpp/nn/optimizers",
+    "log_cosh_error.cpp": "cpp/nn/metrics",
+    "half.cpp": "cpp/nn/initializers",
+    "regularizers.h": "cpp/include/chainrule",
+    "l2.cpp": "cpp/nn/regularizers",
+    "sse4.cpp": "cpp/isa",
+    "test_additions.cpp": "tests/cpp",
 }
 # The C++ tests that read the tables of ops; the others are left out of the copy.
 CPP_TESTS = (
@@ -75,13 +124,17 @@ GENERATED = {
 }
 ALSO_GENERATED = {
     "cpp/include/chainrule/ops.h": "/// exclusive: Whether the element itself is left out.\n"
-    "Value cumsum(Value x, bool exclusive = false);",
+    "Value cumsum(Value x, bool exclusive = false);\n",
+    "cpp/include/chainrule/activations.h": "Value lisht(Value x);\n",
     "python/chainrule/ops.pyi": "def cumsum(x: Tensor, exclusive: bool = ...) -> Any: ...",
     "docs/api/ops.md": "## `cumsum(x, exclusive: bool = False)`",
     "python/chainrule/layers.pyi": "class UnitNormalization(Layer):",
     "docs/api/layers.md": "UnitNormalization",
     "docs/api/losses.md": "LogCosh",
     "docs/api/optimizers.md": "Lion",
+    "docs/api/metrics.md": "LogCoshError",
+    "docs/api/initializers.md": "Half",
+    "docs/api/activations.md": "lisht",
 }
 
 
@@ -122,6 +175,7 @@ def add() -> None:
         path.write_text(old.replace(before, text + before))
         print(f"{name}: {text.count(chr(10))} line{'s'[: text.count(chr(10)) != 1]} added")
     for name, folder in NEW_FILES.items():
+        (COPY / folder).mkdir(exist_ok=True)
         shutil.copy2(FILES / name, COPY / folder / name)
         print(f"{folder}/{name}: added")
 
@@ -156,6 +210,7 @@ def check_cpp() -> None:
     run(BIN / "cmake", "--preset", "release")
     run(BIN / "cmake", "--build", build, "--target", "chainrule_tests")
     run(build / "chainrule_tests")
+    run(build / "chainrule_tests", CHAINRULE_ISA="sse4")
 
 
 def main(arguments: list[str]) -> int:

@@ -44,10 +44,8 @@ class Function(NamedTuple):
 
 def described() -> list[Function]:
     """All of them; those that Python does not have are without a name there."""
-    return [
-        Function(*fields[:5], [Parameter(*p) for p in parameters], declared)
-        for *fields, parameters, declared in _core.ops.describe()
-    ]
+    made = [Function(*fields) for fields in _core.ops.describe()]
+    return [f._replace(parameters=[Parameter(*p) for p in f.parameters]) for f in made]
 
 
 # --- at once, or as a part of what is being built -------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import layers, losses, ops, optimizers
+from chainrule import activations, initializers, layers, losses, metrics, ops, optimizers
 
 X = np.linspace(-2, 2, 12, dtype="float32").reshape(4, 3)
 
@@ -36,6 +36,24 @@ def test_another_op():
         ops.cumsum(X, exclusiv=True)
     with pytest.raises(TypeError, match=r"\[cumsum\] exclusive must be True or False"):
         ops.cumsum(X, exclusive="x")
+
+
+def test_a_function_of_ops_and_an_activation():
+    other = X[::-1] * 2
+    np.testing.assert_allclose(ops.logaddexp(X, other), np.logaddexp(X, other), rtol=1e-6)
+    np.testing.assert_allclose(activations.lisht(X), X * np.tanh(X), rtol=1e-6)
+    np.testing.assert_allclose(layers.Activation("lisht")(X), X * np.tanh(X), rtol=1e-6)
+
+
+def test_a_metric_and_an_initializer():
+    metric = metrics.get("log_cosh_error")
+    metric.update_state(X, X + 1)
+    np.testing.assert_allclose(metric.result(), np.log(np.cosh(1)), rtol=1e-5)
+    np.testing.assert_array_equal(initializers.get("half")((2, 3)), np.full((2, 3), 0.5))
+
+
+def test_an_instruction_set():
+    assert "sse4" in cr._core.info()["instruction_sets"]
 
 
 def test_a_layer_a_loss_an_optimizer(tmp_path):
