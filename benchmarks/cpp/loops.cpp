@@ -70,7 +70,7 @@ void bench(std::int64_t batch, std::int64_t units, std::int64_t steps, bool loop
   for (int i = 0; i < 4; ++i) {
     for (float& value : program.input(i).data<float>()) value = 0.2F * random.uniform() - 0.1F;
   }
-  const double step = measure::seconds([&] { program.run(); }, seconds / 7);
+  const double step = measure::seconds([&] { program.run(); }, seconds);
   std::printf("%d,%d,%d,%s,%d,%.1f,%.1f\n",
               static_cast<int>(batch),
               static_cast<int>(units),
