@@ -45,7 +45,7 @@ Value last_of(bool loop, const Weights& weights, Value xs, Value h, Value c) {
   }
   const std::int64_t steps = xs.shape()[0];
   for (const Value& row : split(xs, steps, 0)) {
-    const auto next = cell(weights, squeeze(row, 0), h, c);
+    const auto next = cell(weights, squeeze(row, {0}), h, c);
     h = next[0];
     c = next[1];
   }
