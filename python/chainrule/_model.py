@@ -344,7 +344,7 @@ class Model(Structure):
         outputs = _core.predict_at_once(self, x, sys.maxsize)
         if outputs is not None:
             return outputs
-        inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
+        inputs = _data.arrays(x, _core.input_names(self), "x", "predict_on_batch")
         return _core.predict_on_batch(self, inputs)
 
     @checked
