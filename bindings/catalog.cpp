@@ -17,6 +17,7 @@
 #include "chainrule/metrics.h"
 #include "chainrule/model.h"
 #include "chainrule/optimizers.h"
+#include "nn/losses/crossentropy.h"
 
 namespace chainrule::python {
 namespace {
@@ -258,6 +259,7 @@ void bind_losses(py::module_& m) {
         return symbolic(
             self(cast(target, type), predictions, optional_value(weight), mask_of(y_pred)));
       });
+  m.attr("probability_epsilon") = kProbabilityEpsilon;
   m.def("function_loss", [](const std::string& name, const py::function& function) {
     const KeptFunction kept = keep(function);
     const LossPtr loss = function_loss(name, binary_function(kept));

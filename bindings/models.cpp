@@ -406,6 +406,7 @@ void bind_structure(py::module_& m) {
 
 void bind_models(py::module_& m) {
   bind_structure(m);
+  m.attr("default_batch_size") = FitOptions::kDefaultBatchSize;
   m.def("compile", &compile);
   m.def("compiled", [](const LayerHandle& layer) { return model_of(layer).compiled(); });
   m.def("optimizer_of", [](const LayerHandle& layer) {
