@@ -136,12 +136,6 @@ std::string repr(const LayerHandle& layer) {
   }
 }
 
-py::list symbols(const Symbols& all) {
-  py::list result;
-  for (const Symbol& symbol : all) result.append(symbol);
-  return result;
-}
-
 }  // namespace
 
 void bind_layers(py::module_& m) {
@@ -218,7 +212,7 @@ void bind_layers(py::module_& m) {
       .def("_only_call",
            [](const LayerHandle& self, const std::string& where) {
              const auto call = self->only_call(where);
-             return py::make_tuple(symbols(call->inputs), symbols(outputs_of(call)));
+             return py::make_tuple(call->inputs, outputs_of(call));
            })
       .def("_call_inside", &call_inside)
       .def("_compute_mask", &compute_mask)

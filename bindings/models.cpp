@@ -299,12 +299,6 @@ void compile(const LayerHandle& layer,
   model_of(layer).compile(std::move(options));
 }
 
-py::list types(const Symbols& symbols) {
-  py::list result;
-  for (const Symbol& symbol : symbols) result.append(symbol);
-  return result;
-}
-
 /// Throws unless the arrays have the number, shapes and types that the model takes.
 void check_inputs(const LayerHandle& layer, const py::list& x, const std::string& where) {
   const Model& model = model_of(layer);
@@ -391,8 +385,8 @@ void bind_structure(py::module_& m) {
         return found == all.end() ? py::none() : wrap(Kind::layers, *found);
       },
       "A layer of a model by index, or by name if the index is None. None if there is none.");
-  m.def("model_inputs", [](const LayerHandle& layer) { return types(model_of(layer).inputs()); });
-  m.def("model_outputs", [](const LayerHandle& layer) { return types(model_of(layer).outputs()); });
+  m.def("model_inputs", [](const LayerHandle& layer) { return model_of(layer).inputs(); });
+  m.def("model_outputs", [](const LayerHandle& layer) { return model_of(layer).outputs(); });
   m.def("input_names", [](const LayerHandle& layer) { return model_of(layer).input_names(); });
   m.def("output_names", [](const LayerHandle& layer) { return model_of(layer).output_names(); });
   m.def("summary",
