@@ -13,6 +13,7 @@
 #include "bindings/objects.h"
 #include "bindings/operations.h"
 #include "bindings/trace.h"
+#include "bindings/variables.h"
 #include "chainrule/layers.h"
 #include "chainrule/metrics.h"
 #include "chainrule/model.h"
@@ -105,18 +106,6 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
 
 Value optional_value(py::handle object) { return object.is_none() ? Value() : to_value(object); }
 
-/// Copies of variables, all of one moment.
-py::list read(const std::vector<VariablePtr>& variables) {
-  py::list arrays;
-  for (const Tensor& value : without_gil([&] { return read_variables(variables); }))
-    arrays.append(share(value));
-  return arrays;
-}
-
-py::array values_of(const VariablePtr& variable) {
-  return share(without_gil([&] { return read_variables({variable})[0]; }));
-}
-
 template <class T>
 T scalar(const VariablePtr& variable) {
   return without_gil([&] { return read_variables({variable})[0].data<T>()[0]; });
@@ -174,7 +163,7 @@ py::object update(const VariablePtr& weight, py::handle value, const char* funct
     note_assignment(weight);
     return py::cast(traced(value));
   }
-  const bool number = py::isinstance<py::float_>(value) || py::isinstance<py::int_>(value);
+  const bool number = is_number(value);
   py::list arrays;
   if (!number) arrays.append(value);
   return run_at_once(
@@ -196,7 +185,7 @@ void bind_variable(py::module_& m) {
       .def_property_readonly("ndim", [](const Variable& v) { return v.value.shape().rank(); })
       .def_readonly("trainable", &Variable::trainable)
       .def(
-          "numpy", [](const VariablePtr& v) { return values_of(v); }, "A copy of the values.")
+          "numpy", [](const VariablePtr& v) { return read_array(v); }, "A copy of the values.")
       .def("assign",
            &assign,
            py::arg("value"),
@@ -215,7 +204,7 @@ void bind_variable(py::module_& m) {
       .def(
           "__array__",
           [](const VariablePtr& v, const py::object& type, const py::object&) -> py::object {
-            py::array array = values_of(v);
+            py::array array = read_array(v);
             return type.is_none() ? py::object(array) : array.attr("astype")(type);
           },
           py::arg("dtype") = py::none(),
@@ -366,7 +355,7 @@ void bind_catalog(py::module_& m) {
   m.def("snake_case", [](const std::string& name) { return snake_case(name); });
   m.def("did_you_mean", &did_you_mean);
   bind_variable(m);
-  m.def("read_variables", &read);
+  m.def("read_variables", &read_arrays);
   m.def("write_variables", &write);
   bind_losses(m);
   bind_metrics(m);
