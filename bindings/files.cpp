@@ -20,8 +20,6 @@
 namespace chainrule::python {
 namespace {
 
-using LayerHandle = std::shared_ptr<Layer>;
-
 py::object model_object(const std::shared_ptr<Model>& model) {
   return wrap<Layer>(Kind::layers, model);
 }

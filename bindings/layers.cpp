@@ -20,8 +20,6 @@
 namespace chainrule::python {
 namespace {
 
-using LayerHandle = std::shared_ptr<Layer>;
-
 PythonLayer& python_layer(const LayerHandle& layer, const char* where) {
   auto* own = dynamic_cast<PythonLayer*>(layer.get());
   if (own == nullptr)

@@ -19,8 +19,6 @@
 namespace chainrule::python {
 namespace {
 
-using LayerHandle = std::shared_ptr<Layer>;
-
 Sequential& sequential_of(const LayerHandle& layer) {
   auto* model = dynamic_cast<Sequential*>(layer.get());
   if (model == nullptr) throw py::type_error("this is no Sequential: " + layer->repr());

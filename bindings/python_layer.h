@@ -58,11 +58,11 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
  private:
   [[nodiscard]] py::object self() const;
   /// The layers that the Python object holds, in the order of their assignment.
-  [[nodiscard]] std::vector<std::shared_ptr<Layer>> inner() const;
+  [[nodiscard]] std::vector<LayerHandle> inner() const;
   [[nodiscard]] std::vector<VariablePtr> collect(bool only_trainable) const;
   /// Throws if a layer came in after the first trace. `before`: the inner layers before this trace;
   /// `used`: the weights that the trace has read.
-  void check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before,
+  void check_no_new_layers(const std::vector<LayerHandle>& before,
                            std::span<const VariablePtr> used) const;
   /// Throws if call() has used a weight that does not belong to the layer.
   void check_owned(const std::vector<VariablePtr>& used) const;
