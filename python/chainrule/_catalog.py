@@ -255,10 +255,10 @@ def spec(config: Any, where: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
         rule = "{'class_name': ..., 'config': {...}}"
         raise ValueError(message(where, rule, "config", config))
-    return config["class_name"], mapping(config.get("config") or {}, where, "config")
+    return config["class_name"], text_keyed(config.get("config") or {}, where, "config")
 
 
-def mapping(config: Any, where: str, name: str = "config") -> dict[str, Any]:
+def text_keyed(config: Any, where: str, name: str = "config") -> dict[str, Any]:
     """The value itself if it is a dict with texts as keys, which can be passed as arguments."""
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise ValueError(message(where, "a dict with texts as keys", name, config))
@@ -267,7 +267,7 @@ def mapping(config: Any, where: str, name: str = "config") -> dict[str, Any]:
 
 def from_config(cls: Any, config: Any) -> Any:
     """Calls the constructor with the configuration as arguments: from_config() of every class."""
-    return cls(**mapping(config, cls.__name__))
+    return cls(**text_keyed(config, cls.__name__))
 
 
 def serialize(thing: Any, base: Any, where: str) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def factory(
     """The function that makes objects of user-defined classes when a model is loaded."""
     custom = {**registered}
     if custom_objects is not None:
-        custom |= mapping(custom_objects, where, "custom_objects")
+        custom |= text_keyed(custom_objects, where, "custom_objects")
 
     def make(kind: str, given: dict[str, Any]) -> Any:
         name, config = spec(given, where)

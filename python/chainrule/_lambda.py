@@ -56,7 +56,7 @@ class Lambda(Layer):
         self.function = function
         self.mask = mask
         self.arguments = (
-            {} if arguments is None else dict(_catalog.mapping(arguments, "Lambda", "arguments"))
+            {} if arguments is None else dict(_catalog.text_keyed(arguments, "Lambda", "arguments"))
         )
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:

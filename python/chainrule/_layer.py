@@ -179,7 +179,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        given = dict(_catalog.mapping(config, cls.__name__))
+        given = dict(_catalog.text_keyed(config, cls.__name__))
         if given.get("dtype") is None or "_catalog_class" in cls.__dict__:
             return _catalog.from_config(cls, given)
         policy = dtype_policies.get(given.pop("dtype"))

@@ -186,7 +186,7 @@ class Structure(Layer):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
         """A model of the same structure with new weights."""
-        _catalog.mapping(config, cls.__name__)
+        _catalog.text_keyed(config, cls.__name__)
         spec = {
             "class_name": "Sequential" if "calls" not in config else "Functional",
             "config": config,

@@ -96,7 +96,7 @@ def _enter(name: str, function: Any) -> None:
 def deserialize(config: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The reverse of serialize()."""
     given = {} if custom_objects is None else custom_objects
-    own = _catalog.mapping(given, "activations.deserialize", "custom_objects")
+    own = _catalog.text_keyed(given, "activations.deserialize", "custom_objects")
     return own[config] if isinstance(config, str) and config in own else get(config)
 
 
