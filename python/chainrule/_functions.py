@@ -43,8 +43,8 @@ class Function(NamedTuple):
 def described() -> list[Function]:
     """All of them; those that Python does not have are without a name there."""
     return [
-        Function(*fields[:5], [Parameter(*p) for p in parameters], declared)
-        for *fields, parameters, declared in _core.ops.describe()
+        Function(name, python, aliases, doc, example, [Parameter(*p) for p in parameters], declared)
+        for name, python, aliases, doc, example, parameters, declared in _core.ops.describe()
     ]
 
 
