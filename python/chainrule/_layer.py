@@ -97,7 +97,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _catalog.Described.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
+        _catalog.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
         _catalog.refuse_overrides(cls, IGNORED, "it would have no effect")
         reason = "the engine collects them itself: use add_weight(), add_loss() and trainable"
         _catalog.refuse_overrides(cls, COLLECTED, reason)
@@ -410,7 +410,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
                 self.build(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return _catalog.Described.shown(self, _core.Layer.__repr__)
+        return _catalog.safe_repr(self, _core.Layer.__repr__)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "compute_mask" and type(self).call is Layer.call:
