@@ -186,11 +186,11 @@ void bind_layers(py::module_& m) {
            py::arg("initializer").none(true),
            py::arg("trainable"),
            py::arg("dtype"))
-      .def_static("_note",
+      .def_static("_remember_order",
                   [](py::handle self, py::handle value) {
                     if (!is_initialized(self)) return;  // inner() finds it later
                     if (auto* own = dynamic_cast<PythonLayer*>(&self.cast<Layer&>()))
-                      own->note(value);
+                      own->remember_order(value);
                   })
       .def("_build",
            [](const LayerHandle& self, const py::list& shapes) {

@@ -167,7 +167,7 @@ std::vector<LayerHandle> PythonLayer::inner() const {
   return layers;
 }
 
-void PythonLayer::note(py::handle value) {
+void PythonLayer::remember_order(py::handle value) {
   for (const auto& layer : find_layers(value)) order_.emplace(layer->serial(), order_.size());
 }
 

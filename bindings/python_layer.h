@@ -47,8 +47,9 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
     return collect(true);
   }
 
-  /// Remembers the order in which layers were assigned, as Keras does.
-  void note(py::handle value);
+  /// Called with each value that is assigned to an attribute: layers in it come after those that
+  /// were assigned before, as in Keras.
+  void remember_order(py::handle value);
   /// Throws in a call() after the first, where each trace would make another weight.
   void check_may_add_weight() const;
   void set_built(bool value) { built_ = value; }

@@ -389,7 +389,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             raise ValueError(
                 f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
             )
-        return outputs, _masks.after(self, masks, outputs)
+        return outputs, _masks.output_masks(self, masks, outputs)
 
     def _has_compute_mask(self) -> bool:
         """Whether the layer has a compute_mask() of its own."""
@@ -420,7 +420,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             )
         object.__setattr__(self, name, value)
         if isinstance(value, (Layer, list, tuple, dict, set)):
-            self._note(self, value)
+            self._remember_order(self, value)
 
     def __getattr__(self, name: str) -> Any:
         """Weights by name: dense.kernel."""
