@@ -135,10 +135,11 @@ SymbolicValue assign_traced(const VariablePtr& weight, py::handle value) {
 void note_assignment(const VariablePtr& weight) {
   Trace& trace = present_trace("assign");
   if (trace.layers == 0) {
-    fail("assign",
-         "a weight is assigned in the call() of its layer, or outside of all that is traced: not "
-         "in a loss, a metric or an activation",
-         {{"weight", "'" + weight->name + "'"}});
+    fail(
+        "assign",
+        "a weight cannot be assigned in a loss, a metric or an activation: assign it in the call() "
+        "of its layer, or outside of such functions",
+        {{"weight", "'" + weight->name + "'"}});
   }
   trace.used.push_back(weight);
 }

@@ -21,7 +21,7 @@ namespace {
 
 Sequential& sequential_of(const LayerHandle& layer) {
   auto* model = dynamic_cast<Sequential*>(layer.get());
-  if (model == nullptr) throw py::type_error("this is no Sequential: " + layer->repr());
+  if (model == nullptr) throw py::type_error("a Sequential is needed. Received: " + layer->repr());
   return *model;
 }
 
@@ -317,7 +317,7 @@ void require_named(const Model& model, const std::string& where) {
         continue;
       invalid(
           where,
-          "the " + field.name + " has no name by which a file could know it: define it with def",
+          "the " + field.name + " has no name, so a file cannot refer to it: define it with def",
           {{field.name, field.default_value.as_string()}, {"layer", "'" + layer->name + "'"}});
     }
   }

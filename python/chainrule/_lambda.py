@@ -87,7 +87,7 @@ class Lambda(Layer):
         name = getattr(function, "__name__", "<lambda>")
         if name == "<lambda>" and _catalog.copying.get() is None:
             raise ValueError(
-                "[Lambda] the function has no name by which a file could know it: define it with "
+                "[Lambda] the function has no name, so a file cannot refer to it: define it with "
                 f"def. Received: {shown(function)}, layer='{self.name}'"
             )
         return str(name)
