@@ -171,8 +171,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             if taken:
                 raise NotImplementedError(
                     f"[{type(self).__name__}] write get_config(), which returns the arguments of "
-                    f"__init__, to save "
-                    f"or copy the layer. Missing: {', '.join(sorted(taken))}"
+                    f"__init__, to save or copy the layer. Missing: {', '.join(sorted(taken))}"
                 )
         return self._config()
 

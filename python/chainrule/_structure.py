@@ -53,8 +53,8 @@ class Structure(Layer):
         if _catalog.definer(cls, "call") is not None:
             raise TypeError(
                 f"[{cls.__name__}] a Model with a call() of its own is not supported: use the "
-                f"functional "
-                "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
+                f"functional Model(inputs, outputs), or derive from layers.Layer and put that into "
+                f"a model"
             )
         _catalog.refuse_overrides(cls, NOT_CALLED, NO_STEPS)
         _catalog.refuse_overrides(cls, ["compute_mask"], MASKS)
