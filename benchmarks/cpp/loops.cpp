@@ -28,7 +28,7 @@ struct Weights {
 
 /// h and c of the next step (Hochreiter & Schmidhuber, "Long short-term memory", 1997).
 std::vector<Value> cell(const Weights& weights, Value x, Value h, Value c) {
-  const auto gates = split(matmul(x, weights.w) + matmul(h, weights.u) + weights.b, 4);
+  const auto gates = split(matmul(x, weights.w) + matmul(h, weights.u) + weights.b, 4, -1);
   const Value next = sigmoid(gates[0]) * c + sigmoid(gates[1]) * tanh(gates[2]);
   return {sigmoid(gates[3]) * tanh(next), next};
 }
