@@ -53,6 +53,8 @@ std::optional<double> as_float(py::handle value) {
 
 bool is_bool(py::handle value) { return PyBool_Check(value.ptr()) || numpy_kind(value) == 'b'; }
 
+bool is_number(py::handle value) { return PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr()); }
+
 std::int64_t integer(py::handle value, std::string_view where, std::string_view name) {
   static_assert(sizeof(long long) == sizeof(std::int64_t));
   if (is_bool(value)) wrong_type(value, where, name, "an integer");

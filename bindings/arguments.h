@@ -25,6 +25,10 @@ double number(py::handle value, std::string_view where, std::string_view name);
 /// Whether a value is a bool of Python or NumPy.
 bool is_bool(py::handle value);
 
+/// Whether a value is a float or an int of Python, or of a class derived from them: bools are, and
+/// NumPy's float64, but no other number of NumPy.
+bool is_number(py::handle value);
+
 /// Takes bools of Python and NumPy, and the integers 1 and 0.
 bool truth(py::handle value, std::string_view where, std::string_view name);
 

@@ -13,10 +13,12 @@
 #include "bindings/objects.h"
 #include "bindings/operations.h"
 #include "bindings/trace.h"
+#include "bindings/variables.h"
 #include "chainrule/layers.h"
 #include "chainrule/metrics.h"
 #include "chainrule/model.h"
 #include "chainrule/optimizers.h"
+#include "nn/losses/crossentropy.h"
 
 namespace chainrule::python {
 namespace {
@@ -104,18 +106,6 @@ class PythonLoss final : public Loss, public py::trampoline_self_life_support {
 
 Value optional_value(py::handle object) { return object.is_none() ? Value() : to_value(object); }
 
-/// Copies of variables, all of one moment.
-py::list read(const std::vector<VariablePtr>& variables) {
-  py::list arrays;
-  for (const Tensor& value : without_gil([&] { return read_variables(variables); }))
-    arrays.append(share(value));
-  return arrays;
-}
-
-py::array values_of(const VariablePtr& variable) {
-  return share(without_gil([&] { return read_variables({variable})[0]; }));
-}
-
 template <class T>
 T scalar(const VariablePtr& variable) {
   return without_gil([&] { return read_variables({variable})[0].data<T>()[0]; });
@@ -145,10 +135,11 @@ SymbolicValue assign_traced(const VariablePtr& weight, py::handle value) {
 void note_assignment(const VariablePtr& weight) {
   Trace& trace = present_trace("assign");
   if (trace.layers == 0) {
-    fail("assign",
-         "a weight is assigned in the call() of its layer, or outside of all that is traced: not "
-         "in a loss, a metric or an activation",
-         {{"weight", "'" + weight->name + "'"}});
+    fail(
+        "assign",
+        "a weight cannot be assigned in a loss, a metric or an activation: assign it in the call() "
+        "of its layer, or outside of such functions",
+        {{"weight", "'" + weight->name + "'"}});
   }
   trace.used.push_back(weight);
 }
@@ -173,7 +164,7 @@ py::object update(const VariablePtr& weight, py::handle value, const char* funct
     note_assignment(weight);
     return py::cast(traced(value));
   }
-  const bool number = py::isinstance<py::float_>(value) || py::isinstance<py::int_>(value);
+  const bool number = is_number(value);
   py::list arrays;
   if (!number) arrays.append(value);
   return run_at_once(
@@ -195,7 +186,7 @@ void bind_variable(py::module_& m) {
       .def_property_readonly("ndim", [](const Variable& v) { return v.value.shape().rank(); })
       .def_readonly("trainable", &Variable::trainable)
       .def(
-          "numpy", [](const VariablePtr& v) { return values_of(v); }, "A copy of the values.")
+          "numpy", [](const VariablePtr& v) { return read_array(v); }, "A copy of the values.")
       .def("assign",
            &assign,
            py::arg("value"),
@@ -214,7 +205,7 @@ void bind_variable(py::module_& m) {
       .def(
           "__array__",
           [](const VariablePtr& v, const py::object& type, const py::object&) -> py::object {
-            py::array array = values_of(v);
+            py::array array = read_array(v);
             return type.is_none() ? py::object(array) : array.attr("astype")(type);
           },
           py::arg("dtype") = py::none(),
@@ -258,6 +249,7 @@ void bind_losses(py::module_& m) {
         return symbolic(
             self(cast(target, type), predictions, optional_value(weight), mask_of(y_pred)));
       });
+  m.attr("probability_epsilon") = kProbabilityEpsilon;
   m.def("function_loss", [](const std::string& name, const py::function& function) {
     const KeptFunction kept = keep(function);
     const LossPtr loss = function_loss(name, binary_function(kept));
@@ -364,7 +356,7 @@ void bind_catalog(py::module_& m) {
   m.def("snake_case", [](const std::string& name) { return snake_case(name); });
   m.def("did_you_mean", &did_you_mean);
   bind_variable(m);
-  m.def("read_variables", &read);
+  m.def("read_variables", &read_arrays);
   m.def("write_variables", &write);
   bind_losses(m);
   bind_metrics(m);

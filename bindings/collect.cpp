@@ -29,8 +29,8 @@ class References {
   /// Those of a loss or metric: its function, if it has one.
   explicit References(const Configurable& object) { add_function(&object); }
 
-  std::vector<PyObject*> objects;  ///< Python objects that C++ keeps alive
-  std::vector<py::object*> kept;   ///< functions, which clear() may release
+  std::vector<PyObject*> objects;       ///< Python objects that C++ keeps alive
+  std::vector<py::object*> releasable;  ///< functions among them, which clear() may release
 
  private:
   struct Found {
@@ -79,11 +79,11 @@ class References {
   void add_function(const Configurable* object) {
     const auto it = functions().find(object);
     if (it == functions().end() || it->second.use_count() != 1) return;
-    kept.push_back(it->second.lock().get());
-    if (*kept.back()) {
-      objects.push_back(kept.back()->ptr());
+    releasable.push_back(it->second.lock().get());
+    if (*releasable.back()) {
+      objects.push_back(releasable.back()->ptr());
     } else {
-      kept.pop_back();  // clear() has released it
+      releasable.pop_back();  // clear() has released it
     }
   }
 
@@ -139,7 +139,7 @@ template <class Base>
 int clear(PyObject* self) {
   if (const Base* object = alone<Base>(self)) {
     References references(*object);
-    for (py::object* function : references.kept) const py::object gone = std::move(*function);
+    for (py::object* function : references.releasable) const py::object gone = std::move(*function);
   }
   return 0;
 }

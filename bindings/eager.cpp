@@ -102,7 +102,7 @@ py::object run(const py::function& function, const py::list& arrays, bool traini
 
 /// Gradients of sum(upstream * layer(inputs)) by the inputs (None for integers) and by the
 /// trainable weights. What the layer assigns is undone.
-py::tuple gradients_of(const std::shared_ptr<Layer>& layer,
+py::tuple gradients_of(const LayerHandle& layer,
                        const py::list& arrays,
                        const py::list& upstreams,
                        bool training) {

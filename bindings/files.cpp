@@ -11,6 +11,7 @@
 #include "bindings/numpy.h"
 #include "bindings/objects.h"
 #include "bindings/trace.h"
+#include "bindings/variables.h"
 #include "chainrule/model.h"
 #include "chainrule/training_step.h"
 #include "io/file.h"
@@ -18,8 +19,6 @@
 
 namespace chainrule::python {
 namespace {
-
-using LayerHandle = std::shared_ptr<Layer>;
 
 py::object model_object(const std::shared_ptr<Model>& model) {
   return wrap<Layer>(Kind::layers, model);
@@ -111,13 +110,6 @@ py::object function_of(const Object& object) {
   return known == nullptr ? py::none() : *known->function;
 }
 
-py::list values_of(const std::vector<VariablePtr>& variables) {
-  py::list values;
-  for (const Tensor& value : without_gil([&] { return read_variables(variables); }))
-    values.append(share(value));
-  return values;
-}
-
 void set_values(const std::vector<VariablePtr>& variables, const py::list& values) {
   std::vector<Tensor> tensors;
   for (const py::handle value : values) tensors.push_back(to_tensor(value, "state"));
@@ -149,11 +141,11 @@ py::tuple compiled_objects(const LayerHandle& layer) {
 void bind_pickling(py::module_& m) {
   m.def("function_of", &function_of<Loss>);
   m.def("function_of", &function_of<Metric>);
-  m.def("metric_state", [](const Metric& metric) { return values_of(metric.state()); });
+  m.def("metric_state", [](const Metric& metric) { return read_arrays(metric.state()); });
   m.def("set_metric_state",
         [](const Metric& metric, const py::list& values) { set_values(metric.state(), values); });
   m.def("optimizer_state",
-        [](const Optimizer& optimizer) { return values_of(state_of(optimizer)); });
+        [](const Optimizer& optimizer) { return read_arrays(state_of(optimizer)); });
   m.def("set_optimizer_state", [](Optimizer& optimizer, const py::list& values) {
     if (values.size() > 2) {
       const TensorType type = to_tensor(values[2], "state").type();

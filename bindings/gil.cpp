@@ -18,9 +18,9 @@ enum class Stage : std::uint8_t { running, stopping, over };
 std::atomic<Stage> stage{Stage::running};
 std::atomic<pthread_t> main_thread{};  // the one that ends the interpreter; set before `stage`
 
-std::atomic<int> outside{0};        // WithoutGil and CallsPython objects of all threads
-std::atomic<int> entering{0};       // threads that wait for the GIL
-thread_local int outside_here = 0;  // WithoutGil and CallsPython objects of this thread
+std::atomic<int> scopes{0};        // WithoutGil and CallsPython objects of all threads
+std::atomic<int> entering{0};      // threads that wait for the GIL
+thread_local int scopes_here = 0;  // WithoutGil and CallsPython objects of this thread
 
 /// Whether the interpreter ends and this is not the thread that ends it.
 bool is_left_behind() {
@@ -55,13 +55,13 @@ void raise_if_left_behind() {
 /// ends already.
 void begin_call() {
   raise_if_left_behind();
-  outside.fetch_add(1);
-  ++outside_here;
+  scopes.fetch_add(1);
+  ++scopes_here;
 }
 
 void end_call() {
-  outside.fetch_sub(1);
-  --outside_here;
+  scopes.fetch_sub(1);
+  --scopes_here;
 }
 
 bool wait_until_zero(const std::atomic<int>& count, std::chrono::steady_clock::duration limit) {
@@ -78,7 +78,7 @@ void stop_threads() {
   main_thread.store(pthread_self());
   stage.store(Stage::stopping);
   PyThreadState* const state = PyEval_SaveThread();
-  wait_until_zero(outside, kStopLimit);
+  wait_until_zero(scopes, kStopLimit);
   stage.store(Stage::over);
   wait_until_zero(entering, kEnterLimit);
   PyEval_RestoreThread(state);
@@ -126,7 +126,7 @@ void bind_gil() {
   py::module_::import("atexit").attr("register")(py::cpp_function(&stop_threads));
   // A forked child has one thread, the one that forked, and that thread holds the GIL.
   pthread_atfork(nullptr, nullptr, [] {
-    outside.store(outside_here);
+    scopes.store(scopes_here);
     entering.store(0);
   });
 }

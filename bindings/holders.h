@@ -11,6 +11,9 @@
 
 namespace chainrule::python {
 
+/// A layer as pybind11 passes it: it knows no LayerPtr, which is a class of its own.
+using LayerHandle = std::shared_ptr<Layer>;
+
 [[noreturn]] inline void refuse_uninitialized() {
   fail("chainrule",
        "the object is not initialized: call super().__init__() before you use it, and make objects "

@@ -20,8 +20,6 @@
 namespace chainrule::python {
 namespace {
 
-using LayerHandle = std::shared_ptr<Layer>;
-
 PythonLayer& python_layer(const LayerHandle& layer, const char* where) {
   auto* own = dynamic_cast<PythonLayer*>(layer.get());
   if (own == nullptr)
@@ -136,12 +134,6 @@ std::string repr(const LayerHandle& layer) {
   }
 }
 
-py::list symbols(const Symbols& all) {
-  py::list result;
-  for (const Symbol& symbol : all) result.append(symbol);
-  return result;
-}
-
 }  // namespace
 
 void bind_layers(py::module_& m) {
@@ -194,11 +186,11 @@ void bind_layers(py::module_& m) {
            py::arg("initializer").none(true),
            py::arg("trainable"),
            py::arg("dtype"))
-      .def_static("_note",
+      .def_static("_remember_order",
                   [](py::handle self, py::handle value) {
                     if (!is_initialized(self)) return;  // inner() finds it later
                     if (auto* own = dynamic_cast<PythonLayer*>(&self.cast<Layer&>()))
-                      own->note(value);
+                      own->remember_order(value);
                   })
       .def("_build",
            [](const LayerHandle& self, const py::list& shapes) {
@@ -218,7 +210,7 @@ void bind_layers(py::module_& m) {
       .def("_only_call",
            [](const LayerHandle& self, const std::string& where) {
              const auto call = self->only_call(where);
-             return py::make_tuple(symbols(call->inputs), symbols(outputs_of(call)));
+             return py::make_tuple(call->inputs, outputs_of(call));
            })
       .def("_call_inside", &call_inside)
       .def("_compute_mask", &compute_mask)

@@ -19,11 +19,9 @@
 namespace chainrule::python {
 namespace {
 
-using LayerHandle = std::shared_ptr<Layer>;
-
 Sequential& sequential_of(const LayerHandle& layer) {
   auto* model = dynamic_cast<Sequential*>(layer.get());
-  if (model == nullptr) throw py::type_error("this is no Sequential: " + layer->repr());
+  if (model == nullptr) throw py::type_error("a Sequential is needed. Received: " + layer->repr());
   return *model;
 }
 
@@ -299,12 +297,6 @@ void compile(const LayerHandle& layer,
   model_of(layer).compile(std::move(options));
 }
 
-py::list types(const Symbols& symbols) {
-  py::list result;
-  for (const Symbol& symbol : symbols) result.append(symbol);
-  return result;
-}
-
 /// Throws unless the arrays have the number, shapes and types that the model takes.
 void check_inputs(const LayerHandle& layer, const py::list& x, const std::string& where) {
   const Model& model = model_of(layer);
@@ -325,7 +317,7 @@ void require_named(const Model& model, const std::string& where) {
         continue;
       invalid(
           where,
-          "the " + field.name + " has no name by which a file could know it: define it with def",
+          "the " + field.name + " has no name, so a file cannot refer to it: define it with def",
           {{field.name, field.default_value.as_string()}, {"layer", "'" + layer->name + "'"}});
     }
   }
@@ -391,8 +383,8 @@ void bind_structure(py::module_& m) {
         return found == all.end() ? py::none() : wrap(Kind::layers, *found);
       },
       "A layer of a model by index, or by name if the index is None. None if there is none.");
-  m.def("model_inputs", [](const LayerHandle& layer) { return types(model_of(layer).inputs()); });
-  m.def("model_outputs", [](const LayerHandle& layer) { return types(model_of(layer).outputs()); });
+  m.def("model_inputs", [](const LayerHandle& layer) { return model_of(layer).inputs(); });
+  m.def("model_outputs", [](const LayerHandle& layer) { return model_of(layer).outputs(); });
   m.def("input_names", [](const LayerHandle& layer) { return model_of(layer).input_names(); });
   m.def("output_names", [](const LayerHandle& layer) { return model_of(layer).output_names(); });
   m.def("summary",
@@ -406,6 +398,7 @@ void bind_structure(py::module_& m) {
 
 void bind_models(py::module_& m) {
   bind_structure(m);
+  m.attr("default_batch_size") = FitOptions::kDefaultBatchSize;
   m.def("compile", &compile);
   m.def("compiled", [](const LayerHandle& layer) { return model_of(layer).compiled(); });
   m.def("optimizer_of", [](const LayerHandle& layer) {

@@ -53,6 +53,7 @@ PYBIND11_MODULE(_core, m) {
   bind_storage(m);
   bind_eager(m);
   bind_gil();
+  m.attr("max_threads") = chainrule::kMaxThreads;
   m.def("info", &info);
   m.def("set_random_seed", &chainrule::set_random_seed);
   m.def("set_num_threads", &chainrule::set_num_threads);

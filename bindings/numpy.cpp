@@ -107,7 +107,9 @@ py::array as_array(py::handle source, std::string_view what) {
   refuse_masked(source, what);  // after asarray, which refuses lists that contain themselves
   const DType type = element_type(array.dtype(), what);
   if (array.ndim() > Shape::kMaxRank) {
-    invalid(what, "an array has at most 8 axes", {{"axes", std::to_string(array.ndim())}});
+    invalid(what,
+            "an array has at most " + std::to_string(Shape::kMaxRank) + " axes",
+            {{"axes", std::to_string(array.ndim())}});
   }
   const bool python_floats =
       !py::isinstance<py::array>(source) && !py::hasattr(source, "dtype") && type == DType::float64;

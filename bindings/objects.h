@@ -24,9 +24,9 @@ struct Made {
 };
 
 /// The layer as a model; TypeError if it is none.
-inline Model& model_of(const std::shared_ptr<Layer>& layer) {
+inline Model& model_of(const LayerHandle& layer) {
   auto* model = dynamic_cast<Model*>(layer.get());
-  if (model == nullptr) throw py::type_error("this is no model: " + layer->repr());
+  if (model == nullptr) throw py::type_error("a model is needed. Received: " + layer->repr());
   return *model;
 }
 

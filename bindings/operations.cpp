@@ -17,10 +17,6 @@ namespace {
 bool is_symbol(py::handle object) { return py::isinstance<Symbol>(object); }
 bool is_weight(py::handle object) { return py::isinstance<Variable>(object); }
 
-bool is_number(py::handle object) {
-  return py::isinstance<py::float_>(object) || py::isinstance<py::int_>(object);
-}
-
 /// The results as Python gets them: a list only if the function returns one.
 template <class Results>
 py::object results_of(const Function& function, const Results& results) {

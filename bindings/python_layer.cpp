@@ -22,8 +22,8 @@ std::uint64_t serial_of(const py::object& object) {
 
 /// All layers in a value, each once: the value itself, or those in containers. Does not recurse, as
 /// containers may be nested deeply or contain themselves.
-std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
-  std::vector<std::shared_ptr<Layer>> found;
+std::vector<LayerHandle> find_layers(py::handle root) {
+  std::vector<LayerHandle> found;
   std::set<PyObject*> seen;
   std::vector<py::object> open{py::reinterpret_borrow<py::object>(root)};
   std::vector<py::object> items;
@@ -33,7 +33,7 @@ std::vector<std::shared_ptr<Layer>> find_layers(py::handle root) {
     items.clear();
     if (py::isinstance<Layer>(object)) {
       if (is_initialized(object) && seen.insert(object.ptr()).second)
-        found.push_back(object.cast<std::shared_ptr<Layer>>());
+        found.push_back(object.cast<LayerHandle>());
       continue;
     }
     const bool mapping = PyDict_Check(object.ptr());
@@ -129,7 +129,7 @@ std::vector<Value> PythonLayer::call_masked(CallContext& context,
     arguments = to_python(*context.arguments);
   }
   context.arguments = nullptr;  // inner layers must not get this layer's arguments
-  const std::vector<std::shared_ptr<Layer>> before = inner();
+  const std::vector<LayerHandle> before = inner();
   const std::size_t used_before = trace.used.size();
   std::vector<Value> outputs;
   {
@@ -153,8 +153,8 @@ std::vector<Value> PythonLayer::call_masked(CallContext& context,
   return outputs;
 }
 
-std::vector<std::shared_ptr<Layer>> PythonLayer::inner() const {
-  std::vector<std::shared_ptr<Layer>> layers = find_layers(py::dict(self().attr("__dict__")));
+std::vector<LayerHandle> PythonLayer::inner() const {
+  std::vector<LayerHandle> layers = find_layers(py::dict(self().attr("__dict__")));
   std::erase_if(layers, [&](const auto& layer) { return layer.get() == this; });
   std::set<std::uint64_t> added;  // layers found for the first time, sorted by age
   for (const auto& layer : layers) {
@@ -167,7 +167,7 @@ std::vector<std::shared_ptr<Layer>> PythonLayer::inner() const {
   return layers;
 }
 
-void PythonLayer::note(py::handle value) {
+void PythonLayer::remember_order(py::handle value) {
   for (const auto& layer : find_layers(value)) order_.emplace(layer->serial(), order_.size());
 }
 
@@ -185,7 +185,7 @@ std::vector<VariablePtr> PythonLayer::collect(bool only_trainable) const {
   };
   collecting_ = true;
   try {
-    std::vector<std::shared_ptr<Layer>> kept;
+    std::vector<LayerHandle> kept;
     std::vector<const Layer*> open{this};
     while (!open.empty()) {
       const Layer* layer = open.back();
@@ -193,7 +193,7 @@ std::vector<VariablePtr> PythonLayer::collect(bool only_trainable) const {
       if (!visited.insert(layer).second || (only_trainable && !layer->trainable)) continue;
       if (const auto* own = dynamic_cast<const PythonLayer*>(layer)) {
         add(own->Layer::weights());
-        const std::vector<std::shared_ptr<Layer>> layers = own->inner();
+        const std::vector<LayerHandle> layers = own->inner();
         kept.insert(kept.end(), layers.begin(), layers.end());
         for (auto it = layers.rbegin(); it != layers.rend(); ++it) open.push_back(it->get());
       } else {
@@ -216,7 +216,7 @@ void PythonLayer::check_may_add_weight() const {
           {{"layer", "'" + name + "'"}});
 }
 
-void PythonLayer::check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before,
+void PythonLayer::check_no_new_layers(const std::vector<LayerHandle>& before,
                                       std::span<const VariablePtr> used) const {
   for (const auto& layer : inner()) {
     std::vector<VariablePtr> weights = layer->weights();

@@ -47,8 +47,9 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
     return collect(true);
   }
 
-  /// Remembers the order in which layers were assigned, as Keras does.
-  void note(py::handle value);
+  /// Called with each value that is assigned to an attribute: layers in it come after those that
+  /// were assigned before, as in Keras.
+  void remember_order(py::handle value);
   /// Throws in a call() after the first, where each trace would make another weight.
   void check_may_add_weight() const;
   void set_built(bool value) { built_ = value; }
@@ -58,11 +59,11 @@ class PythonLayer final : public Layer, public py::trampoline_self_life_support 
  private:
   [[nodiscard]] py::object self() const;
   /// The layers that the Python object holds, in the order of their assignment.
-  [[nodiscard]] std::vector<std::shared_ptr<Layer>> inner() const;
+  [[nodiscard]] std::vector<LayerHandle> inner() const;
   [[nodiscard]] std::vector<VariablePtr> collect(bool only_trainable) const;
   /// Throws if a layer came in after the first trace. `before`: the inner layers before this trace;
   /// `used`: the weights that the trace has read.
-  void check_no_new_layers(const std::vector<std::shared_ptr<Layer>>& before,
+  void check_no_new_layers(const std::vector<LayerHandle>& before,
                            std::span<const VariablePtr> used) const;
   /// Throws if call() has used a weight that does not belong to the layer.
   void check_owned(const std::vector<VariablePtr>& used) const;

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "bindings/arguments.h"
 #include "bindings/gil.h"
 #include "bindings/numpy.h"
 
@@ -140,9 +141,7 @@ std::vector<Value> masks_of(py::handle objects) {
 }
 
 Operand to_operand(py::handle object) {
-  if (py::isinstance<py::float_>(object) || py::isinstance<py::int_>(object)) {
-    return object.cast<double>();
-  }
+  if (is_number(object)) return object.cast<double>();
   return to_value(object);
 }
 

@@ -153,6 +153,8 @@ def core() -> str:
             lines.append("")
         elif inspect.ismodule(value) or isinstance(value, (dict, list)):
             lines.append(f"{name}: Any")
+        elif isinstance(value, (int, float)):
+            lines.append(f"{name}: {type(value).__name__}")
         elif callable(value) and not name.startswith("__"):
             lines.append(f"def {name}(*args: Any, **kwargs: Any) -> Any: ...")
     return HEADER + "\n".join(lines).rstrip() + "\n"

@@ -70,11 +70,8 @@ constexpr Case kCases[] = {
 
 Tensor random_matrix(int rows, int columns) {
   Tensor t(Shape{rows, columns}, DType::float32);
-  std::uint32_t state = 1;
-  for (float& x : t.data<float>()) {
-    state = state * 1664525U + 1013904223U;
-    x = static_cast<float>(state) * 0x1p-32F - 0.5F;
-  }
+  measure::Numbers numbers;
+  for (float& x : t.data<float>()) x = numbers.next();
   return t;
 }
 

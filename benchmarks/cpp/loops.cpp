@@ -28,7 +28,7 @@ struct Weights {
 
 /// h and c of the next step (Hochreiter & Schmidhuber, "Long short-term memory", 1997).
 std::vector<Value> cell(const Weights& weights, Value x, Value h, Value c) {
-  const auto gates = split(matmul(x, weights.w) + matmul(h, weights.u) + weights.b, 4);
+  const auto gates = split(matmul(x, weights.w) + matmul(h, weights.u) + weights.b, 4, -1);
   const Value next = sigmoid(gates[0]) * c + sigmoid(gates[1]) * tanh(gates[2]);
   return {sigmoid(gates[3]) * tanh(next), next};
 }
@@ -45,7 +45,7 @@ Value last_of(bool loop, const Weights& weights, Value xs, Value h, Value c) {
   }
   const std::int64_t steps = xs.shape()[0];
   for (const Value& row : split(xs, steps, 0)) {
-    const auto next = cell(weights, squeeze(row, 0), h, c);
+    const auto next = cell(weights, squeeze(row, {0}), h, c);
     h = next[0];
     c = next[1];
   }
@@ -70,7 +70,7 @@ void bench(std::int64_t batch, std::int64_t units, std::int64_t steps, bool loop
   for (int i = 0; i < 4; ++i) {
     for (float& value : program.input(i).data<float>()) value = 0.2F * random.uniform() - 0.1F;
   }
-  const double step = measure::seconds([&] { program.run(); }, seconds / 7);
+  const double step = measure::seconds([&] { program.run(); }, seconds);
   std::printf("%d,%d,%d,%s,%d,%.1f,%.1f\n",
               static_cast<int>(batch),
               static_cast<int>(units),

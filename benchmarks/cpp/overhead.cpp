@@ -54,9 +54,9 @@ void bench(const char* name, double seconds, const Op& op, const Prepare& prepar
       back();
     }
   };
-  const double sample = seconds / 21, unit = 1e9 / kInstructions;
-  const double program_ns = measure::seconds([&] { program.run(); }, sample) * unit;
-  const double direct_ns = measure::seconds(direct, sample) * unit;
+  constexpr double unit = 1e9 / kInstructions;
+  const double program_ns = measure::seconds([&] { program.run(); }, seconds) * unit;
+  const double direct_ns = measure::seconds(direct, seconds) * unit;
   std::printf(
       "%s,%d,%.2f,%.2f,%.2f\n", name, kInstructions, program_ns, direct_ns, program_ns - direct_ns);
 }

@@ -2,20 +2,23 @@
 // frameworks, as CSV. One line each for a training step, the compiled program of one sample, and
 // predict() of one sample.
 //
-//   bench_steps [SECONDS_PER_MODEL [NAME [STEPS_PER_EPOCH]]]
+//   bench_steps [SECONDS_PER_MODEL [NAME [STEPS_PER_EPOCH [DATA_BYTES]]]]
 //
-// Measures only models whose name contains NAME. CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply.
+// Measures only models whose name contains NAME. An epoch has fewer steps where its inputs would
+// take more than DATA_BYTES. CHAINRULE_NUM_THREADS and CHAINRULE_ISA apply.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "chainrule/chainrule.h"
+#include "measure.h"
 
 namespace cr = chainrule;
 
@@ -28,17 +31,12 @@ struct Workload {
   bool reconstruct;  // true: the target is the input, loss mean squared error; false: 10 classes
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 using Clock = std::chrono::steady_clock;
 
 /// Repeats `call` for `seconds`. A call has `parts` equal parts: prints the median and the shortest
 /// time of a part.
 template <class Call>
-void measure(
+void print_times(
     const Workload& work, const char* task, double seconds, std::int64_t parts, const Call& call) {
   std::vector<double> part_ms;
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
@@ -52,13 +50,12 @@ void measure(
               work.name,
               task,
               static_cast<long long>(work.batch),
-              median(part_ms),
+              measure::median(part_ms),
               *std::min_element(part_ms.begin(), part_ms.end()));
 }
 
-void run(const Workload& work, double seconds, std::int64_t steps) {
-  constexpr std::int64_t kDataBytes = 32'000'000;  // at most, as in workloads.py
-  steps = std::min(steps, kDataBytes / (4 * work.batch * work.widths.front()));
+void run(const Workload& work, double seconds, std::int64_t steps, std::int64_t data_bytes) {
+  steps = std::min(steps, data_bytes / (4 * work.batch * work.widths.front()));
   const std::int64_t samples = steps * work.batch;
   cr::Random random(1);
   const cr::Tensor x(cr::Shape{samples, work.widths.front()}, cr::DType::float32);
@@ -81,7 +78,7 @@ void run(const Workload& work, double seconds, std::int64_t steps) {
   const cr::Data data{.x = {view_of(x)}, .y = {work.reconstruct ? view_of(x) : view_of(labels)}};
   const cr::FitOptions options{.batch_size = work.batch, .epochs = 1};
   model.fit(data, options);
-  measure(work, "step", seconds, steps, [&] { model.fit(data, options); });
+  print_times(work, "step", seconds, steps, [&] { model.fit(data, options); });
 
   constexpr int kRuns = 100;  // per reading of the clock
   const cr::Tensor sample(cr::Shape{1, work.widths.front()}, cr::DType::float32);
@@ -89,14 +86,14 @@ void run(const Workload& work, double seconds, std::int64_t steps) {
   const cr::Value input = graph.input(sample.type(), "x");
   cr::CallContext context{.graph = graph, .random_state = {}, .losses = {}};
   cr::Program program(graph, {input}, model.call(context, {input}));
-  measure(work, "program", seconds / 4, kRuns, [&] {
+  print_times(work, "program", seconds / 4, kRuns, [&] {
     for (int i = 0; i < kRuns; ++i) {
       std::memcpy(program.input(0).raw(), sample.raw(), sample.bytes());
       program.run();
     }
   });
   const std::vector<cr::ArrayView> view = {view_of(sample)};
-  measure(work, "predict", seconds / 4, kRuns, [&] {
+  print_times(work, "predict", seconds / 4, kRuns, [&] {
     for (int i = 0; i < kRuns; ++i) model.predict(view);
   });
 }
@@ -107,6 +104,8 @@ int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 1.0;
   const std::string only = argc > 2 ? argv[2] : "";
   const int steps = argc > 3 ? std::atoi(argv[3]) : 50;
+  const std::int64_t data_bytes =
+      argc > 4 ? std::atoll(argv[4]) : std::numeric_limits<std::int64_t>::max();
   std::puts("model,task,batch,median_ms,min_ms");
   for (const Workload& work : std::vector<Workload>{
            {"logreg 64-10", {64, 10}, 32, false},
@@ -115,7 +114,7 @@ int main(int argc, char** argv) {
            {"mlp 784-512-256-10", {784, 512, 256, 10}, 128, false},
            {"autoencoder 784-128-32-128-784", {784, 128, 32, 128, 784}, 128, true}}) {
     if (std::string(work.name).find(only) == std::string::npos) continue;
-    run(work, seconds, steps);
+    run(work, seconds, steps, data_bytes);
   }
   return 0;
 }

@@ -31,13 +31,10 @@ constexpr Case kCases[] = {{"3x3 filter, 16 -> 32 channels, a row of 16", 16, 32
                            {"x W + h U, batch 1, 128 units, 4 gates", 1, 512, 128, 2},
                            {"x W + h U, batch 64, 256 units, 4 gates", 64, 1024, 256, 2}};
 
-Tensor numbers(Int count) {
+Tensor random_numbers(Int count) {
   Tensor t(Shape{count}, DType::float32);
-  std::uint32_t state = 1;
-  for (float& x : t.data<float>()) {
-    state = state * 1664525U + 1013904223U;
-    x = static_cast<float>(state) * 0x1p-32F - 0.5F;
-  }
+  measure::Numbers numbers;
+  for (float& x : t.data<float>()) x = numbers.next();
   return t;
 }
 
@@ -51,8 +48,9 @@ struct Product {
 };
 
 void bench(const Case& c) {
-  const Tensor a = numbers(c.reduce * c.m * c.k), b = numbers(c.reduce * c.k * c.n);
-  const Tensor bias = numbers(c.n), out = numbers(c.m * c.n);
+  const Tensor a = random_numbers(c.reduce * c.m * c.k);
+  const Tensor b = random_numbers(c.reduce * c.k * c.n);
+  const Tensor bias = random_numbers(c.n), out = random_numbers(c.m * c.n);
   const float *from_a = a.data<float>().data(), *from_b = b.data<float>().data();
   const float* added = bias.data<float>().data();
   float* to = out.data<float>().data();

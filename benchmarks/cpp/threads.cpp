@@ -14,15 +14,12 @@
 #include <vector>
 
 #include "chainrule/chainrule.h"
+#include "measure.h"
 
 namespace cr = chainrule;
+using measure::median;
 
 namespace {
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 void bench(std::int64_t width, std::int64_t batch, int rounds, double seconds) {
   constexpr std::int64_t kSteps = 20;

@@ -30,7 +30,7 @@ MODELS = {  # by their names in bench_steps
     "mlp 784-128-10": WORKLOADS["mlp128"],
 }
 FEW = 50  # steps of an epoch, over data that stay in cache
-MANY = 2048  # at most: see workloads.epoch_batches
+MANY = workloads.EPOCH_BATCHES  # fewer where workloads.EPOCH_BYTES says so
 
 
 def microseconds(call: Callable[[], object], seconds: float, parts: int = 1) -> tuple[float, float]:
@@ -77,7 +77,7 @@ def from_cpp(bench: Path, seconds: float) -> dict[tuple[str, str], float]:
     """{(model, what): microseconds}"""
     result = {}
     for steps in (FEW, MANY):
-        command = [bench, str(seconds), "", str(steps)]
+        command = [bench, str(seconds), "", str(steps), str(workloads.EPOCH_BYTES)]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         for row in csv.DictReader(out.splitlines()):
             what = f"step, {steps} an epoch" if row["task"] == "step" else row["task"]

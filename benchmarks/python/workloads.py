@@ -18,6 +18,8 @@ import numpy as np
 LEARNING_RATE = 1e-3  # of Adam; its betas are 0.9 and 0.999, the default of all frameworks
 EPSILON = 1e-7  # of Adam
 DISTINCT_BATCHES = 16  # that a hand-written loop cycles through, in the framework's own memory
+EPOCH_BATCHES = 2048  # at most, in the data set of a `fit` epoch
+EPOCH_BYTES = 32_000_000  # at most, of its inputs
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def data(workload: Workload, batches: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def epoch_batches(workload: Workload) -> int:
-    """Batches in the data set of a `fit` epoch: 32 MB of inputs, but at most 2048 batches."""
-    return min(2048, 32_000_000 // (4 * workload.batch * workload.widths[0]))
+    """Batches in the data set of a `fit` epoch."""
+    return min(EPOCH_BATCHES, EPOCH_BYTES // (4 * workload.batch * workload.widths[0]))
 
 
 def arguments(framework: str) -> argparse.Namespace:

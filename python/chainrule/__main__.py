@@ -24,8 +24,7 @@ def demo(epochs: int, output: Path | None) -> int:
     (x_train, y_train), (x_test, y_test) = cr.datasets.digits.load_data()
     print(
         f"Training a network to read handwritten digits: {len(x_train)} images of 8 x 8 pixels to "
-        f"learn from, "
-        f"{len(x_test)} others to test it."
+        f"learn from, {len(x_test)} others to test it."
     )
     cr.utils.set_random_seed(1)
     model = cr.Sequential(

@@ -20,13 +20,19 @@ from chainrule import _core
 
 Form = dict[str, Any]
 
-TENSORS = (_core.Symbol, _core.Value, _core.Variable, np.ndarray, np.generic)
+ARRAYS = (_core.Variable, np.ndarray, np.generic)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value holds numbers: a weight, an array, or anything that NumPy takes for one."""
+    return isinstance(value, ARRAYS) or (
+        hasattr(value, "__array__") and not isinstance(value, type)
+    )
 
 
 def is_tensor(value: Any) -> bool:
-    return isinstance(value, TENSORS) or (
-        hasattr(value, "__array__") and not isinstance(value, type)
-    )
+    """Whether a value is an array, a symbol or a symbolic value."""
+    return isinstance(value, (_core.Symbol, _core.Value)) or is_array(value)
 
 
 def holds_tensor(value: Any) -> bool:

@@ -21,10 +21,10 @@ converters: dict[str, Callable[[Any], Any]] = {}
 getters: dict[str, Callable[[Any], Any]] = {}
 # User-defined classes and functions that files may name: utils.register_keras_serializable.
 registered: dict[str, Any] = {}
-# User-defined activations, by name: activations.serialize.
+# Activations by name: all of them, the package's among them (filled by the module activations); and
+# the user-defined ones.
+activations: dict[str, Any] = {}
 own_activations: dict[str, Any] = {}
-# By kind ("activations"): a function that registers a user-defined function under a name.
-enterers: dict[str, Callable[[str, Any], None]] = {}
 # While a configuration is made for a copy: the user-defined activations that it names, as (name,
 # function). Else None. A copy takes the functions themselves.
 copying: ContextVar[list[tuple[str, Any]] | None] = ContextVar("copying", default=None)
@@ -199,27 +199,22 @@ def refuse_overrides(cls: type, names: Sequence[str], reason: str) -> None:
             raise TypeError(f"[{cls.__name__}] {name}() cannot be overridden: {reason}{of}")
 
 
-class Described:
-    """Functions that the base classes of all kinds share. They are no mixin, since the C++ bases
-    fix the memory layout."""
+def refuse_subclass(cls: type, advice: str) -> None:
+    """For __init_subclass__: raises if a class is derived from one of the catalog."""
+    parent = next((p for p in cls.__mro__[1:] if "_catalog_class" in p.__dict__), None)
+    if parent is not None and "_catalog_class" not in cls.__dict__:
+        raise TypeError(f"[{cls.__name__}] {parent.__name__} cannot be derived from: {advice}")
 
-    @staticmethod
-    def refuse_subclass(cls: type, advice: str) -> None:
-        """For __init_subclass__: raises if a class is derived from one of the catalog."""
-        parent = next((p for p in cls.__mro__[1:] if "_catalog_class" in p.__dict__), None)
-        if parent is not None and "_catalog_class" not in cls.__dict__:
-            raise TypeError(f"[{cls.__name__}] {parent.__name__} cannot be derived from: {advice}")
 
-    @staticmethod
-    def shown(thing: Any, represent: Callable[[Any], str]) -> str:
-        """The repr of an object, also if it is not initialized or its get_config() fails."""
-        try:
-            return represent(thing)
-        except Exception:  # whatever a get_config() raises
-            pass
-        with contextlib.suppress(Exception):  # not initialized
-            return f"<{type(thing).__name__} name='{thing.name}'>"
-        return f"<{type(thing).__name__}>"
+def safe_repr(thing: Any, represent: Callable[[Any], str]) -> str:
+    """The repr of an object, also if it is not initialized or its get_config() fails."""
+    try:
+        return represent(thing)
+    except Exception:  # whatever a get_config() raises
+        pass
+    with contextlib.suppress(Exception):  # not initialized
+        return f"<{type(thing).__name__} name='{thing.name}'>"
+    return f"<{type(thing).__name__}>"
 
 
 def get(kind: str, base: type, identifier: Any) -> Any:
@@ -255,10 +250,10 @@ def spec(config: Any, where: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
         rule = "{'class_name': ..., 'config': {...}}"
         raise ValueError(message(where, rule, "config", config))
-    return config["class_name"], mapping(config.get("config") or {}, where, "config")
+    return config["class_name"], text_keyed(config.get("config") or {}, where, "config")
 
 
-def mapping(config: Any, where: str, name: str = "config") -> dict[str, Any]:
+def text_keyed(config: Any, where: str, name: str = "config") -> dict[str, Any]:
     """The value itself if it is a dict with texts as keys, which can be passed as arguments."""
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
         raise ValueError(message(where, "a dict with texts as keys", name, config))
@@ -267,7 +262,7 @@ def mapping(config: Any, where: str, name: str = "config") -> dict[str, Any]:
 
 def from_config(cls: Any, config: Any) -> Any:
     """Calls the constructor with the configuration as arguments: from_config() of every class."""
-    return cls(**mapping(config, cls.__name__))
+    return cls(**text_keyed(config, cls.__name__))
 
 
 def serialize(thing: Any, base: Any, where: str) -> dict[str, Any]:
@@ -296,12 +291,12 @@ def factory(
     """The function that makes objects of user-defined classes when a model is loaded."""
     custom = {**registered}
     if custom_objects is not None:
-        custom |= mapping(custom_objects, where, "custom_objects")
+        custom |= text_keyed(custom_objects, where, "custom_objects")
 
     def make(kind: str, given: dict[str, Any]) -> Any:
         name, config = spec(given, where)
         if kind == "layers":
-            _enter_activations(config, custom)
+            _register_activations(config, custom)
         if kind == "layers" and name == "Lambda" and name not in custom:
             return _core.classes["layers.Lambda"].from_config(config, custom)
         if name in custom:
@@ -314,6 +309,19 @@ def factory(
         return None
 
     return make
+
+
+def is_built_in(activation: str) -> bool:
+    """Whether an activation of this name belongs to the package."""
+    return activation in activations and activation not in own_activations
+
+
+def register_activation(name: str, function: Any) -> None:
+    """Registers a user-defined function under a name for layers made from now on. Layers made
+    before keep their function. Names of the package's activations keep theirs."""
+    if not is_built_in(name):
+        _core.register_activation(name, function)
+        activations[name] = own_activations[name] = function
 
 
 def texts_in(config: dict[str, Any]) -> Iterator[str]:
@@ -329,12 +337,12 @@ def texts_in(config: dict[str, Any]) -> Iterator[str]:
             rest.extend(value.values() if isinstance(value, dict) else value)
 
 
-def _enter_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
+def _register_activations(config: dict[str, Any], custom: dict[str, Any]) -> None:
     """Registers the functions of `custom` that a layer's configuration names as activations."""
     for text in texts_in(config):
         thing = custom.get(text)
         if callable(thing) and not isinstance(thing, type):
-            enterers["activations"](text, thing)
+            register_activation(text, thing)
 
 
 def from_custom(kind: str, thing: Any, config: dict[str, Any]) -> Any:

@@ -47,7 +47,7 @@ def arrays(
             return list(value)
         return [array(value, where, what)]
     if _makes_batches(value):
-        advice = "predict_on_batch(x)" if where == "predict" else "train_on_batch(x, y)"
+        advice = "predict_on_batch(x)" if where.startswith("predict") else "train_on_batch(x, y)"
         raise ValueError(
             f"[{where}] {what} must be arrays: generators and data sets of other libraries are "
             f"not read yet. Put all samples into one array, or call {advice} for each batch in a "

@@ -8,12 +8,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from chainrule import _core
 from chainrule._arguments import checked
+from chainrule._calls import is_array
 
-_ARRAYS = (np.ndarray, np.generic, _core.Variable)
 # The annotations in Python for types of the engine's options.
 _TYPES = {"tuple[int, ...]": "int | Sequence[int]"}
 
@@ -51,12 +49,6 @@ def described() -> list[Function]:
 # --- at once, or as a part of what is being built -------------------------------------------------
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, _ARRAYS) or (
-        hasattr(value, "__array__") and not isinstance(value, type)
-    )
-
-
 def eager(function: Callable[..., Any]) -> Callable[..., Any]:
     """Lets a function of symbolic values compute at once when it is called with arrays."""
 
@@ -84,11 +76,11 @@ def _holds_symbol(value: Any) -> bool:
 def _lift(value: Any, arrays: list[Any]) -> Callable[[Any], Any]:
     """Collects the arrays of an argument. Returns a function that rebuilds the argument from the
     symbolic values of all collected arrays."""
-    if _is_array(value):
+    if is_array(value):
         arrays.append(value)
         index = len(arrays) - 1
         return lambda values: values[index]
-    if isinstance(value, (list, tuple)) and any(_is_array(item) for item in value):
+    if isinstance(value, (list, tuple)) and any(is_array(item) for item in value):
         items = [_lift(item, arrays) for item in value]
         return lambda values: [item(values) for item in items]
     return lambda values: value

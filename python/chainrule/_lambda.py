@@ -56,7 +56,7 @@ class Lambda(Layer):
         self.function = function
         self.mask = mask
         self.arguments = (
-            {} if arguments is None else dict(_catalog.mapping(arguments, "Lambda", "arguments"))
+            {} if arguments is None else dict(_catalog.text_keyed(arguments, "Lambda", "arguments"))
         )
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
@@ -87,7 +87,7 @@ class Lambda(Layer):
         name = getattr(function, "__name__", "<lambda>")
         if name == "<lambda>" and _catalog.copying.get() is None:
             raise ValueError(
-                "[Lambda] the function has no name by which a file could know it: define it with "
+                "[Lambda] the function has no name, so a file cannot refer to it: define it with "
                 f"def. Received: {shown(function)}, layer='{self.name}'"
             )
         return str(name)

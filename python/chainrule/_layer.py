@@ -97,7 +97,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _catalog.Described.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
+        _catalog.refuse_subclass(cls, "derive from layers.Layer and use the layer inside")
         _catalog.refuse_overrides(cls, IGNORED, "it would have no effect")
         reason = "the engine collects them itself: use add_weight(), add_loss() and trainable"
         _catalog.refuse_overrides(cls, COLLECTED, reason)
@@ -171,15 +171,14 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             if taken:
                 raise NotImplementedError(
                     f"[{type(self).__name__}] write get_config(), which returns the arguments of "
-                    f"__init__, to save "
-                    f"or copy the layer. Missing: {', '.join(sorted(taken))}"
+                    f"__init__, to save or copy the layer. Missing: {', '.join(sorted(taken))}"
                 )
         return self._config()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
-        given = dict(_catalog.mapping(config, cls.__name__))
+        given = dict(_catalog.text_keyed(config, cls.__name__))
         if given.get("dtype") is None or "_catalog_class" in cls.__dict__:
             return _catalog.from_config(cls, given)
         policy = dtype_policies.get(given.pop("dtype"))
@@ -389,7 +388,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             raise ValueError(
                 f"[{type(self).__name__}] call() returned nothing. Received: layer='{self.name}'"
             )
-        return outputs, _masks.after(self, masks, outputs)
+        return outputs, _masks.output_masks(self, masks, outputs)
 
     def _has_compute_mask(self) -> bool:
         """Whether the layer has a compute_mask() of its own."""
@@ -410,7 +409,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
                 self.build(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return _catalog.Described.shown(self, _core.Layer.__repr__)
+        return _catalog.safe_repr(self, _core.Layer.__repr__)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "compute_mask" and type(self).call is Layer.call:
@@ -420,7 +419,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             )
         object.__setattr__(self, name, value)
         if isinstance(value, (Layer, list, tuple, dict, set)):
-            self._note(self, value)
+            self._remember_order(self, value)
 
     def __getattr__(self, name: str) -> Any:
         """Weights by name: dense.kernel."""

@@ -13,12 +13,12 @@ from typing import Any
 from chainrule import _calls, _core
 
 
-def of(value: Any) -> Any:
+def mask_of(value: Any) -> Any:
     """The mask of a value, or None; for lists and dicts of values, a list or dict of masks."""
     if isinstance(value, (list, tuple)):
-        return [of(item) for item in value]
+        return [mask_of(item) for item in value]
     if isinstance(value, dict):
-        return {key: of(item) for key, item in value.items()}
+        return {key: mask_of(item) for key, item in value.items()}
     return _core.mask_of(value) if isinstance(value, _core.Value) else None
 
 
@@ -55,25 +55,25 @@ class Given:
         }
         self.arguments: dict[str, Any] = {}
         if len(tensors) == 1 and "mask" in signature.parameters and explicit is None:
-            self.arguments["mask"] = of(*tensors.values())
+            self.arguments["mask"] = mask_of(*tensors.values())
         elif len(tensors) > 1:
             for name, value in tensors.items():
                 taken = f"{name}_mask"
                 if taken in signature.parameters and given.get(taken) is None:
-                    self.arguments[taken] = of(value)
+                    self.arguments[taken] = mask_of(value)
         self.first = next(iter(tensors.values()), None)
-        self.previous = of(self.first) if explicit is None else explicit
+        self.previous = mask_of(self.first) if explicit is None else explicit
         name = f"{next(iter(tensors))}_mask" if len(tensors) > 1 else "mask"
         self.used = explicit is not None or name in signature.parameters
         self.left = [
             mask
             for name, value in list(tensors.items())[1:]
             if f"{name}_mask" not in signature.parameters
-            for mask in flat(of(value))
+            for mask in flat(mask_of(value))
         ]
 
 
-def after(layer: Any, given: Given, outputs: Any) -> list[Any]:
+def output_masks(layer: Any, given: Given, outputs: Any) -> list[Any]:
     """The masks of the outputs of a call(). If the layer has a compute_mask(), those that it
     returns. Else those that inner layers gave to the outputs; if supports_masking is set, an output
     without one gets the mask of the input.
@@ -85,7 +85,7 @@ def after(layer: Any, given: Given, outputs: Any) -> list[Any]:
     if layer._has_compute_mask():
         masks = layer.compute_mask(given.first, given.previous)
         return [None] * len(values) if masks is None else flat(masks)
-    found = [of(value) for value in values]
+    found = [mask_of(value) for value in values]
     before = flat(given.previous)
     if layer.supports_masking:
         padded = before + [None] * (len(values) - len(before))

@@ -13,6 +13,8 @@ from chainrule._run import Run
 from chainrule._structure import Structure
 from chainrule.callbacks import History, display_for
 
+BATCH_SIZE = _core.default_batch_size  # where none is given
+
 
 class Model(Structure):
     """Layers connected to an acyclic graph.
@@ -204,7 +206,7 @@ class Model(Structure):
         )
         data = _data.parts(self, x, y, sample_weight, "fit")
         validation = _data.validation_parts(self, validation_data)
-        size = 32 if batch_size is None else batch_size
+        size = BATCH_SIZE if batch_size is None else batch_size
         settings: dict[str, Any] = {
             "batch_size": size,
             "epochs": epochs,
@@ -265,7 +267,11 @@ class Model(Structure):
         if steps is not None:
             _data.refuse("evaluate", steps=(steps, None))
         data = _data.parts(self, x, y, sample_weight, "evaluate")
-        size = 32 if batch_size is None else _core.integer(batch_size, "evaluate", "batch_size")
+        size = (
+            BATCH_SIZE
+            if batch_size is None
+            else _core.integer(batch_size, "evaluate", "batch_size")
+        )
         return_dict = _core.truth(return_dict, "evaluate", "return_dict")
         most = _threads.option(threads, "evaluate")
         if _is_silent(verbose, callbacks):
@@ -296,7 +302,9 @@ class Model(Structure):
         Returns:
             An array; a list of them for several outputs; a dict if the model was made with one.
         """
-        size = 32 if batch_size is None else _core.integer(batch_size, "predict", "batch_size")
+        size = (
+            BATCH_SIZE if batch_size is None else _core.integer(batch_size, "predict", "batch_size")
+        )
         if steps is None and threads is None and _is_silent(verbose, callbacks):
             outputs = _core.predict_at_once(self, x, size)
             if outputs is not None:
@@ -344,7 +352,7 @@ class Model(Structure):
         outputs = _core.predict_at_once(self, x, sys.maxsize)
         if outputs is not None:
             return outputs
-        inputs = _data.arrays(x, _core.input_names(self), "x", "predict")
+        inputs = _data.arrays(x, _core.input_names(self), "x", "predict_on_batch")
         return _core.predict_on_batch(self, inputs)
 
     @checked
@@ -354,7 +362,7 @@ class Model(Structure):
         y: Any = None,
         sample_weight: Any = None,
         *,
-        batch_size: int = 32,
+        batch_size: int = BATCH_SIZE,
         runs: int = 20,
         threads: int | None = None,
     ) -> Profile:
@@ -388,7 +396,7 @@ class Model(Structure):
 
     @checked
     def find_nonfinite(
-        self, x: Any, y: Any = None, sample_weight: Any = None, *, batch_size: int = 32
+        self, x: Any, y: Any = None, sample_weight: Any = None, *, batch_size: int = BATCH_SIZE
     ) -> NonFinite | None:
         """Finds where a NaN or infinite loss or gradient comes from: the first value that is not
         finite in training steps on these data. Each step starts from the present weights. The model

@@ -67,7 +67,7 @@ def _config_and_activations(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]
 
 def _enter(functions: dict[str, Any]) -> None:
     for name, function in functions.items():
-        _catalog.enterers["activations"](name, function)
+        _catalog.register_activation(name, function)
 
 
 @contextlib.contextmanager

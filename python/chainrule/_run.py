@@ -28,8 +28,8 @@ class Run:
         for callback in self.callbacks:
             if not isinstance(callback, cb.Callback):
                 raise ValueError(
-                    f"[callbacks] objects of classes derived from callbacks.Callback are needed. "
-                    f"Received: {callback!r}"
+                    f"[callbacks] each callback must be an object of a class derived from "
+                    f"callbacks.Callback. Received: {callback!r}"
                 )
         if display is not None and not any(isinstance(c, cb.ProgbarLogger) for c in self.callbacks):
             self.callbacks.insert(0, display)  # its line ends before others print

@@ -53,8 +53,8 @@ class Structure(Layer):
         if _catalog.definer(cls, "call") is not None:
             raise TypeError(
                 f"[{cls.__name__}] a Model with a call() of its own is not supported: use the "
-                f"functional "
-                "Model(inputs, outputs), or derive from layers.Layer and put that into a model"
+                f"functional Model(inputs, outputs), or derive from layers.Layer and put that into "
+                f"a model"
             )
         _catalog.refuse_overrides(cls, NOT_CALLED, NO_STEPS)
         _catalog.refuse_overrides(cls, ["compute_mask"], MASKS)
@@ -186,7 +186,7 @@ class Structure(Layer):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Any:
         """A model of the same structure with new weights."""
-        _catalog.mapping(config, cls.__name__)
+        _catalog.text_keyed(config, cls.__name__)
         spec = {
             "class_name": "Sequential" if "calls" not in config else "Functional",
             "config": config,

@@ -6,17 +6,16 @@ from typing import Any
 
 from chainrule import _core
 
-MOST = 256
-
 
 def option(given: Any, where: str) -> int:
     """A number of threads as the engine takes it: 0 for None."""
     if given is None:
         return 0
     number = _core.integer(given, where, "threads")
-    if not 1 <= number <= MOST:
+    if not 1 <= number <= _core.max_threads:
         raise ValueError(
-            f"[{where}] threads must be from 1 to {MOST}, or None. Received: threads={given!r}"
+            f"[{where}] threads must be from 1 to {_core.max_threads}, or None. Received: "
+            f"threads={given!r}"
         )
     return number
 

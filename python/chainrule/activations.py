@@ -10,7 +10,7 @@ from chainrule._arguments import shown
 
 _unnamed: list[tuple[Any, str]] = []  # functions without a name, and the name that they got
 _names: dict[Any, str] = {}  # function -> the name by which layers know it
-_by_name: dict[str, Any] = {}
+_by_name = _catalog.activations
 
 _made = _functions.make_all(
     [f for f in _functions.described() if f.name.startswith("activations.")], __name__
@@ -69,7 +69,7 @@ def serialize(activation: Any) -> str:
         kind = "lambda" if hasattr(activation, "__name__") else type(activation).__name__
         name = f"<{kind} {len(_unnamed)}>"
         _unnamed.append((activation, name))
-    if _is_ours(name):
+    if _catalog.is_built_in(name):
         if getattr(ops, name, None) is activation:
             return name
         raise ValueError(f"[activations] give your function another name: '{name}' is taken")
@@ -77,31 +77,17 @@ def serialize(activation: Any) -> str:
     if seen is not None:
         seen.append((name, activation))
     if seen is None or name not in _by_name:
-        _enter(name, activation)
+        _catalog.register_activation(name, activation)
     return name
-
-
-def _is_ours(name: str) -> bool:
-    return name in _by_name and name not in _custom
-
-
-def _enter(name: str, function: Any) -> None:
-    """Registers a user-defined function under a name for layers made from now on. Layers made
-    before keep their function."""
-    if not _is_ours(name):
-        _core.register_activation(name, function)
-        _by_name[name] = _custom[name] = function
 
 
 def deserialize(config: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The reverse of serialize()."""
     given = {} if custom_objects is None else custom_objects
-    own = _catalog.mapping(given, "activations.deserialize", "custom_objects")
+    own = _catalog.text_keyed(given, "activations.deserialize", "custom_objects")
     return own[config] if isinstance(config, str) and config in own else get(config)
 
 
-_custom = _catalog.own_activations
-_catalog.enterers["activations"] = _enter
 _catalog.converters["str | Callable | None"] = serialize
 _catalog.getters["str | Callable | None"] = get
 __all__ = sorted({"deserialize", "get", "serialize", *_made})

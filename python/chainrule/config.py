@@ -44,7 +44,7 @@ def set_floatx(value: Any) -> None:
 
 def epsilon() -> float:
     """The distance that losses keep probabilities from 0 and 1: 1e-7, in every type."""
-    return 1e-7
+    return _core.probability_epsilon
 
 
 def dtype_policy() -> DTypePolicy:

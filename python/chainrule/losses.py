@@ -43,7 +43,7 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
         )
 
     def __init_subclass__(cls) -> None:
-        _catalog.Described.refuse_subclass(cls, "derive from chainrule.losses.Loss")
+        _catalog.refuse_subclass(cls, "derive from chainrule.losses.Loss")
         reason = "training would not call it: write call(self, y_true, y_pred)"
         _catalog.refuse_overrides(cls, ["__call__"], reason)
 
@@ -79,7 +79,7 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
         return _catalog.from_config(cls, config)
 
     def __repr__(self) -> str:
-        return _catalog.Described.shown(self, _core.Loss.__repr__)
+        return _catalog.safe_repr(self, _core.Loss.__repr__)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _pickle.reduce_loss(self)

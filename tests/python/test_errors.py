@@ -91,6 +91,10 @@ def test_generators_say_what_to_do(use, y):
             rf"\[{use}\] x must be arrays: generators.*not read yet.*train_on_batch",
             lambda data=data: getattr(make(), use)(data, y, verbose=0),
         )
+    refuses(
+        r"\[predict_on_batch\] x must be arrays: generators.*call predict_on_batch\(x\) for each",
+        lambda: make().predict_on_batch(Batches()),
+    )
     refuses("generators", lambda: fit(validation_data=Batches()))
     refuses("generators", lambda: fit(validation_data=(Batches(), Y)))
     refuses("targets, is required", lambda: make().fit(X, verbose=0))

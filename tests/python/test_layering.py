@@ -27,8 +27,8 @@ MAY_INCLUDE = {
     "train": {"base", "parallel", "kernels", "graph", "ops", "runtime", "nn"},
     "io": {"base", "train"},
 }
-MAY_INCLUDE["bindings"] = set(MAY_INCLUDE)
 MAY_INCLUDE["everything"] = set(MAY_INCLUDE)  # chainrule.h
+MAY_INCLUDE["bindings"] = set(MAY_INCLUDE)
 # Single headers that one more room may include.
 EXCEPTIONS = {("graph", "parallel/exec.h")}  # an op's instructions run in an execution context
 

@@ -116,7 +116,7 @@ def test_models_with_lambdas_are_copied():
     model = compiled(inside=[layers.Lambda(double)])
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
-    with pytest.raises(ValueError, match="no name by which a file could know it"):
+    with pytest.raises(ValueError, match="has no name, so a file cannot refer to it"):
         layers.Lambda(other).get_config()
 
 

@@ -145,7 +145,7 @@ def test_outputs_are_arrays_of_their_own():
         ({"batch_size": 0}, r"\[predict\] batch_size must be positive"),
         ({"verbose": 3}, r"\[verbose\] must be"),
         ({"steps": 2}, r"\[predict\] steps is not supported"),
-        ({"callbacks": [1]}, r"\[callbacks\] objects of classes derived"),
+        ({"callbacks": [1]}, r"\[callbacks\] each callback must be an object"),
     ],
 )
 def test_settings_are_checked_as_ever(settings, message):

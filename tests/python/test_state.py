@@ -253,7 +253,7 @@ def test_losses_metrics_and_activations_do_not_assign():
         layer.w.assign(np.ones(4))
         return x
 
-    rule = r"assigned in the call\(\) of its layer.*weight='"
+    rule = r"assign it in the call\(\) of its layer.*weight='"
     for model in (
         compiled(layers.Dense(4), loss=writes),
         compiled(layers.Dense(4), metrics=[writes]),

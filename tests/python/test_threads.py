@@ -53,6 +53,10 @@ def test_the_number_of_threads_can_be_set_and_given_back():
     assert chainrule.get_num_threads() == before
 
 
+def test_the_documented_limit_is_the_engines():
+    assert f"From 1 to {chainrule._core.max_threads}." in chainrule.set_num_threads.__doc__
+
+
 @pytest.mark.parametrize("bad", [0, -1, 257, 2.5, "2", True])
 def test_odd_numbers_of_threads_are_refused(bad):
     before = chainrule.get_num_threads()

@@ -182,7 +182,8 @@ class RunObserver {
 };
 
 struct FitOptions {
-  std::int64_t batch_size = 32;
+  static constexpr std::int64_t kDefaultBatchSize = 32;  ///< of predictions, too
+  std::int64_t batch_size = kDefaultBatchSize;
   std::int64_t epochs = 1;  ///< epochs go from initial_epoch to epochs - 1, as in Keras
   std::int64_t initial_epoch = 0;
   bool shuffle = true;
@@ -266,12 +267,12 @@ class Model : public Layer {
   History fit(const Data& data, const FitOptions& options = {});
   /// Loss and metrics over all samples. `threads` as in FitOptions.
   Logs evaluate(const Data& data,
-                std::int64_t batch_size = 32,
+                std::int64_t batch_size = FitOptions::kDefaultBatchSize,
                 RunObserver* observer = nullptr,
                 int threads = 0);
   /// One tensor for each output. `threads` as in FitOptions.
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
-                              std::int64_t batch_size = 32,
+                              std::int64_t batch_size = FitOptions::kDefaultBatchSize,
                               RunObserver* observer = nullptr,
                               int threads = 0);
   /// One step on the whole of `data` as one batch; the logs are those of this batch.
@@ -296,13 +297,14 @@ class Model : public Layer {
   /// median over `runs` steps. The model stays as it is. `threads` as in FitOptions. Throws
   /// RuntimeError for a step that is not finite.
   std::vector<ProfiledInstruction> profile(const Data& data,
-                                           std::int64_t batch_size = 32,
+                                           std::int64_t batch_size = FitOptions::kDefaultBatchSize,
                                            int runs = 20,
                                            int threads = 0);
   /// Computes a training step on each batch of the data, always from the present weights. Returns
   /// the first value that is not finite; none if all losses and gradients are finite. The model
   /// stays as it is. Slow: each op runs on its own.
-  std::optional<NonFinite> find_nonfinite(const Data& data, std::int64_t batch_size = 32);
+  std::optional<NonFinite> find_nonfinite(const Data& data,
+                                          std::int64_t batch_size = FitOptions::kDefaultBatchSize);
 
   /// Set during a fit to end it after the running epoch (or batch, if set in on_batch_end).
   bool stop_training = false;

@@ -28,7 +28,7 @@ class Snapshot {
 
   /// As Model::predict, with the weights of the last update().
   std::vector<Tensor> predict(const std::vector<ArrayView>& x,
-                              std::int64_t batch_size = 32,
+                              std::int64_t batch_size = FitOptions::kDefaultBatchSize,
                               int threads = 0);
   /// Takes the present weights, all of one moment: the end of a step, during a fit.
   void update();

@@ -76,8 +76,7 @@ def download(url: str) -> bytes:
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise RuntimeError(
             f"[datasets] the download failed: {error}. Without a network, put the file into a "
-            f"folder and name the "
-            f"folder in the environment variable {FOLDER}. Received: url={url}"
+            f"folder and name the folder in the environment variable {FOLDER}. Received: url={url}"
         ) from error
 
 
