@@ -2,7 +2,7 @@
 copy of the tree, each by what docs/architecture.md says is to be touched, and checks that all of
 the rest follows:
 
-    python tests/additions.py             Python and C++, some twenty minutes
+    python tests/additions.py             Python and C++, a few minutes
     python tests/additions.py --python    the module, its stubs and reference page alone
     python tests/additions.py --cpp       the generated and the new C++ cases alone
 

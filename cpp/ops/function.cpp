@@ -132,6 +132,14 @@ Json Function::options(const Json& given, bool by_python) const {
     }
     const Json& otherwise =
         parameter.absent && !by_python ? *parameter.absent : parameter.info.default_value;
+    // Configurations hold no axes for None, so that Python's () must not mean something else.
+    const bool none = by_python && found != nullptr && found->kind() == Json::Kind::array &&
+                      found->as_array().empty();
+    if (none && parameter.info.type.ends_with(" | None")) {
+      invalid(where,
+              parameter.info.name + " must not be empty; None stands for the default",
+              {{parameter.info.name, "()"}});
+    }
     result.set(parameter.stored, normal(where, parameter, found == nullptr ? otherwise : *found));
   }
   for (const auto& [key, value] : given.is_null() ? Json::Object() : given.as_object()) {

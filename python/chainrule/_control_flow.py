@@ -54,8 +54,13 @@ def scan(
             f"Received: unroll={shown(unroll)}"
         )
     _require_function("scan", "f", f)
+    steps = None if length is None else _core.integer(length, "scan", "length")
+    if steps is not None and steps < 0:
+        raise ValueError(f"[scan] length must not be negative. Received: length={steps}")
     first, carry_tree = flatten(init)
     rows, row_tree = flatten(xs)
+    if steps is None and not rows:
+        raise ValueError("[scan] the number of steps is needed: pass xs or length")
     y_tree: list[Tree] = []
 
     def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -80,7 +85,7 @@ def scan(
             body,
             list(operands[: len(first)]),
             list(operands[len(first) :]),
-            None if length is None else _core.integer(length, "scan", "length"),
+            steps,
             reverse,
         )
         return [*carry, *ys]
@@ -98,7 +103,7 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     one alone.
 
     Args:
-        pred: A boolean of one element.
+        pred: A boolean of one element; of a number, whether it is not 0.
         true_fn: Called without arguments; may use any value from around it.
         false_fn: The same; returns values of the same structure, shapes and dtypes.
 
@@ -121,6 +126,8 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
             )
         return true_fn() if array.reshape(()) else false_fn()
     _refuse_symbols("cond", [pred])
+    if pred.dtype != "bool":
+        pred = _ops.call("not_equal", [pred, 0.0], {})
     trees: list[Tree] = []
 
     def branch(function: Callable[[], Any]) -> Callable[[], list[Any]]:

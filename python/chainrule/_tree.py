@@ -45,7 +45,8 @@ def _stars() -> Iterator[Any]:
 
 
 def flatten(structure: Any) -> tuple[list[Any], Tree]:
-    """The leaves of a structure, and its shape."""
+    """The leaves of a structure, and its shape. Leaves of a dict stand in the order of its keys, if
+    they can be sorted: so dicts that are filled in another order have one structure."""
     leaves: list[Any] = []
     _collect(structure, leaves)
     return leaves, Tree(structure)
@@ -53,7 +54,7 @@ def flatten(structure: Any) -> tuple[list[Any], Tree]:
 
 def _collect(structure: Any, leaves: list[Any]) -> None:
     if isinstance(structure, dict):
-        structure = list(structure.values())
+        structure = [structure[key] for key in _ordered(structure)]
     if isinstance(structure, (tuple, list)):
         for item in structure:
             _collect(item, leaves)
@@ -61,11 +62,19 @@ def _collect(structure: Any, leaves: list[Any]) -> None:
         leaves.append(structure)
 
 
+def _ordered(structure: dict[Any, Any]) -> list[Any]:
+    try:
+        return sorted(structure)
+    except TypeError:  # keys of different kinds
+        return list(structure)
+
+
 def _fill(structure: Any, leaves: Iterator[Any]) -> Any:
     if structure is None:
         return None
     if isinstance(structure, dict):
-        return {key: _fill(item, leaves) for key, item in structure.items()}
+        filled = {key: _fill(structure[key], leaves) for key in _ordered(structure)}
+        return {key: filled[key] for key in structure}
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):  # a named tuple
         return type(structure)(*(_fill(item, leaves) for item in structure))
     if isinstance(structure, (tuple, list)):
@@ -75,7 +84,9 @@ def _fill(structure: Any, leaves: Iterator[Any]) -> Any:
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
-        return isinstance(b, dict) and list(a) == list(b) and all(_same(a[k], b[k]) for k in a)
+        return (
+            isinstance(b, dict) and _ordered(a) == _ordered(b) and all(_same(a[k], b[k]) for k in a)
+        )
     if isinstance(a, (tuple, list)):
         return type(a) is type(b) and len(a) == len(b) and all(map(_same, a, b))
     return (a is None) == (b is None) and not isinstance(b, (dict, tuple, list))

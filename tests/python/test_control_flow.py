@@ -151,6 +151,7 @@ def test_cond_of_what_is_known_calls_one_function():
         ),
         (lambda x: ops.scan(lambda c, r: (ops.sum(c), c), x[0], x), "dtype of the first"),
         (lambda x: ops.scan(lambda c, r: (c, r), x[0]), "number of steps is needed"),
+        (lambda x: ops.scan(lambda c, r: (c, r), x[0], x, length=-1), "must not be negative"),
         (
             lambda x: ops.scan(lambda c, r: (c, r), x[0], x, length=3),
             "one length along",
@@ -165,6 +166,31 @@ def test_cond_of_what_is_known_calls_one_function():
 def test_errors_say_what_is_wrong(call, words):
     with pytest.raises((ValueError, TypeError), match=words):
         call(np.ones((4, 2), "float32"))
+
+
+def test_dicts_filled_in_another_order_have_one_structure():
+    x = np.arange(6, dtype="float32").reshape(3, 2)
+
+    def step(carry, row):
+        return {"b": carry["b"] + row["y"], "a": carry["a"] * row["x"]}, (carry["a"], carry["b"])
+
+    first = {"a": np.float32([1, 1]), "b": np.float32([0, 0])}
+    carry, (a, b) = ops.scan(step, first, {"y": x, "x": x + 1})
+    assert list(carry) == ["a", "b"]
+    np.testing.assert_array_equal(carry["a"], np.prod(x + 1, axis=0))
+    np.testing.assert_array_equal(carry["b"], x.sum(0))
+    np.testing.assert_array_equal(a[1], x[0] + 1)
+    np.testing.assert_array_equal(b[2], x[:2].sum(0))
+
+
+def test_a_number_is_a_condition_by_whether_it_is_zero():
+    class Chooses(layers.Layer):
+        def call(self, x):
+            return ops.cond(ops.sum(x), lambda: x + 1, lambda: x - 1)
+
+    for x in (np.ones((1, 2), "float32"), np.zeros((1, 2), "float32")):
+        expected = ops.cond(ops.sum(x), lambda x=x: x + 1, lambda x=x: x - 1)
+        np.testing.assert_array_equal(Chooses()(x), expected)
 
 
 def test_branches_must_agree():

@@ -96,6 +96,9 @@ def test_errors_name_the_function_the_argument_and_what_is_near():
         ops.one_hot([1], 0)
     with pytest.raises(ValueError, match=r"\[swapaxes\] axis2 must be in \[-2, 2\).*axis2=2"):
         ops.swapaxes([[1.0]], 0, 2)
+    for call in (lambda: ops.sum([1.0], axis=()), lambda: ops.transpose([[1.0]], axes=())):
+        with pytest.raises(ValueError, match=r"ax[ie]s must not be empty; None stands for"):
+            call()
     x = chainrule.Input((3,))
     make = chainrule.layers.Operation
     with pytest.raises(ValueError, match=r"\[softmax\] there is no option 'axes'. Did you mean"):
