@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What docs/cpp.md says that programs may be compiled with.
+WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Woverloaded-virtual -Werror"
 HEADERS = "\n".join(path.read_text() for path in (ROOT / "cpp" / "include").rglob("*.*"))
 
 
@@ -97,6 +99,7 @@ def built(tmp_path_factory):
         lines += [
             f"add_executable({name} {name}.cpp)",
             f"target_link_libraries({name} PRIVATE chainrule::chainrule)",
+            f"target_compile_options({name} PRIVATE {WARNINGS})",
         ]
     (folder / "CMakeLists.txt").write_text("\n".join(lines) + "\n")
     asked = [sys.executable, "-m", "chainrule", "--cmake-dir"]
