@@ -7,6 +7,7 @@
 
 #include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
+#include "nn/returned.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -142,6 +143,14 @@ VariablePtr Layer::add_weight(const std::string& weight_name,
     const InitializerPtr chosen =
         weight_initializer ? weight_initializer : initializer("glorot_uniform");
     variable->value = chosen->values(shape, type, random);
+    const Tensor& made = variable->value;
+    if (!made.defined() || made.type() != TensorType{shape, type}) {
+      invalid(chosen->class_name(),
+              "values() must return an array of the shape and dtype that are asked for",
+              {{"asked", TensorType{shape, type}.str()},
+               {"returned", made.defined() ? made.type().str() : "no array"},
+               {"weight", "'" + variable->name + "'"}});
+    }
   }
   variable->trainable = is_trainable;
   const auto first_fixed = std::find_if(
@@ -185,7 +194,9 @@ std::vector<Value> Layer::trace(CallContext& context,
   const TraceDepth depth(*this);
   const Graph::Scope scope(context.graph, name);
   try {
-    return call_masked(context, autocast(inputs), masks);
+    std::vector<Value> outputs = call_masked(context, autocast(inputs), masks);
+    for (const Value& output : outputs) returned(output, context.graph, class_name(), "call()");
+    return outputs;
   } catch (const InvalidArgument& error) {
     const std::string message = error.message();
     if (message.find("layer='") != std::string::npos) throw;  // an inner layer

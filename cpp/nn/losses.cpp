@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chainrule/ops.h"
+#include "nn/returned.h"
 #include "nn/sample_weight.h"
 
 namespace chainrule::inline v0_1 {
@@ -86,7 +87,7 @@ Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight, Value y_
   if (!any_target_shape()) {
     y_true = match_targets(y_true, target_shape(y_pred.shape()), class_name());
   }
-  Value loss = values(y_true, y_pred);
+  Value loss = returned(values(y_true, y_pred), y_pred.graph(), class_name(), "values()");
   Value counted = mask(y_true);
   if (y_pred_mask.defined()) {
     const Value of_pred = align_mask(y_pred_mask, loss, class_name());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chainrule/ops.h"
+#include "nn/returned.h"
 #include "nn/sample_weight.h"
 
 namespace chainrule::inline v0_1 {
@@ -64,7 +65,7 @@ double MeanMetric::result() const {
 // Each sample counts once, whatever the number of its positions: values and weights are averaged
 // over the positions first, as in Keras.
 void MeanMetric::update(Graph& graph, Value y_true, Value y_pred, Value sample_weight) {
-  Value each = values(y_true, y_pred);
+  Value each = returned(values(y_true, y_pred), graph, class_name(), "values()");
   // Integers and booleans are cast to the type of the predictions.
   if (!is_floating(each.dtype()))
     each = cast(each, is_floating(y_pred.dtype()) ? y_pred.dtype() : floatx());

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <string_view>
 
 #include "base/dispatch.h"
 #include "chainrule/ops.h"
 #include "chainrule/optimizers.h"
 #include "nn/optimizers/common.h"
+#include "nn/returned.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -157,6 +159,11 @@ void Optimizer::bind(const std::vector<VariablePtr>& weights) {
 
 void Optimizer::make_slots(std::int64_t size, DType type) {
   const std::vector<std::string> names = slot_names();
+  if (std::set(names.begin(), names.end()).size() != names.size()) {
+    invalid(class_name(),
+            "slot_names() must name each slot once, as files know them by these names",
+            {{"slots", std::to_string(names.size())}});
+  }
   for (const VariablePtr& slot : slots_) {
     const TensorType wanted{{size}, type};
     if (slot->value.type() != wanted) {
@@ -174,6 +181,24 @@ void Optimizer::make_slots(std::int64_t size, DType type) {
     slot->trainable = false;
     slots_.push_back(slot);
   }
+}
+
+void Optimizer::check_step(Value stepped, const Update& update) const {
+  if (update.slots.size() != slots_.size()) {
+    invalid(
+        class_name(),
+        "step() must leave one value in each slot",
+        {{"slots", std::to_string(slots_.size())}, {"left", std::to_string(update.slots.size())}});
+  }
+  const auto check = [&](Value value, const std::string& what) {
+    if (value.type() == update.gradient.type()) return;
+    invalid(class_name(),
+            "step() must keep the shape and dtype of the parameters and slots",
+            {{what, value.type().str()}, {"parameters", update.gradient.type().str()}});
+  };
+  check(stepped, "returned");
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    check(returned(update.slots[i], update.graph, class_name(), "step()"), slots_[i]->name);
 }
 
 Value Optimizer::apply(Graph& graph,
@@ -223,7 +248,9 @@ Value Optimizer::apply(Graph& graph,
                 .step = cast(iteration, type.dtype),
                 .slots = {}};
   for (const VariablePtr& slot : slots_) update.slots.push_back(graph.read(slot));
-  graph.assign(parameters, step(update));
+  const Value stepped = returned(step(update), graph, class_name(), "step()");
+  check_step(stepped, update);
+  graph.assign(parameters, stepped);
   for (std::size_t i = 0; i < slots_.size(); ++i) graph.assign(slots_[i], update.slots[i]);
   graph.assign(iterations_, iteration);
   return packed;

@@ -18,6 +18,7 @@ std::vector<TensorType> infer(const Node& node) {
             {{"inputs", std::to_string(node.inputs.size())},
              {"offsets", std::to_string(offsets.size())}});
   }
+  const Shape whole{size};  // not negative
   std::int64_t end = 0;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     const TensorType& type = node.inputs[i].type();
@@ -26,7 +27,7 @@ std::vector<TensorType> infer(const Node& node) {
               "all inputs must have one dtype",
               {{"first", node.in(0).str()}, {"other", type.str()}});
     }
-    if (offsets[i] < end || offsets[i] + type.shape.size() > size) {
+    if (offsets[i] < end || type.shape.size() > size - offsets[i]) {
       invalid("pack",
               "pieces must follow each other without overlap inside the buffer",
               {{"offset", std::to_string(offsets[i])},
@@ -35,7 +36,7 @@ std::vector<TensorType> infer(const Node& node) {
     }
     end = offsets[i] + type.shape.size();
   }
-  return {{Shape{size}, node.in(0).dtype}};
+  return {{whole, node.in(0).dtype}};
 }
 
 // dx_i = dy[offset_i : offset_i + size_i], in the shape of x_i

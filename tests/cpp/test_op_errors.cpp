@@ -181,6 +181,9 @@ TEST("errors of ops that move elements") {
                "inputs=1, offsets=2");
   CHECK_THROWS(pack({x({2}), x({2}, DType::float64)}, {0, 2}, 4),
                "[pack] all inputs must have one dtype");
+  CHECK_THROWS(pack({x({2})}, {std::numeric_limits<std::int64_t>::max() - 1}, 4),
+               "[pack] pieces must follow each other without overlap inside the buffer");
+  CHECK_THROWS(pack({x({2})}, {0}, -1), "lengths must not be negative");
   CHECK_THROWS(
       pack({x({2}), x({2})}, {0, 1}, 4),
       "[pack] pieces must follow each other without overlap inside the buffer. Received: offset=1");

@@ -108,12 +108,16 @@ class Optimizer : public Configurable, public optimizers::CommonOptions {
     Value step;                 ///< number of the update, from 1: scalar of their type
     std::vector<Value> slots;   ///< in: old values, in the order of slot_names(); out: new values
   };
-  /// Returns the new parameters and replaces update.slots by their new values.
+  /// Returns the new parameters and replaces update.slots by their new values, all of the types
+  /// that they have.
   virtual Value step(Update& update) const = 0;
   /// Fields that all optimizers have: weight_decay, clipnorm, clipvalue, global_clipnorm, name.
   void base_fields(Fields& f);
 
  private:
+  /// Throws InvalidArgument if step() broke its contract.
+  void check_step(Value stepped, const Update& update) const;
+
   VariablePtr iterations_;
   std::vector<std::weak_ptr<Variable>> weights_;  ///< see bind()
   bool flat_ = false;                             ///< apply() has bound it, to one flat array
