@@ -145,6 +145,7 @@ void bind_layers(py::module_& m) {
       // Constructed from a raw pointer, so that shared_from_this() keeps the Python object alive.
       .def(py::init_alias<std::string, const std::string&, bool, const std::string&>())
       .def_readonly("name", &Layer::name, "The layer's name, unique in a model.")
+      .def("_set_name", [](Layer& self, const std::string& name) { self.name = name; })
       .def_property(
           "trainable",
           [](const Layer& self) { return self.trainable; },

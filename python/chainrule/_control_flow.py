@@ -115,7 +115,8 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     """
     _require_function("cond", "true_fn", true_fn)
     _require_function("cond", "false_fn", false_fn)
-    if not isinstance(pred, (_core.Value, _core.Symbol)):
+    in_graph = isinstance(pred, _core.Variable) and _core.tracing()
+    if not in_graph and not isinstance(pred, (_core.Value, _core.Symbol)):
         try:
             array = np.asarray(pred)
         except ValueError:  # lists of different lengths

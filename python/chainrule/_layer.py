@@ -179,10 +179,24 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The reverse of get_config()."""
         given = dict(_catalog.text_keyed(config, cls.__name__))
+        later = {}  # what get_config() tells, and __init__ does not take
+        if "_catalog_class" not in cls.__dict__ and cls.get_config is Layer.get_config:
+            for name in ("name", "trainable"):
+                if name in given and not _takes(cls.__init__, name):
+                    later[name] = given.pop(name)
+        made = cls._from_arguments(given)
+        if "name" in later:
+            made._set_name(later["name"])
+        if "trainable" in later:
+            made.trainable = later["trainable"]
+        return made
+
+    @classmethod
+    def _from_arguments(cls, given: dict[str, Any]) -> Any:
         if given.get("dtype") is None or "_catalog_class" in cls.__dict__:
             return _catalog.from_config(cls, given)
         policy = dtype_policies.get(given.pop("dtype"))
-        if _takes_dtype(cls.__init__):
+        if _takes(cls.__init__, "dtype"):
             return _catalog.from_config(cls, {**given, "dtype": policy.name})
         made = _catalog.from_config(cls, given)  # its constructor takes the global policy
         if made.dtype_policy != policy:
@@ -432,10 +446,11 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
 
 
-def _takes_dtype(init: Any) -> bool:
+def _takes(init: Any, name: str) -> bool:
+    """Whether a constructor takes an argument by name."""
     parameters = inspect.signature(init).parameters
     kinds = [parameter.kind for parameter in parameters.values()]
-    return "dtype" in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _arguments_of(init: Any) -> set[str]:

@@ -193,6 +193,23 @@ def test_a_number_is_a_condition_by_whether_it_is_zero():
         np.testing.assert_array_equal(Chooses()(x), expected)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "float32"])
+def test_a_weight_is_a_condition_of_each_step(dtype):
+    class Switched(layers.Layer):
+        def build(self, shape):
+            self.on = self.add_weight((), "zeros", dtype=dtype, trainable=False)
+
+        def call(self, x):
+            return ops.cond(self.on, lambda: x * 10, lambda: x)
+
+    layer = Switched()
+    model = cr.Sequential([cr.Input((2,)), layer])
+    x = np.ones((1, 2), "float32")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    layer.on.assign(np.ones((), dtype))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x * 10)
+
+
 def test_branches_must_agree():
     class Disagrees(layers.Layer):
         def __init__(self, other):

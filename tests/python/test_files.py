@@ -311,6 +311,28 @@ def test_infinity_names_layer_and_argument(tmp_path, value, wrap):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_layers_whose_constructor_takes_nothing(tmp_path):
+    class Plain(layers.Layer):
+        def __init__(self):
+            super().__init__()
+
+        def build(self, shape):
+            self.w = self.add_weight((shape[-1],), "ones")
+
+        def call(self, x):
+            return x * self.w
+
+    model = chainrule.Sequential([chainrule.Input((4,)), Plain(), layers.Dense(1)])
+    model.layers[0].trainable = False
+    model.layers[0].w.assign([1, 2, 3, 4])
+    model.save(tmp_path / "m")
+    again = models.load_model(tmp_path / "m", {"Plain": Plain})
+    x = np.ones((1, 4), "float32")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.layers[0].trainable is False
+    assert chainrule.models.clone_model(model).layers[0].trainable is False
+
+
 class Fussy(layers.Layer):
     """A layer that takes one argument and says so in Python's way."""
 
