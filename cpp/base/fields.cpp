@@ -45,8 +45,10 @@ std::string python_text(const Json& value) {
 
 std::string shown(const Json& value) {
   constexpr std::size_t most = 100;
-  if (value.kind() == Json::Kind::number && !std::isfinite(value.as_double()))
-    return std::to_string(value.as_double());
+  if (value.kind() == Json::Kind::number && !std::isfinite(value.as_double())) {
+    const double number = value.as_double();
+    return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf";
+  }
   const std::string text = python_text(value);
   return text.size() <= most ? text : text.substr(0, most) + "...";
 }

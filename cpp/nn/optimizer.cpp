@@ -2,7 +2,6 @@
 // nn/optimizers.
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <string_view>
 
@@ -63,10 +62,7 @@ LearningRate& LearningRate::operator=(double value) {
   if (!(value >= 0 && value <= most)) {
     invalid("learning_rate",
             "the value must not be negative, NaN or beyond float32",
-            {{"learning_rate",
-              std::isnan(value)   ? "nan"
-              : std::isinf(value) ? (value > 0 ? "inf" : "-inf")
-                                  : Json(value).dump()}});
+            {{"learning_rate", shown(value)}});
   }
   given_ = value;
   with_floating(variable_->value.dtype(),

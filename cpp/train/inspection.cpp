@@ -93,10 +93,7 @@ std::string nonfinite_text(const ArrayView& array) {
     if (axis > 0) index += ", ";
     index += std::to_string(at / rest % array.shape[axis]);
   }
-  return (std::isnan(found) ? "nan"
-          : found > 0       ? "inf"
-                            : "-inf") +
-         (index.empty() ? "" : " at (" + index + ")") + " of " + type_text(array);
+  return shown(found) + (index.empty() ? "" : " at (" + index + ")") + " of " + type_text(array);
 }
 
 /// Remembers the first value that is not finite, and stops before anything is updated.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "chainrule/losses.h"
 #include "chainrule/ops.h"
@@ -384,6 +385,8 @@ TEST("labels out of range are named") {
   CHECK_THROWS(check<std::int64_t>(object, {3}, {0, -1, 2}), "label=-1, index=1");
   CHECK_THROWS(check<float>(object, {2}, {1, 1.5F}), "label=1.5, index=1");
   CHECK_THROWS(check<double>(object, {2}, {1, std::nan("")}), "label=nan, index=1");
+  CHECK_THROWS(check<float>(object, {2}, {1, -std::numeric_limits<float>::infinity()}),
+               "label=-inf, index=1");
   CHECK_THROWS(check<std::int32_t>(object, {2, 3}, {0, 1, 2, 3, 0, 7}), "label=7, index=1, 2");
   check<std::int32_t>(object, {2}, {1, 99, 2, 99}, 8);  // every other element
   CHECK_THROWS(check<std::int32_t>(object, {2}, {1, 2, 8, 2}, 8), "label=8, index=1");

@@ -334,6 +334,8 @@ TEST("optimizers refuse numbers that would spoil the weights") {
     CHECK_THROWS(sgd->learning_rate = rate, "must not be negative, NaN or beyond float32");
     CHECK_EQ(static_cast<double>(sgd->learning_rate), 0.5);
   }
+  CHECK_THROWS(optimizers::SGD({.learning_rate = -inf}), "Received: learning_rate=-inf");
+  CHECK_THROWS(optimizers::SGD({.learning_rate = -nan}), "Received: learning_rate=nan");
   for (const double bad : {-1.0, nan, inf}) {
     CHECK_THROWS(optimizers::SGD({.common = {.clipnorm = bad}}), "clipnorm");
     CHECK_THROWS(optimizers::SGD({.common = {.clipvalue = bad}}), "clipvalue");

@@ -53,7 +53,8 @@ Json fitted(std::string_view where,
             std::string_view type,
             const Json& value);
 
-/// A value as Python writes it; and as errors show it, cut after 100 characters.
+/// A value as Python writes it; and as errors show it, cut after 100 characters, where a number may
+/// also be "nan", "inf" or "-inf".
 std::string python_text(const Json& value);
 std::string shown(const Json& value);
 

@@ -31,10 +31,10 @@ bool are_plain_labels(const ArrayView& y, std::int64_t classes) {
   return with_integer(y.dtype, [&]<class I>(I) { return are_labels<I>(y.data, n, classes); });
 }
 
-std::string number_text(double value) {
-  return value == std::floor(value) && std::abs(value) < 1e15
-             ? std::to_string(static_cast<std::int64_t>(value))
-             : Json(value).dump();
+/// As errors show it: whole numbers without a fraction.
+std::string label_text(double label) {
+  const bool whole = label == std::floor(label) && std::abs(label) < 1e15;
+  return whole ? std::to_string(static_cast<std::int64_t>(label)) : shown(label);
 }
 
 class SparseCategoricalCrossentropy final : public Loss {
@@ -81,12 +81,7 @@ class SparseCategoricalCrossentropy final : public Loss {
         invalid(where,
                 "labels must be integers from 0 to " + std::to_string(classes - 1) + " for " +
                     std::to_string(classes) + " classes",
-                {{"label",
-                  std::isfinite(label) ? number_text(label)
-                  : std::isnan(label)  ? "nan"
-                                       : "inf"},
-                 {"index", index},
-                 {"loss", class_name()}});
+                {{"label", label_text(label)}, {"index", index}, {"loss", class_name()}});
       }
     }
   }
