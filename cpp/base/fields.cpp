@@ -23,6 +23,13 @@ void Rule::check(std::string_view where, std::string_view name, const Json& valu
     invalid(where, text, {{std::string(name), shown(value)}});
 }
 
+Shape FieldType<Shape>::read(const Json& v) {
+  const std::vector<std::int64_t> lengths = Lengths::read(v);
+  if (std::find(lengths.begin(), lengths.end(), -1) != lengths.end())
+    invalid("shape", "every length must be known", {{"shape", shown(v)}});
+  return Shape(lengths);
+}
+
 std::string python_text(const Json& value) {
   switch (value.kind()) {
     case Json::Kind::null:

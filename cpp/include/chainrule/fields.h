@@ -97,13 +97,13 @@ struct FieldType<std::vector<std::int64_t>> {
     return result;
   }
 };
-/// As the list of its lengths. Unknown lengths throw InvalidArgument.
+/// As the list of its lengths. A null or -1 in it, an unknown length, throws InvalidArgument.
 template <>
 struct FieldType<Shape> {
   using Lengths = FieldType<std::vector<std::int64_t>>;
   static std::string name() { return Lengths::name(); }
   static Json write(const Shape& v) { return Json::Array(v.dims().begin(), v.dims().end()); }
-  static Shape read(const Json& v) { return Shape(Lengths::read(v)); }
+  static Shape read(const Json& v);
 };
 template <>
 struct FieldType<DType> {
