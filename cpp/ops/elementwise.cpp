@@ -9,6 +9,7 @@
 #include "isa/table.h"
 #include "ops/function.h"
 #include "ops/fused.h"
+#include "ops/lengths.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -264,8 +265,7 @@ Value cast(Value x, DType dtype) {
 
 Value broadcast_to(Value x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  const std::vector<std::int64_t> dims(shape.dims().begin(), shape.dims().end());
-  return x.graph().add1(broadcast_to_op, {x}, {{"shape", dims}});
+  return x.graph().add1(broadcast_to_op, {x}, {{"shape", dims_of(shape)}});
 }
 
 Value clip(Value x, Operand low, Operand high) { return minimum(maximum(x, low), high); }
