@@ -9,6 +9,7 @@
 #include "chainrule/callbacks.h"
 #include "kernels/random.h"
 #include "train/data.h"
+#include "train/number_checks.h"
 #include "train/step_threads.h"
 #include "train/ticker.h"
 #include "train/trainer.h"
@@ -18,16 +19,6 @@ namespace {
 
 /// The stream of Random from which orders of samples are drawn; steps have streams of their own.
 constexpr std::uint64_t kShuffleStream = std::uint64_t{1} << 63;
-
-void check_positive(std::string_view where, const char* name, std::int64_t value) {
-  if (value <= 0)
-    invalid(where, std::string(name) + " must be positive", {{name, std::to_string(value)}});
-}
-
-void check_not_negative(std::string_view where, const char* name, std::int64_t value) {
-  if (value < 0)
-    invalid(where, std::string(name) + " must not be negative", {{name, std::to_string(value)}});
-}
 
 /// During a fit inside another one of the same model, keeps history and stop_training of the outer
 /// one.

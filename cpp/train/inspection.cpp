@@ -11,6 +11,7 @@
 #include "base/median.h"
 #include "parallel/long_run.h"
 #include "train/data.h"
+#include "train/number_checks.h"
 #include "train/trainer.h"
 
 namespace chainrule::inline v0_1 {
@@ -170,11 +171,8 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
                                                   int runs,
                                                   int threads) {
   const StepThreads step_threads("profile", threads);
-  for (const auto& [name, value] :
-       {std::pair("batch_size", batch_size), std::pair("runs", std::int64_t{runs})}) {
-    if (value <= 0)
-      invalid("profile", std::string(name) + " must be positive", {{name, std::to_string(value)}});
-  }
+  check_positive("profile", "batch_size", batch_size);
+  check_positive("profile", "runs", runs);
   const Data checked = check(given, "profile");
   const std::int64_t count = std::min(batch_size, count_samples(checked, "profile"));
   const Data data = rows(checked, 0, count);
@@ -223,11 +221,7 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
 }
 
 std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t batch_size) {
-  if (batch_size <= 0) {
-    invalid("find_nonfinite",
-            "batch_size must be positive",
-            {{"batch_size", std::to_string(batch_size)}});
-  }
+  check_positive("find_nonfinite", "batch_size", batch_size);
   const Data data = check(given, "find_nonfinite");
   const std::int64_t count = count_samples(data, "find_nonfinite");
   const Outer outer(*this);
