@@ -41,6 +41,11 @@ std::vector<Value> unpack(Value packed,
   return parts;
 }
 
+/// The rule that is broken when an optimizer meets parameters that its slots were not made for.
+constexpr std::string_view kStaysWithParameters =
+    "an optimizer stays with the parameters it was first used for; make a new one for another "
+    "model, or for other trainable weights";
+
 void require_reduced(Value reduced, Value packed, std::string_view where) {
   if (reduced.defined() && &reduced.graph() == &packed.graph() && reduced.type() == packed.type())
     return;
@@ -136,14 +141,12 @@ void Optimizer::check_free_for(const std::vector<VariablePtr>& weights) const {
       std::equal(weights_.begin(), weights_.end(), weights.begin(), weights.end(), same))
     return;
   const VariablePtr own = weights_.front().lock();
-  invalid(
-      class_name(),
-      "an optimizer stays with the parameters it was first used for; make a new one for another "
-      "model, or for other trainable weights",
-      {{"weights", std::to_string(weights.size())},
-       {"first weight", weights.empty() ? "none" : "'" + weights.front()->name + "'"},
-       {"weights of the optimizer", std::to_string(weights_.size())},
-       {"its first weight", own ? "'" + own->name + "'" : "of a model that is gone"}});
+  invalid(class_name(),
+          kStaysWithParameters,
+          {{"weights", std::to_string(weights.size())},
+           {"first weight", weights.empty() ? "none" : "'" + weights.front()->name + "'"},
+           {"weights of the optimizer", std::to_string(weights_.size())},
+           {"its first weight", own ? "'" + own->name + "'" : "of a model that is gone"}});
 }
 
 void Optimizer::bind(const std::vector<VariablePtr>& weights) {
@@ -157,8 +160,7 @@ void Optimizer::make_slots(std::int64_t size, DType type) {
     const TensorType wanted{{size}, type};
     if (slot->value.type() != wanted) {
       invalid(class_name(),
-              "an optimizer stays with the parameters it was first used for; make a new one for "
-              "another model",
+              kStaysWithParameters,
               {{"parameters", wanted.str()}, {"first parameters", slot->value.type().str()}});
     }
   }
