@@ -297,7 +297,7 @@ Symbols Layer::apply(const Symbols& inputs, const Json& arguments) {
 void Layer::note_call(const std::shared_ptr<const LayerCall>& made) {
   if (calls_.size() >= calls_limit_) {
     std::erase_if(calls_, [](const auto& past) { return past.expired(); });
-    calls_limit_ = 2 * calls_.size() + 8;
+    calls_limit_ = 2 * calls_.size() + kLeastCallsLimit;
   }
   calls_.push_back(made);
 }

@@ -216,7 +216,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   std::vector<VariablePtr> weights_;  ///< Keras's order: trainable ones first
   std::vector<Shape> built_for_;
   std::vector<std::weak_ptr<const LayerCall>> calls_;  ///< of this layer, expired ones among them
-  std::size_t calls_limit_ = 8;                        ///< expired ones are dropped at this number
+  static constexpr std::size_t kLeastCallsLimit = 8;
+  std::size_t calls_limit_ = kLeastCallsLimit;  ///< expired ones are dropped at this number
   std::uint64_t serial_;
 };
 
