@@ -208,7 +208,7 @@ Value Optimizer::apply(Graph& graph,
   if (global_clipnorm) gradient = clip_norm(gradient, *global_clipnorm);
   if (clipvalue) gradient = clip(gradient, -*clipvalue, *clipvalue);
 
-  const Value rate = graph.read(this->rate());
+  const Value rate = graph.read(rate_variable());
   Value parameter = graph.read(parameters);
   if (weight_decay && *weight_decay > 0.0)
     parameter = parameter - parameter * (rate * *weight_decay);

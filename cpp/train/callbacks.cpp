@@ -19,12 +19,12 @@ namespace {
 }
 
 double rate_of(const OptimizerPtr& optimizer) {
-  const BetweenSteps pause({&optimizer->rate(), 1});
+  const BetweenSteps pause({&optimizer->rate_variable(), 1});
   return optimizer->learning_rate;
 }
 
 void set_rate(const OptimizerPtr& optimizer, double rate) {
-  const BetweenSteps pause({&optimizer->rate(), 1});
+  const BetweenSteps pause({&optimizer->rate_variable(), 1});
   optimizer->learning_rate = rate;
 }
 

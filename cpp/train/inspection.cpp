@@ -20,19 +20,19 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Gives variables their content back.
-class Restored {
+class RestoreOnExit {
  public:
-  explicit Restored(const std::vector<VariablePtr>& variables) {
+  explicit RestoreOnExit(const std::vector<VariablePtr>& variables) {
     for (const VariablePtr& variable : variables) {
       if (variable->value.defined()) saved_.emplace_back(variable, variable->value.clone());
     }
   }
-  ~Restored() {
+  ~RestoreOnExit() {
     for (const auto& [variable, value] : saved_)
       std::copy_n(value.raw(), value.bytes(), variable->value.raw());
   }
-  Restored(const Restored&) = delete;
-  Restored& operator=(const Restored&) = delete;
+  RestoreOnExit(const RestoreOnExit&) = delete;
+  RestoreOnExit& operator=(const RestoreOnExit&) = delete;
 
  private:
   std::vector<std::pair<VariablePtr, Tensor>> saved_;
@@ -176,7 +176,7 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
   const Data checked = check(given, "profile");
   const std::int64_t count = std::min(batch_size, count_samples(checked, "profile"));
   const Data data = rows(checked, 0, count);
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   const FlatParameters& flat = parameters();
   const std::shared_ptr<StepProgram> step_program = step(Mode::train, data, count);
@@ -199,7 +199,7 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
   for (const std::vector<VariablePtr>& more : {options_.optimizer->slots(), metric_state()})
     changed.insert(changed.end(), more.begin(), more.end());
   run.begin_step();  // keeps the turn, so that nobody sees weights until they are restored
-  const Restored restored(changed);
+  const RestoreOnExit restored(changed);
   const Exec exec = step_threads.next(program);
   std::vector<double> gathering;
   const LongRun asks(true);
@@ -224,7 +224,7 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
   check_positive("find_nonfinite", "batch_size", batch_size);
   const Data data = check(given, "find_nonfinite");
   const std::int64_t count = count_samples(data, "find_nonfinite");
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   parameters();
   const std::vector<ArrayView> arrays = arrays_of(data);

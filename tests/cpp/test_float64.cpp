@@ -172,7 +172,7 @@ TEST("float64: an optimizer updates parameters of one type") {
   const OptimizerPtr adam = optimizers::Adam({.learning_rate = 0.1});
   const Value gradient = graph.constant(Tensor::of<double>({3}, {1, -1, 0}));
   adam->apply(graph, parameters, {gradient}, {0});
-  CHECK_EQ(adam->rate()->value.dtype(), DType::float64);
+  CHECK_EQ(adam->rate_variable()->value.dtype(), DType::float64);
   CHECK_EQ(adam->slots()[0]->value.dtype(), DType::float64);
   CHECK_EQ(static_cast<double>(adam->learning_rate), 0.1);
   CHECK_THROWS(adam->make_slots(3), "first parameters=float64 (3,)");
