@@ -3,6 +3,7 @@
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
 #include "nn/masks.h"
+#include "nn/shapes_text.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -21,11 +22,9 @@ class Concatenate final : public Layer {
 
   std::vector<Value> call(CallContext&, const std::vector<Value>& inputs) override {
     const auto misfit = [&](const char* rule) {
-      std::string shapes;
-      for (const Value& x : inputs) shapes += (shapes.empty() ? "" : ", ") + x.shape().str();
       invalid("Concatenate",
               rule,
-              {{"inputs", "[" + shapes + "]"},
+              {{"inputs", shapes_text(inputs)},
                {"axis", std::to_string(axis)},
                {"layer", "'" + name + "'"}});
     };
