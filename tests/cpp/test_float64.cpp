@@ -104,7 +104,7 @@ TEST("dtypes: every layer takes a policy, and casts floating inputs to it") {
                                 layers::Average("", wide),
                                 layers::Maximum("", wide),
                                 layers::Minimum("", wide),
-                                layers::Concatenate(-1, "", wide)})
+                                layers::Concatenate({.dtype = wide})})
     CHECK_EQ(layer({x, x}).type.dtype, DType::float64);
   CHECK_EQ(layers::Operation("tanh")(layers::Flatten("", wide)(x)).type.dtype, DType::float64);
   CHECK_EQ(layers::Flatten()(layers::Input({4}, DType::int32)).type.dtype, DType::int32);

@@ -96,7 +96,7 @@ std::vector<Case> cases() {
        p,
        [=](auto i) { return over_row(b, p, i, [](double y, double q) { return bce(y, q) / 4; }); }},
       {"BinaryCrossentropy",
-       losses::BinaryCrossentropy(false, 0.2),
+       losses::BinaryCrossentropy({.label_smoothing = 0.2}),
        b,
        p,
        [=](auto i) {
@@ -104,7 +104,7 @@ std::vector<Case> cases() {
              b, p, i, [&](double y, double q) { return bce(smooth(y, 0.2, 0.5), q) / 4; });
        }},
       {"BinaryCrossentropy",
-       losses::BinaryCrossentropy(true),
+       losses::BinaryCrossentropy({.from_logits = true}),
        b,
        x,
        [=](auto i) {
@@ -119,7 +119,7 @@ std::vector<Case> cases() {
              h, p, i, [&](double y, double q) { return -y * std::log(q / row_sum(p, i)); });
        }},
       {"CategoricalCrossentropy",
-       losses::CategoricalCrossentropy(false, 0.2),
+       losses::CategoricalCrossentropy({.label_smoothing = 0.2}),
        h,
        p,
        [=](auto i) {
@@ -128,7 +128,7 @@ std::vector<Case> cases() {
          });
        }},
       {"CategoricalCrossentropy",
-       losses::CategoricalCrossentropy(true),
+       losses::CategoricalCrossentropy({.from_logits = true}),
        h,
        x,
        [=](auto i) {
@@ -145,7 +145,7 @@ std::vector<Case> cases() {
                           row_sum(p, i));
        }},
       {"SparseCategoricalCrossentropy",
-       losses::SparseCategoricalCrossentropy(true),
+       losses::SparseCategoricalCrossentropy({.from_logits = true}),
        labels(),
        x,
        [=](auto i) {
@@ -401,8 +401,8 @@ TEST("labels out of range are named") {
 TEST("a label out of range that nobody checked gives NaN") {
   for (const bool from_logits : {false, true}) {
     const Tensor y = Tensor::of<std::int32_t>({3}, {1, 4, 0});
-    CHECK(std::isnan(
-        number(value(losses::SparseCategoricalCrossentropy(from_logits), y, probabilities()))));
+    CHECK(std::isnan(number(value(
+        losses::SparseCategoricalCrossentropy({.from_logits = from_logits}), y, probabilities()))));
   }
 }
 
@@ -433,7 +433,9 @@ TEST("names and configurations of losses") {
   CHECK_EQ(loss("mse")->name, "mean_squared_error");
   for (const Case& c : cases()) CHECK(loss(c.loss->serialize())->config() == c.loss->config());
   CHECK_EQ(
-      losses::CategoricalCrossentropy(true, 0.1)->config().dump(),
+      losses::CategoricalCrossentropy({.from_logits = true, .label_smoothing = 0.1})
+          ->config()
+          .dump(),
       R"({"from_logits":true,"label_smoothing":0.1,"axis":-1,"reduction":"sum_over_batch_size",)"
       R"("name":"categorical_crossentropy"})");
   CHECK_THROWS(loss("msr"), "'mse'");

@@ -288,6 +288,18 @@ struct DenseOptions {
   DTypePolicy dtype = {};  ///< "float32" or "float64"; dtype_policy() unless given
 };
 
+struct MaskingOptions {
+  double mask_value = 0.0;
+  std::string name = {};
+  DTypePolicy dtype = {};
+};
+
+struct ConcatenateOptions {
+  std::int64_t axis = -1;  ///< the batch axis is 0
+  std::string name = {};
+  DTypePolicy dtype = {};
+};
+
 /// Any layer by Keras's class name and arguments: make("Dense", {{"units", 10}}).
 LayerPtr make(std::string_view class_name, const Json::Object& arguments = {});
 
@@ -316,9 +328,7 @@ LayerPtr Permute(const std::vector<std::int64_t>& dims,
 LayerPtr Dropout(double rate, const std::string& name = "", const DTypePolicy& dtype = {});
 /// Gives (batch, steps, n) a mask, which is false for steps whose numbers are all `mask_value`, and
 /// makes these zero.
-LayerPtr Masking(double mask_value = 0.0,
-                 const std::string& name = "",
-                 const DTypePolicy& dtype = {});
+LayerPtr Masking(MaskingOptions options = {});
 /// Element-wise over a list of inputs of one shape (Subtract: exactly two).
 LayerPtr Add(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Subtract(const std::string& name = "", const DTypePolicy& dtype = {});
@@ -326,9 +336,8 @@ LayerPtr Multiply(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Average(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Maximum(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Minimum(const std::string& name = "", const DTypePolicy& dtype = {});
-LayerPtr Concatenate(std::int64_t axis = -1,
-                     const std::string& name = "",
-                     const DTypePolicy& dtype = {});
+/// A list of inputs, one after the other along an axis.
+LayerPtr Concatenate(ConcatenateOptions options = {});
 /// One of the functions of chainrule/ops.h on symbols, by name (see compute()):
 /// layers::Operation("clip", {{"operands", Json::Array{Json(), -1.0, 1.0}}})(x).
 LayerPtr Operation(std::string_view function, const Json::Object& arguments = {});

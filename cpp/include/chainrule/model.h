@@ -4,7 +4,7 @@
 //                       layers::Dense(64, {.activation = "relu"}),
 //                       layers::Dense(10)});
 //     model.compile({.optimizer = optimizers::Adam(),
-//                    .loss = {losses::SparseCategoricalCrossentropy(true)},
+//                    .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})},
 //                    .metrics = {{"accuracy"}}});
 //     History history = model.fit({.x = {x}, .y = {y}}, {.epochs = 5});
 //     model.save("digits.safetensors");
