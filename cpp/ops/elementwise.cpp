@@ -327,8 +327,7 @@ std::vector<Function> elementwise_functions() {
       function(
           "cast",
           "The elements as another type, converted as C++ converts them; to bool: x != 0. Its "
-          "gradient is "
-          "converted back.",
+          "gradient is converted back.",
           cast,
           x,
           option("dtype", required, "'float32', 'float64', 'int32', 'int64', 'uint8' or 'bool'."))

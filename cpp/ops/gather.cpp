@@ -176,8 +176,7 @@ std::span<const OpDef* const> gather_ops() {
 std::vector<Function> gather_functions() {
   return {function("gather",
                    "Rows of x by integer indices: indices.shape + (...). An index outside of [0, "
-                   "n) gives a row of "
-                   "NaN, or of zeros where numbers are integers.",
+                   "n) gives a row of NaN, or of zeros where numbers are integers.",
                    gather,
                    operand("x", "Of shape (n, ...)."),
                    operand("indices", "Integers."))

@@ -158,8 +158,7 @@ void Trainer::report_nonfinite_gradient(const Program& program,
        "this step. Such gradients come from functions at points where they have none, as sqrt or a "
        "distance at 0, or from numbers beyond " +
            std::string(name_of(packed.dtype())) +
-           ": find_nonfinite() says where they begin; or "
-           "compile with on_nonfinite='ignore'",
+           ": find_nonfinite() says where they begin; or compile with on_nonfinite='ignore'",
        received);
 }
 

@@ -181,8 +181,7 @@ class Minimum final : public Choice {
 
 constexpr const char* kShapes =
     "\n\nInput: a list of tensors whose shapes broadcast together; an input of lower rank gets "
-    "axes of length 1 after "
-    "the batch axis. Output shape: the broadcast shape.";
+    "axes of length 1 after the batch axis. Output shape: the broadcast shape.";
 
 }  // namespace
 
