@@ -21,25 +21,6 @@ enum class Result : std::uint8_t { kSame, kBool };
 using enum DTypes;
 using enum Result;
 
-/// Position in the order of promotion: bool, uint8, int32, int64, float32, float64.
-int promotion_rank(DType t) {
-  switch (t) {
-    case DType::boolean:
-      return 0;
-    case DType::uint8:
-      return 1;
-    case DType::int32:
-      return 2;
-    case DType::int64:
-      return 3;
-    case DType::float32:
-      return 4;
-    case DType::float64:
-      return 5;
-  }
-  return -1;
-}
-
 /// The dtype in which an op with admitted dtypes `dtypes` computes values of dtype t.
 DType computed_in(DTypes dtypes, DType t) {
   if (dtypes == kFloating && !is_floating(t)) return floatx();
@@ -274,7 +255,6 @@ Value convert(Value x, std::optional<DType> dtype) { return dtype ? cast(x, *dty
 
 Value stop_gradient(Value x) { return x.graph().add1(stop_gradient_op, {x}); }
 
-std::span<const OpDef* const> elementwise_ops();
 std::span<const OpDef* const> elementwise_ops() {
 #define LIST(name, ...) &name##_op,
 #define UNARY LIST
