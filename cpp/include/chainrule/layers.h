@@ -26,7 +26,10 @@ class Layer;
 struct CallContext {
   Graph& graph;
   bool training = false;
-  Value random_state;  ///< int64 (2,): seed and step; for random ops. Defined when training.
+  /// int64 (2,): seed and step; for random ops. Models define it for all their programs. It is
+  /// undefined where a layer is traced for its output shapes, or applied to arrays in inference,
+  /// and in graphs outside of layers.
+  Value random_state;
   std::int64_t next_stream = 0;  ///< take one for each random op: `context.next_stream++`
   std::vector<Value> losses;     ///< scalars that layers add to the loss (regularisation)
   bool runs_once = false;        ///< the graph is run once: a layer applied to arrays
