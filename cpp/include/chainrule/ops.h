@@ -182,7 +182,7 @@ Value min(Value x, const Axes& axis = {}, bool keepdims = false);
 /// Labels (...) as (..., num_classes) with a 1 at the label.
 ///
 /// x: Integers; one outside of [0, num_classes) gives zeros.
-/// num_classes: Their number.
+/// num_classes: The number of classes.
 /// axis: Where the new axis is in the result.
 /// dtype: The element type; None: config.floatx().
 Value one_hot(Value x, std::int64_t num_classes, std::int64_t axis = -1, DType dtype = floatx());
