@@ -1,9 +1,9 @@
 // Functions that append ops to the graph of their operands.
 //
-// Element-wise functions broadcast as NumPy does and promote dtypes upwards (promotion_rank); a
-// double operand takes the dtype of the other operand (floatx() if that is an integer and the
-// number has a fraction). Every function throws InvalidArgument when shapes or dtypes do not fit.
-// Axes may be negative.
+// Element-wise functions broadcast as NumPy does and promote dtypes upwards, by promotion_rank()
+// (chainrule/shape.h); a double operand takes the dtype of the other operand (floatx() if that is
+// an integer and the number has a fraction). Every function throws InvalidArgument when shapes or
+// dtypes do not fit. Axes may be negative.
 //
 //     Graph g;
 //     Value x = g.input({{32, 784}, DType::float32}, "x");
@@ -17,26 +17,6 @@
 #include "chainrule/graph.h"
 
 namespace chainrule::inline v0_1 {
-
-/// The place of a dtype in the order of promotion: of two operands, the one with the smaller rank
-/// is cast to the dtype of the other.
-constexpr int promotion_rank(DType t) {
-  switch (t) {
-    case DType::boolean:
-      return 0;
-    case DType::uint8:
-      return 1;
-    case DType::int32:
-      return 2;
-    case DType::int64:
-      return 3;
-    case DType::float32:
-      return 4;
-    case DType::float64:
-      return 5;
-  }
-  return -1;
-}
 
 /// A Value, or a number that becomes a scalar of the other operand's graph and dtype.
 class Operand {
