@@ -293,13 +293,13 @@ void bind_optimizers(py::module_& m) {
           "learning_rate",
           [](const Optimizer& self) {
             return without_gil([&] {
-              const BetweenSteps pause({&self.rate(), 1});
+              const BetweenSteps pause({&self.rate_variable(), 1});
               return static_cast<double>(self.learning_rate);
             });
           },
           [](Optimizer& self, double rate) {
             without_gil([&] {
-              const BetweenSteps pause({&self.rate(), 1});
+              const BetweenSteps pause({&self.rate_variable(), 1});
               self.learning_rate = rate;
             });
           },

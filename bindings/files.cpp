@@ -118,7 +118,7 @@ void set_values(const std::vector<VariablePtr>& variables, const py::list& value
 
 /// Iterations, learning rate, and the slots if they have been made.
 std::vector<VariablePtr> state_of(const Optimizer& optimizer) {
-  std::vector<VariablePtr> state{optimizer.iterations(), optimizer.rate()};
+  std::vector<VariablePtr> state{optimizer.iterations(), optimizer.rate_variable()};
   state.insert(state.end(), optimizer.slots().begin(), optimizer.slots().end());
   return state;
 }

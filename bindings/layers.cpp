@@ -29,12 +29,13 @@ PythonLayer& python_layer(const LayerHandle& layer, const char* where) {
 
 /// Sets a value, and restores the old one at the end of the scope.
 template <class T>
-class Restored {
+class RestoreOnExit {
  public:
-  Restored(T& place, T value) : place_(place), saved_(std::exchange(place, std::move(value))) {}
-  ~Restored() { place_ = std::move(saved_); }
-  Restored(const Restored&) = delete;
-  Restored& operator=(const Restored&) = delete;
+  RestoreOnExit(T& place, T value)
+      : place_(place), saved_(std::exchange(place, std::move(value))) {}
+  ~RestoreOnExit() { place_ = std::move(saved_); }
+  RestoreOnExit(const RestoreOnExit&) = delete;
+  RestoreOnExit& operator=(const RestoreOnExit&) = delete;
 
  private:
   T& place_;
@@ -72,7 +73,7 @@ std::vector<SymbolicValue> call_inside(const LayerHandle& layer,
   const GivenArguments given(*layer, arguments);
   layer->ensure_built(shapes);
   const Graph::Scope scope(context.graph, layer->name);
-  const Restored<bool> mode(context.training, training.value_or(context.training));
+  const RestoreOnExit<bool> mode(context.training, training.value_or(context.training));
   if (context.training && !context.random_state.defined()) {
     fail(layer->class_name(),
          "training=True is not possible inside a layer that is traced for inference",

@@ -113,8 +113,8 @@ MODELS = (
     Breakage(
         "train_on_batch goes on with the metrics of the call before",
         "cpp/train/fit.cpp",
-        "  reset_metrics();\n  run_epoch({.mode = Mode::train",
-        "  run_epoch({.mode = Mode::train",
+        "  reset_metrics();\n  run_pass({.mode = Mode::train",
+        "  run_pass({.mode = Mode::train",
         ("py", "test_inner_runs.py"),
     ),
     Breakage(

@@ -73,8 +73,9 @@ void run(const Workload& work, double seconds, std::int64_t steps, std::int64_t 
   }
   cr::Sequential model(layers);
   model.compile({.optimizer = cr::optimizers::Adam(),
-                 .loss = {work.reconstruct ? cr::losses::MeanSquaredError()
-                                           : cr::losses::SparseCategoricalCrossentropy(true)}});
+                 .loss = {work.reconstruct
+                              ? cr::losses::MeanSquaredError()
+                              : cr::losses::SparseCategoricalCrossentropy({.from_logits = true})}});
   const cr::Data data{.x = {view_of(x)}, .y = {work.reconstruct ? view_of(x) : view_of(labels)}};
   const cr::FitOptions options{.batch_size = work.batch, .epochs = 1};
   model.fit(data, options);

@@ -36,7 +36,7 @@ void bench(std::int64_t width, std::int64_t batch, int rounds, double seconds) {
                         cr::layers::Dense(width, {.activation = "relu"}),
                         cr::layers::Dense(10)});
   model.compile({.optimizer = cr::optimizers::Adam(),
-                 .loss = {cr::losses::SparseCategoricalCrossentropy(true)}});
+                 .loss = {cr::losses::SparseCategoricalCrossentropy({.from_logits = true})}});
   const cr::Data data{.x = {view_of(x)}, .y = {view_of(labels)}};
   const cr::FitOptions options{.batch_size = batch, .epochs = 1};
 

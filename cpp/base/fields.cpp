@@ -23,6 +23,13 @@ void Rule::check(std::string_view where, std::string_view name, const Json& valu
     invalid(where, text, {{std::string(name), shown(value)}});
 }
 
+Shape FieldType<Shape>::read(const Json& v) {
+  const std::vector<std::int64_t> lengths = Lengths::read(v);
+  if (std::find(lengths.begin(), lengths.end(), -1) != lengths.end())
+    invalid("shape", "every length must be known", {{"shape", shown(v)}});
+  return Shape(lengths);
+}
+
 std::string python_text(const Json& value) {
   switch (value.kind()) {
     case Json::Kind::null:
@@ -45,8 +52,10 @@ std::string python_text(const Json& value) {
 
 std::string shown(const Json& value) {
   constexpr std::size_t most = 100;
-  if (value.kind() == Json::Kind::number && !std::isfinite(value.as_double()))
-    return std::to_string(value.as_double());
+  if (value.kind() == Json::Kind::number && !std::isfinite(value.as_double())) {
+    const double number = value.as_double();
+    return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf";
+  }
   const std::string text = python_text(value);
   return text.size() <= most ? text : text.substr(0, most) + "...";
 }

@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "chainrule/error.h"
+#include "chainrule/fields.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -291,7 +292,7 @@ class Writer {
 
   void write_number(double number) {
     if (!std::isfinite(number)) {
-      invalid("json", "numbers must be finite", {{"value", std::to_string(number)}});
+      invalid("json", "numbers must be finite", {{"value", shown(number)}});
     }
     std::array<char, 32> digits{};  // the longest is "-2.2250738585072014e-308"
     const char* end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;

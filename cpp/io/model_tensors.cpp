@@ -141,7 +141,7 @@ std::vector<NamedTensor> all_tensors(const Model& model) {
 
   const Optimizer& optimizer = *model.compile_options().optimizer;
   all.push_back(plain_tensor("optimizer/iterations", optimizer.iterations()->value));
-  all.push_back(plain_tensor("optimizer/learning_rate", optimizer.rate()->value));
+  all.push_back(plain_tensor("optimizer/learning_rate", optimizer.rate_variable()->value));
   if (!has_shape) return all;  // no weights, so no slots
 
   const FlatParameters& parameters = model.trainer()->parameters();

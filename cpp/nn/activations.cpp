@@ -22,18 +22,15 @@ Value not_positive(Value x) { return where(x > 0.0, 0.0, x); }
 
 }  // namespace
 
-// x for x > 0, alpha (exp(x / alpha) - 1) below.
 Value celu(Value x, double alpha) {
   if (alpha == 0.0) invalid("celu", "alpha must not be zero");
   return where(x > 0.0, x, expm1(not_positive(x) / alpha) * alpha);
 }
 
-// x for x > 0, alpha (exp(x) - 1) below (Clevert et al. 2016).
 Value elu(Value x, double alpha) { return where(x > 0.0, x, expm1(not_positive(x)) * alpha); }
 
 Value exponential(Value x) { return exp(x); }
 
-// x times the normal distribution's probability of a smaller number (Hendrycks & Gimpel 2016).
 Value gelu(Value x, bool approximate) {
   if (approximate) {
     constexpr double kSqrt2OverPi = 0.79788456080286536;
@@ -45,7 +42,6 @@ Value gelu(Value x, bool approximate) {
   return x * ((erf(x * kSqrtHalf) + 1.0) * 0.5);
 }
 
-// a sigmoid(b) for the halves a and b of x (Dauphin et al. 2017).
 Value glu(Value x, std::int64_t axis) {
   const int at = normalize_axis(axis, x.shape().rank(), "glu");
   if (x.shape()[at] % 2 != 0) {
@@ -59,7 +55,6 @@ Value glu(Value x, std::int64_t axis) {
 
 Value hard_shrink(Value x, double threshold) { return where(abs(x) > threshold, x, 0.0); }
 
-// relu6(x + 3) / 6
 Value hard_sigmoid(Value x) { return relu6(x + 3.0) / 6.0; }
 
 Value hard_silu(Value x) { return x * hard_sigmoid(x); }
@@ -72,10 +67,8 @@ Value linear(Value x) { return x; }
 
 Value log_sigmoid(Value x) { return -softplus(-x); }
 
-// Misra 2019.
 Value mish(Value x) { return x * tanh(softplus(x)); }
 
-// x above the threshold and up to max_value, negative_slope (x - threshold) below.
 Value relu(Value x, double negative_slope, std::optional<double> max_value, double threshold) {
   if (max_value && *max_value < 0.0) {
     invalid("relu", "max_value must not be negative", {{"max_value", std::to_string(*max_value)}});
@@ -91,7 +84,6 @@ Value relu(Value x, double negative_slope, std::optional<double> max_value, doub
 
 Value relu6(Value x) { return minimum(chainrule::relu(x), 6.0); }
 
-// elu with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).
 Value selu(Value x) {
   constexpr double kAlpha = 1.6732632423543772848170429916717;
   constexpr double kScale = 1.0507009873554804934193349852946;
@@ -100,7 +92,6 @@ Value selu(Value x) {
 
 Value silu(Value x) { return x * sigmoid(x); }
 
-// x moved towards 0 by the threshold, 0 inside it.
 Value soft_shrink(Value x, double threshold) {
   if (threshold < 0.0) {
     invalid("soft_shrink",
@@ -112,15 +103,14 @@ Value soft_shrink(Value x, double threshold) {
 
 Value softsign(Value x) { return x / (abs(x) + 1.0); }
 
-// 0 up to -1, (x + 1)^2 / 4 up to 1, then x.
 Value sparse_plus(Value x) {
   return where(x <= -1.0, 0.0, where(x >= 1.0, x, square(x + 1.0) * 0.25));
 }
 
 Value sparse_sigmoid(Value x) { return clip((x + 1.0) * 0.5, 0.0, 1.0); }
 
-// (x + sqrt(x^2 + b)) / 2, written as max(x, 0) + b / 2 / (sqrt(x^2 + b) + |x|): nothing cancels,
-// and where the square overflows, the second term is 0, as it should be.
+// Written as max(x, 0) + b / 2 / (sqrt(x^2 + b) + |x|): nothing cancels, and where the square
+// overflows, the second term is 0, as it should be.
 Value squareplus(Value x, double b) {
   if (!(b >= 0.0)) invalid("squareplus", "b must not be negative", {{"b", std::to_string(b)}});
   if (b == 0.0) return chainrule::relu(x);
@@ -230,7 +220,8 @@ std::vector<Function> activations_functions() {
           .without_cpp(),
       activation("mish", "x tanh(softplus(x)) (Misra 2019).", activations::mish),
       activation("relu",
-                 "max(x, 0); with a slope below `threshold` and a largest value.",
+                 "max(x, 0). In general: x above `threshold`, but at most `max_value`; below it "
+                 "`negative_slope * (x - threshold)`.",
                  activations::relu,
                  option("negative_slope", 0.0, "The slope below the threshold."),
                  option("max_value", Json(), "The largest value; None: no limit."),
@@ -243,7 +234,7 @@ std::vector<Function> activations_functions() {
           .without_cpp(),
       activation("silu", "x sigmoid(x).", activations::silu).also({"swish"}),
       activation("soft_shrink",
-                 "x moved towards 0 by `threshold`.",
+                 "x moved towards 0 by `threshold`; 0 where |x| is smaller.",
                  activations::soft_shrink,
                  option("threshold", 0.5, "How far; not negative.").stored_as("parameter")),
       activation("softmax",

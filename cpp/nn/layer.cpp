@@ -8,6 +8,7 @@
 #include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
 #include "nn/returned.h"
+#include "nn/shapes_text.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -40,12 +41,6 @@ thread_local int nested = 0;
 std::uint64_t next_serial() {
   static std::atomic<std::uint64_t> last = 0;
   return ++last;
-}
-
-std::string shapes_text(const std::vector<TensorType>& types) {
-  std::string text;
-  for (const TensorType& type : types) text += (text.empty() ? "" : ", ") + type.shape.str();
-  return text;
 }
 
 }  // namespace
@@ -308,7 +303,7 @@ Symbols Layer::apply(const Symbols& inputs, const Json& arguments) {
 void Layer::note_call(const std::shared_ptr<const LayerCall>& made) {
   if (calls_.size() >= calls_limit_) {
     std::erase_if(calls_, [](const auto& past) { return past.expired(); });
-    calls_limit_ = 2 * calls_.size() + 8;
+    calls_limit_ = 2 * calls_.size() + kLeastCallsLimit;
   }
   calls_.push_back(made);
 }
@@ -355,12 +350,8 @@ Symbol LayerPtr::operator()(const Symbols& xs) const {
 }
 
 std::vector<Value> UnaryLayer::call(CallContext& context, const std::vector<Value>& inputs) {
-  if (inputs.size() != 1) {
-    std::vector<TensorType> types;
-    for (const Value& value : inputs) types.push_back(value.type());
-    invalid(
-        class_name(), "the layer takes one input", {{"inputs", "[" + shapes_text(types) + "]"}});
-  }
+  if (inputs.size() != 1)
+    invalid(class_name(), "the layer takes one input", {{"inputs", shapes_text(inputs)}});
   return {call(context, inputs[0])};
 }
 

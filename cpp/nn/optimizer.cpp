@@ -2,7 +2,6 @@
 // nn/optimizers.
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <set>
 #include <string_view>
@@ -44,6 +43,11 @@ std::vector<Value> unpack(Value packed,
   return parts;
 }
 
+/// The rule that is broken when an optimizer meets parameters that its slots were not made for.
+constexpr std::string_view kStaysWithParameters =
+    "an optimizer stays with the parameters it was first used for; make a new one for another "
+    "model, or for other trainable weights";
+
 void require_reduced(Value reduced, Value packed, std::string_view where) {
   if (reduced.defined() && &reduced.graph() == &packed.graph() && reduced.type() == packed.type())
     return;
@@ -65,10 +69,7 @@ LearningRate& LearningRate::operator=(double value) {
   if (!(value >= 0 && value <= most)) {
     invalid("learning_rate",
             "the value must not be negative, NaN or beyond float32",
-            {{"learning_rate",
-              std::isnan(value)   ? "nan"
-              : std::isinf(value) ? (value > 0 ? "inf" : "-inf")
-                                  : Json(value).dump()}});
+            {{"learning_rate", shown(value)}});
   }
   given_ = value;
   with_floating(variable_->value.dtype(),
@@ -142,14 +143,12 @@ void Optimizer::check_free_for(const std::vector<VariablePtr>& weights) const {
       std::equal(weights_.begin(), weights_.end(), weights.begin(), weights.end(), same))
     return;
   const VariablePtr own = weights_.front().lock();
-  invalid(
-      class_name(),
-      "an optimizer stays with the parameters it was first used for; make a new one for another "
-      "model, or for other trainable weights",
-      {{"weights", std::to_string(weights.size())},
-       {"first weight", weights.empty() ? "none" : "'" + weights.front()->name + "'"},
-       {"weights of the optimizer", std::to_string(weights_.size())},
-       {"its first weight", own ? "'" + own->name + "'" : "of a model that is gone"}});
+  invalid(class_name(),
+          kStaysWithParameters,
+          {{"weights", std::to_string(weights.size())},
+           {"first weight", weights.empty() ? "none" : "'" + weights.front()->name + "'"},
+           {"weights of the optimizer", std::to_string(weights_.size())},
+           {"its first weight", own ? "'" + own->name + "'" : "of a model that is gone"}});
 }
 
 void Optimizer::bind(const std::vector<VariablePtr>& weights) {
@@ -168,8 +167,7 @@ void Optimizer::make_slots(std::int64_t size, DType type) {
     const TensorType wanted{{size}, type};
     if (slot->value.type() != wanted) {
       invalid(class_name(),
-              "an optimizer stays with the parameters it was first used for; make a new one for "
-              "another model",
+              kStaysWithParameters,
               {{"parameters", wanted.str()}, {"first parameters", slot->value.type().str()}});
     }
   }
@@ -235,7 +233,7 @@ Value Optimizer::apply(Graph& graph,
   if (global_clipnorm) gradient = clip_norm(gradient, *global_clipnorm);
   if (clipvalue) gradient = clip(gradient, -*clipvalue, *clipvalue);
 
-  const Value rate = graph.read(this->rate());
+  const Value rate = graph.read(rate_variable());
   Value parameter = graph.read(parameters);
   if (weight_decay && *weight_decay > 0.0)
     parameter = parameter - parameter * (rate * *weight_decay);

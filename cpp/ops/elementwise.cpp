@@ -9,6 +9,7 @@
 #include "isa/table.h"
 #include "ops/function.h"
 #include "ops/fused.h"
+#include "ops/lengths.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -19,25 +20,6 @@ enum class DTypes : std::uint8_t { kFloating, kNumeric, kAny };
 enum class Result : std::uint8_t { kSame, kBool };
 using enum DTypes;
 using enum Result;
-
-/// Position in the order of promotion: bool, uint8, int32, int64, float32, float64.
-int promotion_rank(DType t) {
-  switch (t) {
-    case DType::boolean:
-      return 0;
-    case DType::uint8:
-      return 1;
-    case DType::int32:
-      return 2;
-    case DType::int64:
-      return 3;
-    case DType::float32:
-      return 4;
-    case DType::float64:
-      return 5;
-  }
-  return -1;
-}
 
 /// The dtype in which an op with admitted dtypes `dtypes` computes values of dtype t.
 DType computed_in(DTypes dtypes, DType t) {
@@ -264,8 +246,7 @@ Value cast(Value x, DType dtype) {
 
 Value broadcast_to(Value x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  const std::vector<std::int64_t> dims(shape.dims().begin(), shape.dims().end());
-  return x.graph().add1(broadcast_to_op, {x}, {{"shape", dims}});
+  return x.graph().add1(broadcast_to_op, {x}, {{"shape", dims_of(shape)}});
 }
 
 Value clip(Value x, Operand low, Operand high) { return minimum(maximum(x, low), high); }
@@ -274,7 +255,6 @@ Value convert(Value x, std::optional<DType> dtype) { return dtype ? cast(x, *dty
 
 Value stop_gradient(Value x) { return x.graph().add1(stop_gradient_op, {x}); }
 
-std::span<const OpDef* const> elementwise_ops();
 std::span<const OpDef* const> elementwise_ops() {
 #define LIST(name, ...) &name##_op,
 #define UNARY LIST
@@ -327,8 +307,7 @@ std::vector<Function> elementwise_functions() {
       function(
           "cast",
           "The elements as another type, converted as C++ converts them; to bool: x != 0. Its "
-          "gradient is "
-          "converted back.",
+          "gradient is converted back.",
           cast,
           x,
           option("dtype", required, "'float32', 'float64', 'int32', 'int64', 'uint8' or 'bool'."))

@@ -10,10 +10,6 @@
 
 namespace chainrule::inline v0_1 {
 
-/// Bounds of a group that fusion makes.
-constexpr int kMaxChainLength = 64;
-constexpr int kMaxChainInputs = 32;
-
 /// attrs: chain (ElementwiseChain). Its meaning is the ops of the chain, one after the other.
 extern const OpDef fused_op;
 

@@ -174,33 +174,34 @@ std::span<const OpDef* const> gather_ops() {
 }
 
 std::vector<Function> gather_functions() {
-  return {function("gather",
-                   "Rows of x by integer indices: indices.shape + (...). An index outside of [0, "
-                   "n) gives a row of "
-                   "NaN, or of zeros where numbers are integers.",
-                   gather,
-                   operand("x", "Of shape (n, ...)."),
-                   operand("indices", "Integers."))
-              .without_python(),  // there it is take()
-          function("take",
-                   "Elements by index along an axis. Negative indices count from the end; those "
-                   "out of range give NaN, or 0 for integers.",
-                   take,
-                   operand("x", "A tensor."),
-                   operand("indices", "Integers, of any shape."),
-                   option("axis", Json(), "The axis; None: the flat array."))
-              .with_example(">>> ops.take([1.0, 2.0, 3.0], [0, -1])\n"
-                            "array([1., 3.], dtype=float32)"),
-          function("one_hot",
-                   "Labels (...) as (..., num_classes) with a 1 at the label.",
-                   one_hot,
-                   operand("x", "Integers; one outside of [0, num_classes) gives zeros."),
-                   option("num_classes", required, "Their number.", positive).stored_as("classes"),
-                   option("axis", -1, "Where the new axis is in the result."),
-                   option("dtype", Json(), "The element type; None: config.floatx()."))
-              .with_example(">>> ops.one_hot([1, 0], 2)\n"
-                            "array([[0., 1.],\n"
-                            "       [1., 0.]], dtype=float32)")};
+  return {
+      function("gather",
+               "Rows of x by integer indices: indices.shape + (...). An index outside of [0, "
+               "n) gives a row of NaN, or of zeros where numbers are integers.",
+               gather,
+               operand("x", "Of shape (n, ...)."),
+               operand("indices", "Integers."))
+          .without_python(),  // there it is take()
+      function("take",
+               "Elements by index along an axis. Negative indices count from the end; those "
+               "out of range give NaN, or 0 for integers.",
+               take,
+               operand("x", "A tensor."),
+               operand("indices", "Integers, of any shape."),
+               option("axis", Json(), "The axis; None: the flat array."))
+          .with_example(">>> ops.take([1.0, 2.0, 3.0], [0, -1])\n"
+                        "array([1., 3.], dtype=float32)"),
+      function(
+          "one_hot",
+          "Labels (...) as (..., num_classes) with a 1 at the label.",
+          one_hot,
+          operand("x", "Integers; one outside of [0, num_classes) gives zeros."),
+          option("num_classes", required, "The number of classes.", positive).stored_as("classes"),
+          option("axis", -1, "Where the new axis is in the result."),
+          option("dtype", Json(), "The element type; None: config.floatx()."))
+          .with_example(">>> ops.one_hot([1, 0], 2)\n"
+                        "array([[0., 1.],\n"
+                        "       [1., 0.]], dtype=float32)")};
 }
 
 }  // namespace chainrule::inline v0_1

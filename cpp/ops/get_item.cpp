@@ -7,6 +7,7 @@
 
 #include "chainrule/ops.h"
 #include "ops/function.h"
+#include "ops/lengths.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -40,7 +41,7 @@ Range range_of(const Json& item, std::int64_t length) {
 /// Every step-th element along an axis.
 Value take_range(Value x, int axis, const Range& range) {
   Ints start(static_cast<std::size_t>(x.shape().rank()), 0);
-  Ints length(x.shape().dims().begin(), x.shape().dims().end());
+  Ints length = dims_of(x.shape());
   const auto at = static_cast<std::size_t>(axis);
   if (range.step == 1 || range.count <= 1) {
     start[at] = range.count == 0 ? 0 : range.first;
@@ -99,7 +100,7 @@ Value get_item(Value x, const Json& given) {
     }
   }
   take_whole(x.shape().rank() - axis);
-  return result == Ints(x.shape().dims().begin(), x.shape().dims().end()) ? x : reshape(x, result);
+  return result == dims_of(x.shape()) ? x : reshape(x, result);
 }
 
 }  // namespace

@@ -86,7 +86,6 @@ Value pack(const std::vector<Value>& xs,
   return xs[0].graph().add1(pack_op, xs, {{"offsets", offsets}, {"size", size}});
 }
 
-std::span<const OpDef* const> pack_ops();
 std::span<const OpDef* const> pack_ops() {
   static const OpDef* const ops[] = {&pack_op};
   return ops;

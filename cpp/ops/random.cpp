@@ -11,8 +11,9 @@
 namespace chainrule::inline v0_1 {
 namespace {
 
-/// Fourth word of the counter of random_fold.
-constexpr std::uint32_t kFold = 0xf01dU;
+/// Marks the counters of random_fold. It is a bit of the second word, where random numbers have the
+/// high half of the number of a block: no array has as many blocks.
+constexpr std::uint32_t kFold = 0x80000000U;
 
 std::vector<TensorType> infer_random(const Node& node) {
   const char* where = node.op->name;
@@ -95,9 +96,8 @@ const OpDef random_bernoulli_op{
     },
 };
 
-/// Draws a new seed from the old one, at a counter that holds the index. It has 52 bits, so that it
-/// is exact in double, too. The last word of the counter is kFold; that of random numbers is a
-/// step.
+/// Draws a new seed from the old one, at a counter that holds the index, which must not be
+/// negative, and the step. The seed has 52 bits, so that it is exact in double, too.
 const OpDef random_fold_op{
     .name = "random_fold",
     .infer =
@@ -116,8 +116,9 @@ const OpDef random_fold_op{
               index = call.in<std::int64_t>(1)](const Exec&) {
         const auto low = [](std::int64_t x) { return static_cast<std::uint32_t>(x); };
         const auto high = [](std::int64_t x) { return static_cast<std::uint32_t>(x >> 32); };
-        const auto words = philox({low(*index), high(*index), low(state[1]), kFold},
-                                  {low(state[0]), high(state[0])});
+        const auto words =
+            philox({low(*index), high(*index) | kFold, low(state[1]), high(state[1])},
+                   {low(state[0]), high(state[0])});
         out[0] = static_cast<std::int64_t>(words[0]) | static_cast<std::int64_t>(words[1] >> 12)
                                                            << 32;
         out[1] = state[1];

@@ -14,29 +14,26 @@ namespace {
 
 std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
-void require_same_types(const std::vector<Value>& given,
-                        const std::vector<Value>& next,
-                        std::size_t first) {
+/// Throws unless the next carried values have the types of the given ones, with which `given`
+/// begins.
+void require_same_types(const std::vector<Value>& given, const std::vector<Value>& next) {
   for (std::size_t k = 0; k < next.size(); ++k) {
-    if (given[first + k].type() == next[k].type()) continue;
+    if (given[k].type() == next[k].type()) continue;
     invalid("scan",
             "the body must return each carried value with the shape and dtype of the first one",
             {{"carry", std::to_string(k)},
-             {"first", given[first + k].type().str()},
+             {"first", given[k].type().str()},
              {"returned", next[k].type().str()}});
   }
 }
 
 std::vector<TensorType> infer(const Node& node) {
   const Loop loop(node);
-  require_same_types(node.inputs, loop.body->next, 0);
+  require_same_types(node.inputs, loop.body->next);
   std::vector<TensorType> types;
   for (const Value& next : loop.body->next) types.push_back(next.type());
-  for (const Value& value : loop.stacked) {
-    std::vector<std::int64_t> lengths = {loop.length};
-    lengths.insert(lengths.end(), value.shape().dims().begin(), value.shape().dims().end());
-    types.push_back({Shape(lengths), value.dtype()});
-  }
+  for (const Value& value : loop.stacked)
+    types.push_back({Shape{loop.length} + value.shape(), value.dtype()});
   return types;
 }
 
@@ -235,8 +232,8 @@ ScanResult scan(const ScanBody& body,
   for (const Value& value : init)
     step.carry.push_back(made->carries.emplace_back(nested.graph().input(value.type(), "carry")));
   for (const Value& x : xs) {
-    const std::vector<std::int64_t> row(x.shape().dims().begin() + 1, x.shape().dims().end());
-    step.x.push_back(made->slices.emplace_back(nested.graph().input({Shape(row), x.dtype()}, "x")));
+    const TensorType row{x.shape().slice(1), x.dtype()};
+    step.x.push_back(made->slices.emplace_back(nested.graph().input(row, "x")));
   }
   step.index = nested.graph().input({Shape{}, DType::int64}, "index");
   ScanResult result = body(step);
@@ -253,7 +250,7 @@ ScanResult scan(const ScanBody& body,
       value = nested.own(value);
     }
   }
-  require_same_types(init, result.carry, 0);
+  require_same_types(init, result.carry);
   Graph::Nested::Built built = nested.finish();
 
   std::vector<Value> operands = init;

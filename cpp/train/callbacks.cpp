@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "chainrule/error.h"
+#include "train/number_checks.h"
 
 namespace chainrule::inline v0_1::callbacks {
 namespace {
@@ -17,19 +18,13 @@ namespace {
   invalid(where, "there is no log '" + name + "'" + did_you_mean(name, known), {{"logs", all}});
 }
 
-void check_not_negative(std::string_view where, const char* name, double value) {
-  if (!(value >= 0)) {
-    invalid(where, std::string(name) + " must not be negative", {{name, Json(value).dump()}});
-  }
-}
-
 double rate_of(const OptimizerPtr& optimizer) {
-  const BetweenSteps pause({&optimizer->rate(), 1});
+  const BetweenSteps pause({&optimizer->rate_variable(), 1});
   return optimizer->learning_rate;
 }
 
 void set_rate(const OptimizerPtr& optimizer, double rate) {
-  const BetweenSteps pause({&optimizer->rate(), 1});
+  const BetweenSteps pause({&optimizer->rate_variable(), 1});
   optimizer->learning_rate = rate;
 }
 
@@ -93,9 +88,8 @@ bool Monitor::improves(double value, std::optional<double> on) const {
 EarlyStopping::EarlyStopping(EarlyStoppingOptions options)
     : Monitor("EarlyStopping", options.monitor, options.mode, options.min_delta),
       options_(std::move(options)) {
-  check_not_negative("EarlyStopping", "patience", static_cast<double>(options_.patience));
-  check_not_negative(
-      "EarlyStopping", "start_from_epoch", static_cast<double>(options_.start_from_epoch));
+  check_not_negative("EarlyStopping", "patience", options_.patience);
+  check_not_negative("EarlyStopping", "start_from_epoch", options_.start_from_epoch);
 }
 
 void EarlyStopping::on_train_begin() {
@@ -155,8 +149,8 @@ ReduceLROnPlateau::ReduceLROnPlateau(ReduceLROnPlateauOptions options)
   if (!(options_.factor > 0 && options_.factor < 1)) {
     invalid(where, "factor must be between 0 and 1", {{"factor", std::to_string(options_.factor)}});
   }
-  check_not_negative(where, "patience", static_cast<double>(options_.patience));
-  check_not_negative(where, "cooldown", static_cast<double>(options_.cooldown));
+  check_not_negative(where, "patience", options_.patience);
+  check_not_negative(where, "cooldown", options_.cooldown);
   check_not_negative(where, "min_lr", options_.min_lr);
 }
 

@@ -92,6 +92,15 @@ std::string formatted(double value, bool whole, std::string_view format, const s
   return text;
 }
 
+/// Makes the folder that a file is to lie in, unless it is there. Empty: the present folder.
+std::filesystem::path make_folder_of(const std::string& file) {
+  std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) throw FileError(kWhere, "the folder could not be made", error.value(), file);
+  return folder;
+}
+
 }  // namespace
 
 ModelCheckpoint::ModelCheckpoint(ModelCheckpointOptions options)
@@ -128,10 +137,8 @@ void ModelCheckpoint::expect(const FitPlan& plan) {
     }
   }
   const std::string first = path(plan.options.initial_epoch, example);
-  const std::filesystem::path folder = std::filesystem::path(first).parent_path();
+  const std::filesystem::path folder = make_folder_of(first);
   std::error_code error;
-  if (!folder.empty()) std::filesystem::create_directories(folder, error);
-  if (error) throw FileError(kWhere, "the folder could not be made", error.value(), first);
   if (std::filesystem::is_directory(first, error))
     throw FileError(kWhere, "the path must name a file", EISDIR, first);
   if (::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0)
@@ -145,10 +152,7 @@ void ModelCheckpoint::on_epoch_end(std::int64_t epoch, const Logs& logs) {
     best_ = value;
   }
   const std::string file = path(epoch, logs);
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  std::error_code error;
-  if (!folder.empty()) std::filesystem::create_directories(folder, error);
-  if (error) throw FileError(kWhere, "the folder could not be made", error.value(), file);
+  make_folder_of(file);
   options_.save_weights_only ? model().save_weights(file) : model().save(file);
   last_path_ = file;
 }

@@ -201,15 +201,12 @@ void check_integers(const ArrayView& array,
     for (std::int64_t k = 0; k < length; ++k) {
       const double value = element(array, i, k);
       if (value >= limits.least && value < limits.above && value == std::floor(value)) continue;
+      const Json found =
+          is_floating(array.dtype) ? Json(value) : Json(static_cast<std::int64_t>(value));
       invalid(where,
               std::string(what) + " must hold whole numbers that " + std::string(name_of(dtype)) +
                   " can hold",
-              {{"value",
-                std::isnan(value)          ? "nan"
-                : std::isinf(value)        ? (value > 0 ? "inf" : "-inf")
-                : is_floating(array.dtype) ? Json(value).dump()
-                                           : std::to_string(static_cast<std::int64_t>(value))},
-               {"sample", std::to_string(i)}});
+              {{"value", shown(found)}, {"sample", std::to_string(i)}});
     }
   }
 }
@@ -296,9 +293,8 @@ std::string nonfinite_sample(const Data& data,
           if (std::isfinite(value) && is_finite(value, type)) continue;
           return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") +
                  " of sample " + std::to_string(offset + index) + " holds " +
-                 (std::isnan(value)   ? "nan"
-                  : std::isinf(value) ? "inf"
-                                      : "a number beyond " + std::string(name_of(type)));
+                 (std::isfinite(value) ? "a number beyond " + std::string(name_of(type))
+                                       : shown(value));
         }
       }
     }

@@ -9,6 +9,7 @@
 #include "chainrule/callbacks.h"
 #include "kernels/random.h"
 #include "train/data.h"
+#include "train/number_checks.h"
 #include "train/step_threads.h"
 #include "train/ticker.h"
 #include "train/trainer.h"
@@ -19,32 +20,22 @@ namespace {
 /// The stream of Random from which orders of samples are drawn; steps have streams of their own.
 constexpr std::uint64_t kShuffleStream = std::uint64_t{1} << 63;
 
-void check_positive(std::string_view where, const char* name, std::int64_t value) {
-  if (value <= 0)
-    invalid(where, std::string(name) + " must be positive", {{name, std::to_string(value)}});
-}
-
-void check_not_negative(std::string_view where, const char* name, std::int64_t value) {
-  if (value < 0)
-    invalid(where, std::string(name) + " must not be negative", {{name, std::to_string(value)}});
-}
-
 /// During a fit inside another one of the same model, keeps history and stop_training of the outer
 /// one.
-class OuterFit {
+class KeepsOuterFit {
  public:
-  OuterFit(Model& model, bool inner) : model_(model), inner_(inner) {
+  KeepsOuterFit(Model& model, bool inner) : model_(model), inner_(inner) {
     if (!inner) return;
     history_ = std::move(model.history);
     stop_ = model.stop_training;
   }
-  ~OuterFit() {
+  ~KeepsOuterFit() {
     if (!inner_) return;
     model_.history = std::move(history_);
     model_.stop_training = stop_;
   }
-  OuterFit(const OuterFit&) = delete;
-  OuterFit& operator=(const OuterFit&) = delete;
+  KeepsOuterFit(const KeepsOuterFit&) = delete;
+  KeepsOuterFit& operator=(const KeepsOuterFit&) = delete;
 
  private:
   Model& model_;
@@ -96,15 +87,15 @@ FitPlan Trainer::plan_of(const FitOptions& options, bool with_validation) const 
   return plan;
 }
 
-bool Trainer::run_epoch(const Epoch& epoch) {
-  const std::int64_t count = epoch.data.x[0].shape[0];
-  const std::int64_t batch_size = std::min(epoch.batch_size, count);
+bool Trainer::run_pass(const Pass& pass) {
+  const std::int64_t count = pass.data.x[0].shape[0];
+  const std::int64_t batch_size = std::min(pass.batch_size, count);
   const std::int64_t steps = (count + batch_size - 1) / batch_size;
-  const bool training = epoch.mode == Mode::train;
-  const std::vector<ArrayView> arrays = arrays_of(epoch.data);
-  StepRun& run = epoch.run;
+  const bool training = pass.mode == Mode::train;
+  const std::vector<ArrayView> arrays = arrays_of(pass.data);
+  StepRun& run = pass.run;
   Ticker ticker(
-      epoch.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
+      pass.observer, run, training ? Progress::Phase::train : Progress::Phase::test, steps);
   const auto current_logs = [this] { return logs(); };
 
   std::shared_ptr<StepProgram> step_program;  // shared: the cache may drop it in an observer's runs
@@ -116,18 +107,18 @@ bool Trainer::run_epoch(const Epoch& epoch) {
     if (training && ticker.wants_batches()) check_trainable(model_.trainable_weights());
     if (n != program_batch || (ticker.observer_called() && !step_program->is_current())) {
       run.rest();
-      step_program = step(epoch.mode, epoch.data, n);
+      step_program = step(pass.mode, pass.data, n);
       program_batch = n;
     }
     Program& program = step_program->program;
-    const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
+    const std::int64_t* samples = pass.order == nullptr ? nullptr : pass.order + first;
     const kernels::Batch batch{samples, first, n, count - first - n};
     run.begin_step();
-    const Exec exec = epoch.threads.next(program);
+    const Exec exec = pass.threads.next(program);
     gather_inputs(exec, arrays, step_program->sources, batch, program);
-    if (!program.run(exec.threads)) report_nonfinite(epoch, first, n, program);
+    if (!program.run(exec.threads)) report_nonfinite(pass, first, n, program);
     ticker.end_batch(index, current_logs);
-    const bool stop = epoch.stop.stop_requested() || (training && model_.stop_training);
+    const bool stop = pass.stop.stop_requested() || (training && model_.stop_training);
     if (stop && index + 1 < steps) {
       run.rest();
       return false;
@@ -167,25 +158,24 @@ void Trainer::report_nonfinite_gradient(const Program& program,
        "this step. Such gradients come from functions at points where they have none, as sqrt or a "
        "distance at 0, or from numbers beyond " +
            std::string(name_of(packed.dtype())) +
-           ": find_nonfinite() says where they begin; or "
-           "compile with on_nonfinite='ignore'",
+           ": find_nonfinite() says where they begin; or compile with on_nonfinite='ignore'",
        received);
 }
 
-void Trainer::report_nonfinite(const Epoch& epoch,
+void Trainer::report_nonfinite(const Pass& pass,
                                std::int64_t first,
                                std::int64_t count,
                                const Program& program) const {
-  const std::int64_t* samples = epoch.order == nullptr ? nullptr : epoch.order + first;
-  const bool training = epoch.mode == Mode::train;
+  const std::int64_t* samples = pass.order == nullptr ? nullptr : pass.order + first;
+  const bool training = pass.mode == Mode::train;
   const std::string cause =
-      nonfinite_sample(epoch.data, read_as(epoch.data), samples, first, count, epoch.offset);
-  std::vector<Received> received = {{"step", std::to_string(first / epoch.batch_size + 1)},
-                                    {"epoch", std::to_string(epoch.number + 1)}};
-  if (*epoch.source != '\0') received.push_back({"data", epoch.source});
+      nonfinite_sample(pass.data, read_as(pass.data), samples, first, count, pass.offset);
+  std::vector<Received> received = {{"step", std::to_string(first / pass.batch_size + 1)},
+                                    {"epoch", std::to_string(pass.epoch + 1)}};
+  if (*pass.source != '\0') received.push_back({"data", pass.source});
   if (!cause.empty()) received.push_back({"input", cause});
-  if (training && cause.empty()) report_nonfinite_gradient(program, epoch.where, received);
-  fail(epoch.where,
+  if (training && cause.empty()) report_nonfinite_gradient(program, pass.where, received);
+  fail(pass.where,
        std::string("the loss is NaN or infinite") +
            (training ? "; the weights are as they were before this step. " : ". ") +
            (cause.empty()
@@ -231,8 +221,8 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
   const std::int64_t validation_batch =
       options.validation_batch_size > 0 ? options.validation_batch_size : options.batch_size;
 
-  const Outer outer(*this);
-  const OuterFit outer_fit(model_, is_inner_run());
+  const KeepsOuterMetrics kept_metrics(*this);
+  const KeepsOuterFit kept_fit(model_, is_inner_run());
   StepRun run(step_variables());
   parameters();
   std::optional<Observers> several;
@@ -257,32 +247,32 @@ History Trainer::fit(const Data& given, const FitOptions& options) {
                                   static_cast<std::uint64_t>(state[0]),
                                   kShuffleStream + static_cast<std::uint64_t>(state[1]));
     }
-    run_epoch({.mode = Mode::train,
-               .where = "fit",
-               .data = training,
-               .run = run,
-               .batch_size = options.batch_size,
-               .order = options.shuffle ? order.data() : nullptr,
-               .number = epoch,
-               .observer = observer,
-               .threads = threads,
-               .stop = options.stop});
+    run_pass({.mode = Mode::train,
+              .where = "fit",
+              .data = training,
+              .run = run,
+              .batch_size = options.batch_size,
+              .order = options.shuffle ? order.data() : nullptr,
+              .epoch = epoch,
+              .observer = observer,
+              .threads = threads,
+              .stop = options.stop});
     Logs epoch_logs = logs();
     if (validation && (epoch + 1) % options.validation_freq == 0 &&
         !options.stop.stop_requested()) {
       if (observer != nullptr) observer->on_test_begin();
       reset_metrics();
-      const bool complete = run_epoch({.mode = Mode::test,
-                                       .where = "fit",
-                                       .data = *validation,
-                                       .run = run,
-                                       .batch_size = validation_batch,
-                                       .number = epoch,
-                                       .observer = observer,
-                                       .threads = threads,
-                                       .offset = split ? count : 0,
-                                       .source = split ? "validation_split" : "validation_data",
-                                       .stop = options.stop});
+      const bool complete = run_pass({.mode = Mode::test,
+                                      .where = "fit",
+                                      .data = *validation,
+                                      .run = run,
+                                      .batch_size = validation_batch,
+                                      .epoch = epoch,
+                                      .observer = observer,
+                                      .threads = threads,
+                                      .offset = split ? count : 0,
+                                      .source = split ? "validation_split" : "validation_data",
+                                      .stop = options.stop});
       const Logs test_logs = logs();
       if (complete) {
         for (const auto& [name, value] : test_logs) epoch_logs.emplace_back("val_" + name, value);
@@ -304,17 +294,17 @@ Logs Trainer::evaluate(const Data& given,
   const StepThreads step_threads("evaluate", threads);
   check_positive("evaluate", "batch_size", batch_size);
   const Data data = check(given, "evaluate");
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   if (observer != nullptr) observer->on_test_begin();
   reset_metrics();
-  run_epoch({.mode = Mode::test,
-             .where = "evaluate",
-             .data = data,
-             .run = run,
-             .batch_size = batch_size,
-             .observer = observer,
-             .threads = step_threads});
+  run_pass({.mode = Mode::test,
+            .where = "evaluate",
+            .data = data,
+            .run = run,
+            .batch_size = batch_size,
+            .observer = observer,
+            .threads = step_threads});
   const Logs result = logs();
   if (observer != nullptr) observer->on_test_end(result);
   return result;
@@ -324,28 +314,28 @@ Logs Trainer::train_on_batch(const Data& given,
                              const std::map<std::int64_t, double>& class_weight) {
   Data data = check(given, "train_on_batch");
   const Tensor weights = weigh_classes(data, class_weight, weight_dtype(), "train_on_batch");
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   parameters();
   reset_metrics();
-  run_epoch({.mode = Mode::train,
-             .where = "train_on_batch",
-             .data = data,
-             .run = run,
-             .batch_size = data.x[0].shape[0]});
+  run_pass({.mode = Mode::train,
+            .where = "train_on_batch",
+            .data = data,
+            .run = run,
+            .batch_size = data.x[0].shape[0]});
   return logs();
 }
 
 Logs Trainer::test_on_batch(const Data& given) {
   const Data data = check(given, "test_on_batch");
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   reset_metrics();
-  run_epoch({.mode = Mode::test,
-             .where = "test_on_batch",
-             .data = data,
-             .run = run,
-             .batch_size = data.x[0].shape[0]});
+  run_pass({.mode = Mode::test,
+            .where = "test_on_batch",
+            .data = data,
+            .run = run,
+            .batch_size = data.x[0].shape[0]});
   return logs();
 }
 

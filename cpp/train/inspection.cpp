@@ -11,6 +11,7 @@
 #include "base/median.h"
 #include "parallel/long_run.h"
 #include "train/data.h"
+#include "train/number_checks.h"
 #include "train/trainer.h"
 
 namespace chainrule::inline v0_1 {
@@ -19,19 +20,19 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Gives variables their content back.
-class Restored {
+class RestoreOnExit {
  public:
-  explicit Restored(const std::vector<VariablePtr>& variables) {
+  explicit RestoreOnExit(const std::vector<VariablePtr>& variables) {
     for (const VariablePtr& variable : variables) {
       if (variable->value.defined()) saved_.emplace_back(variable, variable->value.clone());
     }
   }
-  ~Restored() {
+  ~RestoreOnExit() {
     for (const auto& [variable, value] : saved_)
       std::copy_n(value.raw(), value.bytes(), variable->value.raw());
   }
-  Restored(const Restored&) = delete;
-  Restored& operator=(const Restored&) = delete;
+  RestoreOnExit(const RestoreOnExit&) = delete;
+  RestoreOnExit& operator=(const RestoreOnExit&) = delete;
 
  private:
   std::vector<std::pair<VariablePtr, Tensor>> saved_;
@@ -93,10 +94,7 @@ std::string nonfinite_text(const ArrayView& array) {
     if (axis > 0) index += ", ";
     index += std::to_string(at / rest % array.shape[axis]);
   }
-  return (std::isnan(found) ? "nan"
-          : found > 0       ? "inf"
-                            : "-inf") +
-         (index.empty() ? "" : " at (" + index + ")") + " of " + type_text(array);
+  return shown(found) + (index.empty() ? "" : " at (" + index + ")") + " of " + type_text(array);
 }
 
 /// Remembers the first value that is not finite, and stops before anything is updated.
@@ -173,15 +171,12 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
                                                   int runs,
                                                   int threads) {
   const StepThreads step_threads("profile", threads);
-  for (const auto& [name, value] :
-       {std::pair("batch_size", batch_size), std::pair("runs", std::int64_t{runs})}) {
-    if (value <= 0)
-      invalid("profile", std::string(name) + " must be positive", {{name, std::to_string(value)}});
-  }
+  check_positive("profile", "batch_size", batch_size);
+  check_positive("profile", "runs", runs);
   const Data checked = check(given, "profile");
   const std::int64_t count = std::min(batch_size, count_samples(checked, "profile"));
   const Data data = rows(checked, 0, count);
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   const FlatParameters& flat = parameters();
   const std::shared_ptr<StepProgram> step_program = step(Mode::train, data, count);
@@ -204,7 +199,7 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
   for (const std::vector<VariablePtr>& more : {options_.optimizer->slots(), metric_state()})
     changed.insert(changed.end(), more.begin(), more.end());
   run.begin_step();  // keeps the turn, so that nobody sees weights until they are restored
-  const Restored restored(changed);
+  const RestoreOnExit restored(changed);
   const Exec exec = step_threads.next(program);
   std::vector<double> gathering;
   const LongRun asks(true);
@@ -226,14 +221,10 @@ std::vector<ProfiledInstruction> Trainer::profile(const Data& given,
 }
 
 std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t batch_size) {
-  if (batch_size <= 0) {
-    invalid("find_nonfinite",
-            "batch_size must be positive",
-            {{"batch_size", std::to_string(batch_size)}});
-  }
+  check_positive("find_nonfinite", "batch_size", batch_size);
   const Data data = check(given, "find_nonfinite");
   const std::int64_t count = count_samples(data, "find_nonfinite");
-  const Outer outer(*this);
+  const KeepsOuterMetrics kept_metrics(*this);
   StepRun run(step_variables());
   parameters();
   const std::vector<ArrayView> arrays = arrays_of(data);

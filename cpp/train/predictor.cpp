@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "train/data.h"
+#include "train/number_checks.h"
 #include "train/step_threads.h"
 #include "train/ticker.h"
 #include "train/turns.h"
@@ -101,9 +102,7 @@ std::vector<Tensor> Predictor::predict(const std::vector<ArrayView>& x,
                                        RunObserver* observer,
                                        const StepThreads& threads) {
   const std::int64_t count = count_samples(x, "predict");
-  if (batch_size <= 0) {
-    invalid("predict", "batch_size must be positive", {{"batch_size", std::to_string(batch_size)}});
-  }
+  check_positive("predict", "batch_size", batch_size);
   if (observer == nullptr && count <= batch_size) {  // nothing happens between steps
     const std::shared_ptr<Program> program = run(x, threads);
     std::vector<Tensor> results;

@@ -16,11 +16,13 @@ namespace chainrule::inline v0_1 {
 class StepThreads {
  public:
   StepThreads() = default;
-  /// `given` is the option of the call: 0, or the most threads that it may use, from 1.
+  /// `given` is the option of the call: the most threads that it may use, from 1; or 0, for the
+  /// number that is fixed for all calls or, if none is, found by trials (chainrule/threads.h).
   StepThreads(std::string_view where, int given) : fixed_(given > 0 ? given : fixed_threads()) {
     if (given < 0 || given > kMaxThreads) {
       invalid(where,
-              "threads must be from 1 to " + std::to_string(kMaxThreads) + ", or 0 for all",
+              "threads must be from 1 to " + std::to_string(kMaxThreads) +
+                  ", or 0 for the number that is fixed for all calls or found by trials",
               {{"threads", std::to_string(given)}});
     }
   }

@@ -75,7 +75,7 @@ bool FlatParameters::holds(const std::vector<VariablePtr>& others) const {
 const FlatParameters& Trainer::parameters() {
   const std::vector<VariablePtr> variables = model_.trainable_weights();
   std::vector<VariablePtr> moved = variables;  // may move to other memory
-  moved.push_back(options_.optimizer->rate());
+  moved.push_back(options_.optimizer->rate_variable());
   const BetweenSteps pause(moved);
   if (parameters_.holds(variables)) return parameters_;
   check_trainable(variables);
@@ -98,8 +98,9 @@ void Trainer::check_trainable(const std::vector<VariablePtr>& variables) const {
 
 std::vector<VariablePtr> Trainer::step_variables() const {
   std::vector<VariablePtr> variables = model_.weights();
-  for (const VariablePtr& variable :
-       {model_.random_state(), options_.optimizer->iterations(), options_.optimizer->rate()})
+  for (const VariablePtr& variable : {model_.random_state(),
+                                      options_.optimizer->iterations(),
+                                      options_.optimizer->rate_variable()})
     variables.push_back(variable);
   return variables;
 }
@@ -249,8 +250,8 @@ std::vector<DType> Trainer::read_as(const Data& data) const {
   return types;
 }
 
-std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int64_t batch) {
-  key_.assign({static_cast<std::int64_t>(mode), batch});
+std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int64_t size) {
+  key_.assign({static_cast<std::int64_t>(mode), size});
   for (const std::vector<ArrayView>* arrays : {&data.x, &data.y, &data.sample_weight}) {
     for (const ArrayView& array : *arrays) {
       key_.push_back(is_absent(array) ? -1 : static_cast<std::int64_t>(array.dtype));
@@ -262,11 +263,11 @@ std::shared_ptr<StepProgram> Trainer::step(Mode mode, const Data& data, std::int
     key_.push_back(static_cast<std::int64_t>(find_array(array, data.x)));
   if (auto found = programs_.find(key_)) return found;
   const ProgramKey key = key_;  // layers written in Python may use the model while they are traced
-  return programs_.add(key, make_step(mode, data, batch));
+  return programs_.add(key, make_step(mode, data, size));
 }
 
-StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t batch) {
-  StepGraph step = step_graph(mode, data, batch);
+StepProgram Trainer::make_step(Mode mode, const Data& data, std::int64_t size) {
+  StepGraph step = step_graph(mode, data, size);
   ProgramOptions options{.device = options_.device};
   if (options_.raise_nonfinite) {
     options.check = {step.loss};
@@ -336,13 +337,13 @@ void Trainer::reset_metrics() {
 
 bool Trainer::is_inner_run() const { return model_.runs_ > 1; }
 
-Trainer::Outer::Outer(Trainer& trainer) {
+Trainer::KeepsOuterMetrics::KeepsOuterMetrics(Trainer& trainer) {
   if (!trainer.is_inner_run()) return;
   for (const VariablePtr& variable : trainer.metric_state())
     saved_.emplace_back(variable, variable->value.clone());
 }
 
-Trainer::Outer::~Outer() {
+Trainer::KeepsOuterMetrics::~KeepsOuterMetrics() {
   for (const auto& [variable, value] : saved_)
     std::memcpy(variable->value.raw(), value.raw(), value.bytes());
 }

@@ -49,15 +49,15 @@ struct StepGraph {
   Value packed_gradient;  ///< all in one array, at FlatParameters::offsets: see Optimizer::apply
 };
 
-/// One pass over checked data.
-struct Epoch {
+/// One pass over checked data, which trains or evaluates.
+struct Pass {
   Mode mode;
   std::string_view where;  ///< the call that runs it, for messages
   const Data& data;
   StepRun& run;
   std::int64_t batch_size;
   const std::int64_t* order = nullptr;  ///< (samples,); null: as they lie
-  std::int64_t number = 0;
+  std::int64_t epoch = 0;               ///< in which it is, from 0
   RunObserver* observer = nullptr;
   StepThreads threads = {};
   std::int64_t offset = 0;  ///< for messages: number of the first sample in the caller's arrays
@@ -124,12 +124,12 @@ class Trainer {
   class StandardStep;  ///< cpp/train/step_graph.cpp
   /// For a run that an observer has started inside another one of the same model: keeps the state
   /// of the outer one's metrics.
-  class Outer {
+  class KeepsOuterMetrics {
    public:
-    explicit Outer(Trainer& trainer);
-    ~Outer();
-    Outer(const Outer&) = delete;
-    Outer& operator=(const Outer&) = delete;
+    explicit KeepsOuterMetrics(Trainer& trainer);
+    ~KeepsOuterMetrics();
+    KeepsOuterMetrics(const KeepsOuterMetrics&) = delete;
+    KeepsOuterMetrics& operator=(const KeepsOuterMetrics&) = delete;
 
    private:
     std::vector<std::pair<VariablePtr, Tensor>> saved_;
@@ -137,7 +137,7 @@ class Trainer {
   [[nodiscard]] bool is_inner_run() const;
 
   /// Trains or evaluates on every batch, in turn; false if it was stopped before the last one.
-  bool run_epoch(const Epoch& epoch);
+  bool run_pass(const Pass& pass);
   [[nodiscard]] FitPlan plan_of(const FitOptions& options, bool with_validation) const;
   /// Checks shapes, counts and label ranges of a whole data set: once, before anything runs.
   /// Returns the data without the targets that neither a loss nor a metric needs.
@@ -149,18 +149,19 @@ class Trainer {
   [[nodiscard]] std::vector<VariablePtr> metric_state() const;
   /// Makes the metrics, whose meaning may depend on shapes, and their names in logs.
   void resolve_metrics(const Data& data);
-  std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t batch);
+  /// The program of step_graph(), from the cache or made now.
+  std::shared_ptr<StepProgram> step(Mode mode, const Data& data, std::int64_t size);
   /// The inputs of a step for `size` such samples.
   void add_inputs(StepGraph& made, TrainingStep::Batch& batch, const Data& data, std::int64_t size);
-  StepProgram make_step(Mode mode, const Data& data, std::int64_t batch);
+  StepProgram make_step(Mode mode, const Data& data, std::int64_t size);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
   /// The type in which sample weights are read: the widest of the outputs.
   [[nodiscard]] DType weight_dtype() const;
   /// The types in which arrays_of(data) are read.
   [[nodiscard]] std::vector<DType> read_as(const Data& data) const;
-  /// Throws for the batch of `count` samples that begins at sample `first` of the epoch.
-  [[noreturn]] void report_nonfinite(const Epoch& epoch,
+  /// Throws for the batch of `count` samples that begins at sample `first` of the pass.
+  [[noreturn]] void report_nonfinite(const Pass& pass,
                                      std::int64_t first,
                                      std::int64_t count,
                                      const Program& program) const;

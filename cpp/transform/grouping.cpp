@@ -7,10 +7,13 @@
 
 #include "chainrule/error.h"
 #include "graph/op.h"
-#include "ops/fused.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
+
+/// Bounds of a group: its nodes, and the values from outside that they read.
+constexpr int kMaxChainLength = 64;
+constexpr int kMaxChainInputs = 32;
 
 bool contains(const std::vector<int>& sorted, int node) {
   return std::binary_search(sorted.begin(), sorted.end(), node);

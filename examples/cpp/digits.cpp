@@ -45,7 +45,7 @@ void run(const std::string& data_path, const std::string& model_path) {
                         cr::layers::Dropout(0.2),
                         cr::layers::Dense(10)});
   model.compile({.optimizer = cr::optimizers::Adam({.learning_rate = 0.003}),
-                 .loss = {cr::losses::SparseCategoricalCrossentropy(/*from_logits=*/true)},
+                 .loss = {cr::losses::SparseCategoricalCrossentropy({.from_logits = true})},
                  .metrics = {{"accuracy"}}});
   std::fputs(model.summary().c_str(), stdout);
   const cr::History history = model.fit({.x = {view_of(x_train)}, .y = {view_of(y_train)}},

@@ -251,10 +251,10 @@ std::vector<Result> random_fold(const Node&, const Operands& in) {
   const auto bits = [](double x) { return static_cast<std::uint64_t>(static_cast<Int>(x)); };
   const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   const std::uint64_t seed = bits(in[0]->values[0]), index = bits(in[1]->values[0]);
-  const double step = in[0]->values[1];
-  const auto words =
-      philox({low(index), low(index >> 32), low(bits(step)), 0xf01d}, {low(seed), low(seed >> 32)});
-  return {{{{2}, {words[0] + (words[1] >> 12) * 0x1p32, step}}}};
+  const std::uint64_t step = bits(in[0]->values[1]);
+  const auto words = philox({low(index), low(index >> 32) | 0x80000000, low(step), low(step >> 32)},
+                            {low(seed), low(seed >> 32)});
+  return {{{{2}, {words[0] + (words[1] >> 12) * 0x1p32, in[0]->values[1]}}}};
 }
 
 }  // namespace

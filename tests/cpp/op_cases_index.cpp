@@ -174,8 +174,8 @@ void add_random(std::vector<OpCase>& cases) {
                      const auto seed = static_cast<std::uint64_t>(v[0].values[0]);
                      const auto step = static_cast<std::uint32_t>(v[0].values[1]);
                      const auto index = static_cast<std::uint32_t>(v[1].values[0]);
-                     const auto words =
-                         philox({index, 0, step, 0xf01d}, {static_cast<std::uint32_t>(seed), 0});
+                     const auto words = philox({index, 0x80000000, step, 0},
+                                               {static_cast<std::uint32_t>(seed), 0});
                      const double drawn = words[0] + (words[1] >> 12) * 0x1p32;
                      return make({2}, [&](const Index& at) { return at[0] == 0 ? drawn : step; });
                    },

@@ -238,7 +238,10 @@ TEST("callbacks: what cannot work is an error before the first epoch") {
   CHECK_THROWS(refused(unknown),
                "[EarlyStopping] whether 'unknown' is to become larger or smaller is not known");
   CHECK_THROWS(callbacks::EarlyStopping({.mode = "best"}), "mode must be 'auto', 'min' or 'max'");
-  CHECK_THROWS(callbacks::EarlyStopping({.patience = -1}), "patience must not be negative");
+  CHECK_THROWS(callbacks::EarlyStopping({.patience = -1}),
+               "patience must not be negative. Received: patience=-1");
+  CHECK_THROWS(callbacks::ReduceLROnPlateau({.min_lr = std::nan("")}),
+               "[ReduceLROnPlateau] min_lr must not be negative. Received: min_lr=nan");
   CHECK_THROWS(callbacks::ReduceLROnPlateau({.factor = 1}), "factor must be between 0 and 1");
   CHECK_THROWS(callbacks::LearningRateScheduler(nullptr), "a function of the epoch");
   CHECK_THROWS(callbacks::ModelCheckpoint({.filepath = ""}), "filepath must be a name");

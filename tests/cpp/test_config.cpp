@@ -229,8 +229,8 @@ TEST("functions that make things have the defaults of their classes") {
   const auto layer = [](const char* class_name) {
     return layers::make(class_name, {{"name", "x"}})->config();
   };
-  CHECK(layers::Concatenate(-1, "x")->config() == layer("Concatenate"));
-  CHECK(layers::Masking(0.0, "x")->config() == layer("Masking"));
+  CHECK(layers::Concatenate({.name = "x"})->config() == layer("Concatenate"));
+  CHECK(layers::Masking({.name = "x"})->config() == layer("Masking"));
   CHECK(layers::Dense(3, {.name = "x"})->config() ==
         layers::make("Dense", {{"units", 3}, {"name", "x"}})->config());
 }

@@ -69,7 +69,7 @@ std::vector<float> trained_numbers() {
                     layers::Dropout(0.25),
                     layers::Dense(3)});
   model.compile({.optimizer = optimizers::SGD({.learning_rate = kRate}),
-                 .loss = {losses::SparseCategoricalCrossentropy(true)}});
+                 .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})}});
   const History history =
       model.fit(problem.classification(), {.batch_size = 16, .epochs = kSteps / 13});
   std::vector<float> numbers;

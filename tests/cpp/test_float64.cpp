@@ -104,7 +104,7 @@ TEST("dtypes: every layer takes a policy, and casts floating inputs to it") {
                                 layers::Average("", wide),
                                 layers::Maximum("", wide),
                                 layers::Minimum("", wide),
-                                layers::Concatenate(-1, "", wide)})
+                                layers::Concatenate({.dtype = wide})})
     CHECK_EQ(layer({x, x}).type.dtype, DType::float64);
   CHECK_EQ(layers::Operation("tanh")(layers::Flatten("", wide)(x)).type.dtype, DType::float64);
   CHECK_EQ(layers::Flatten()(layers::Input({4}, DType::int32)).type.dtype, DType::int32);
@@ -172,7 +172,7 @@ TEST("float64: an optimizer updates parameters of one type") {
   const OptimizerPtr adam = optimizers::Adam({.learning_rate = 0.1});
   const Value gradient = graph.constant(Tensor::of<double>({3}, {1, -1, 0}));
   adam->apply(graph, parameters, {gradient}, {0});
-  CHECK_EQ(adam->rate()->value.dtype(), DType::float64);
+  CHECK_EQ(adam->rate_variable()->value.dtype(), DType::float64);
   CHECK_EQ(adam->slots()[0]->value.dtype(), DType::float64);
   CHECK_EQ(static_cast<double>(adam->learning_rate), 0.1);
   CHECK_THROWS(adam->make_slots(3), "first parameters=float64 (3,)");

@@ -121,7 +121,8 @@ TEST("masks: what is no mask of the output is refused") {
   const char* const shape = "a mask must have the shape of the leading axes of its output";
   CHECK_THROWS(use([](Value m) { return slice(m, {0, 0}, {m.shape()[0], 2}); }), shape);
   CHECK_THROWS(use([](Value m) { return transpose(m, {1, 0}); }), shape);
-  CHECK_THROWS(layers::Masking(std::nan("")), "[Masking] mask_value must be finite");
+  CHECK_THROWS(layers::Masking({.mask_value = std::nan("")}),
+               "[Masking] mask_value must be finite");
   CHECK_THROWS(layers::Masking()(layers::Input({})),
                "[Masking] the input must have a batch axis and at least one more");
   CHECK_THROWS(layers::make("Masking", {{"mask_value", "zero"}}), "mask_value");
@@ -133,7 +134,8 @@ TEST("masks: whole numbers and truths are compared as they are") {
     CallContext context{.graph = graph, .random_state = {}, .losses = {}};
     const Value in = graph.input(x.type(), "x");
     std::vector<Value> masks;
-    const std::vector<Value> y = layers::Masking(value)->trace(context, {in}, masks);
+    const std::vector<Value> y =
+        layers::Masking({.mask_value = value})->trace(context, {in}, masks);
     return test::run(graph, {in}, {x}, {y.at(0), masks.at(0)});
   };
   const auto ints = masking(Tensor::of<std::int32_t>({1, 3, 2}, {0, 0, 0, 1, 2, 2}), 2);
@@ -190,8 +192,8 @@ TEST("masks: masks of merge layers, of random masks on every table") {
     }
     CHECK(mask_of(layers::Concatenate(), {&a.x, &b.x}, false) == either);
     CHECK(mask_of(layers::Concatenate(), {&a.x, &b.x}, true) == all);
-    CHECK(mask_of(layers::Concatenate(1), {&a.x, &b.x}, false) == after);
-    CHECK(mask_of(layers::Concatenate(1), {&a.x, &b.x}, true) == ones_after);
+    CHECK(mask_of(layers::Concatenate({.axis = 1}), {&a.x, &b.x}, false) == after);
+    CHECK(mask_of(layers::Concatenate({.axis = 1}), {&a.x, &b.x}, true) == ones_after);
   }
 }
 
@@ -356,7 +358,7 @@ TEST("masks: a step of a model without masks has nothing of them") {
 }
 
 TEST("masks: files and copies of models keep them") {
-  Sequential model({layers::Input({4, 2}), layers::Masking(1.5), layers::Dense(3)});
+  Sequential model({layers::Input({4, 2}), layers::Masking({.mask_value = 1.5}), layers::Dense(3)});
   const auto loaded = model_from_config(model.serialize());
   const auto copy = clone_model(model);
   for (const Model* each : {loaded.get(), copy.get()}) {

@@ -32,7 +32,7 @@ std::shared_ptr<Model> trained(const Setting& setting) {
   const Symbol joined = layers::Add()(Symbols{hidden, LayerPtr(inner)(hidden)});
   auto model = std::make_shared<Model>(Symbols{in}, Symbols{layers::Dense(3)(joined)});
   model->compile({.optimizer = optimizers::Adam({.learning_rate = 0.01}),
-                  .loss = {losses::SparseCategoricalCrossentropy(true)},
+                  .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})},
                   .metrics = {{"accuracy"}}});
   model->fit(setting.data(), {.batch_size = 8, .epochs = 2});
   return model;
@@ -98,8 +98,8 @@ TEST("a layer may be called as the optimizer's part of the file") {
   const std::string path = directory.file("model.safetensors");
   const Setting setting;
   Sequential model({layers::Input({6}), layers::Dense(3, {.name = "optimizer"})});
-  model.compile(
-      {.optimizer = optimizers::Adam(), .loss = {losses::SparseCategoricalCrossentropy(true)}});
+  model.compile({.optimizer = optimizers::Adam(),
+                 .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})}});
   model.fit(setting.data());
   model.save(path);
   for (const bool compile : {true, false})

@@ -271,7 +271,7 @@ TEST("layers that move elements") {
                    make({2, 4, 3}, [&](const Index& at) { return in({at[0], at[2], at[1]}); }),
                    0);
   test::check_near("Concatenate",
-                   fresh(layers::Concatenate(1), {x, numbers({2, 1, 4}, 50)}),
+                   fresh(layers::Concatenate({.axis = 1}), {x, numbers({2, 1, 4}, 50)}),
                    make({2, 4, 4},
                         [&](const Index& at) {
                           return at[1] < 3 ? in({at[0], at[1], at[2]})
@@ -420,13 +420,13 @@ TEST("errors of layers name the layer, the rule and the shapes") {
                "[Subtract] the layer takes a list of exactly two inputs. Received: inputs=[(None, "
                "3), (None, 3), (None, 3)], "
                "layer='s'");
-  CHECK_THROWS(call(layers::Concatenate(-1, "c"), {{n, 2, 3}, {n, 3, 3}}),
+  CHECK_THROWS(call(layers::Concatenate({.name = "c"}), {{n, 2, 3}, {n, 3, 3}}),
                "[Concatenate] the inputs must have the same shape except along the axis. Received: "
                "inputs=[(None, 2, 3), "
                "(None, 3, 3)], axis=-1, layer='c'");
   CHECK_THROWS(call(layers::Concatenate(), {{n, 2, 3}, {n, 3}}),
                "the same shape except along the axis");
-  CHECK_THROWS(call(layers::Concatenate(3), {{n, 2}}),
+  CHECK_THROWS(call(layers::Concatenate({.axis = 3}), {{n, 2}}),
                "[Concatenate] the axis must be one of the inputs' axes");
   CHECK_THROWS(call(layers::Concatenate(), {}), "at least one input");
   CHECK_THROWS(layers::make("Activation"), "[Activation] the argument 'activation' is required");

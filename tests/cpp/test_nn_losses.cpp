@@ -95,7 +95,7 @@ std::vector<Case> cases() {
        p,
        [=](auto i) { return over_row(b, p, i, [](double y, double q) { return bce(y, q) / 4; }); }},
       {"BinaryCrossentropy",
-       losses::BinaryCrossentropy(false, 0.2),
+       losses::BinaryCrossentropy({.label_smoothing = 0.2}),
        b,
        p,
        [=](auto i) {
@@ -103,7 +103,7 @@ std::vector<Case> cases() {
              b, p, i, [&](double y, double q) { return bce(smooth(y, 0.2, 0.5), q) / 4; });
        }},
       {"BinaryCrossentropy",
-       losses::BinaryCrossentropy(true),
+       losses::BinaryCrossentropy({.from_logits = true}),
        b,
        x,
        [=](auto i) {
@@ -118,7 +118,7 @@ std::vector<Case> cases() {
              h, p, i, [&](double y, double q) { return -y * std::log(q / row_sum(p, i)); });
        }},
       {"CategoricalCrossentropy",
-       losses::CategoricalCrossentropy(false, 0.2),
+       losses::CategoricalCrossentropy({.label_smoothing = 0.2}),
        h,
        p,
        [=](auto i) {
@@ -127,7 +127,7 @@ std::vector<Case> cases() {
          });
        }},
       {"CategoricalCrossentropy",
-       losses::CategoricalCrossentropy(true),
+       losses::CategoricalCrossentropy({.from_logits = true}),
        h,
        x,
        [=](auto i) {
@@ -144,7 +144,7 @@ std::vector<Case> cases() {
                           row_sum(p, i));
        }},
       {"SparseCategoricalCrossentropy",
-       losses::SparseCategoricalCrossentropy(true),
+       losses::SparseCategoricalCrossentropy({.from_logits = true}),
        labels(),
        x,
        [=](auto i) {
@@ -384,6 +384,7 @@ TEST("labels out of range are named") {
   CHECK_THROWS(check<std::int64_t>(object, {3}, {0, -1, 2}), "label=-1, index=1");
   CHECK_THROWS(check<float>(object, {2}, {1, 1.5F}), "label=1.5, index=1");
   CHECK_THROWS(check<double>(object, {2}, {1, std::nan("")}), "label=nan, index=1");
+  CHECK_THROWS(check<float>(object, {2}, {1, -INFINITY}), "label=-inf, index=1");
   CHECK_THROWS(check<std::int32_t>(object, {2, 3}, {0, 1, 2, 3, 0, 7}), "label=7, index=1, 2");
   check<std::int32_t>(object, {2}, {1, 99, 2, 99}, 8);  // every other element
   CHECK_THROWS(check<std::int32_t>(object, {2}, {1, 2, 8, 2}, 8), "label=8, index=1");
@@ -398,8 +399,8 @@ TEST("labels out of range are named") {
 TEST("a label out of range that nobody checked gives NaN") {
   for (const bool from_logits : {false, true}) {
     const Tensor y = Tensor::of<std::int32_t>({3}, {1, 4, 0});
-    CHECK(std::isnan(
-        number(value(losses::SparseCategoricalCrossentropy(from_logits), y, probabilities()))));
+    CHECK(std::isnan(number(value(
+        losses::SparseCategoricalCrossentropy({.from_logits = from_logits}), y, probabilities()))));
   }
 }
 
@@ -429,8 +430,10 @@ TEST("names and configurations of losses") {
   for (const auto& [name, class_name] : names) CHECK_EQ(loss(name)->class_name(), class_name);
   CHECK_EQ(loss("mse")->name, "mean_squared_error");
   for (const Case& c : cases()) CHECK(loss(c.loss->serialize())->config() == c.loss->config());
+  const LossPtr smoothed =
+      losses::CategoricalCrossentropy({.from_logits = true, .label_smoothing = 0.1});
   CHECK_EQ(
-      losses::CategoricalCrossentropy(true, 0.1)->config().dump(),
+      smoothed->config().dump(),
       R"({"from_logits":true,"label_smoothing":0.1,"axis":-1,"reduction":"sum_over_batch_size",)"
       R"("name":"categorical_crossentropy"})");
   CHECK_THROWS(loss("msr"), "'mse'");

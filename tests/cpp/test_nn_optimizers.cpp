@@ -210,7 +210,7 @@ TEST("the update is one pass over the flat arrays, in place") {
 TEST("counters, rates and slots are readable and writable between steps") {
   const OptimizerPtr object = made("Adam", {{"learning_rate", 0.5}});
   CHECK(object->slots().empty());
-  CHECK_EQ(object->rate()->value.data<float>()[0], 0.5F);
+  CHECK_EQ(object->rate_variable()->value.data<float>()[0], 0.5F);
   Stepper stepper(object);
   CHECK_EQ(object->slots().size(), 2U);
   CHECK_EQ(object->slots()[0]->name, "momentum");
@@ -220,7 +220,7 @@ TEST("counters, rates and slots are readable and writable between steps") {
   const Vector before = stepper.step(gradient_at(2));
   CHECK_EQ(object->iterations()->value.data<std::int64_t>()[0], 2);
   CHECK(object->slots()[0]->value.data<float>()[1] != 0.0F);
-  object->rate()->value.data<float>()[0] = 0.0F;
+  object->rate_variable()->value.data<float>()[0] = 0.0F;
   CHECK(stepper.step(gradient_at(3)) == before);
   CHECK_EQ(object->iterations()->value.data<std::int64_t>()[0], 3);
   CHECK_EQ(made("SGD", {{"momentum", 0.9}})->slots().size(), 0U);

@@ -70,6 +70,8 @@ TEST("compute() names what it does not know or cannot use") {
   CHECK_THROWS(compute("sum", {x}, Json::object({{"keepdims", 2}})),
                "[sum] keepdims must be True or False. Received: keepdims=2");
   CHECK_THROWS(compute("one_hot", {x}, Json::object({{"classes", 0}})), "must be positive");
+  CHECK_THROWS(compute("broadcast_to", {x}, Json::object({{"shape", Json::Array{nullptr, 3}}})),
+               "[shape] every length must be known");
   CHECK_THROWS(compute("cast", {x}, Json::object({{"dtype", 1}})), "the name of an element type");
   CHECK_THROWS(compute("split", {x}, Json::object({{"parts", Json::Array{1}}})), "equal parts");
   const auto item = [&](Json::Array items) {

@@ -140,7 +140,7 @@ TEST("own classes: an optimizer trains with its rate, which may be changed at an
   Sequential model = model_of_one_weight(std::make_shared<Fives>());
   const auto optimizer = std::make_shared<SignDescent>();
   CHECK_EQ(static_cast<double>(optimizer->learning_rate), 0.001);
-  CHECK_EQ(optimizer->rate()->value.data<float>()[0], 0.001F);
+  CHECK_EQ(optimizer->rate_variable()->value.data<float>()[0], 0.001F);
   optimizer->learning_rate = 0.5;
   model.compile({.optimizer = optimizer, .loss = {"mse"}});
   CHECK_EQ(weight_of(model), 5.0F);
@@ -149,7 +149,7 @@ TEST("own classes: an optimizer trains with its rate, which may be changed at an
   optimizer->learning_rate = 0.25;  // the program is compiled already
   model.fit(one_sample());
   CHECK_EQ(weight_of(model), 4.25F);
-  optimizer->rate()->value.data<float>()[0] = 0.125F;
+  optimizer->rate_variable()->value.data<float>()[0] = 0.125F;
   CHECK_EQ(static_cast<double>(optimizer->learning_rate), 0.125);
   CHECK_EQ(optimizer->config().at("learning_rate").as_double(), 0.125);
   model.fit(one_sample());

@@ -50,7 +50,9 @@ const std::vector<double> kNumbers = {0, -0.0, 1, -1, 0.5, 1e-10, -3, 1e10, -1e1
 const std::vector<ElementLoss>& element_losses() {
   static const std::vector<ElementLoss> all = {
       {"BinaryCrossentropy from logits",
-       [](Value y, Value x) { return values(losses::BinaryCrossentropy(true), y, x); },
+       [](Value y, Value x) {
+         return values(losses::BinaryCrossentropy({.from_logits = true}), y, x);
+       },
        cross_entropy,
        residual,
        {0, 1},
@@ -242,8 +244,8 @@ TEST("special points: losses of classes, value and gradient") {
           "CategoricalCrossentropy",
           dtype,
           [](Value x, std::size_t label) {
-            return losses::CategoricalCrossentropy(true)->values(
-                one_hot(labels_of(x, label), 3, -1, x.dtype()), x);
+            return losses::CategoricalCrossentropy({.from_logits = true})
+                ->values(one_hot(labels_of(x, label), 3, -1, x.dtype()), x);
           },
           table);
       check_classes(
@@ -258,7 +260,8 @@ TEST("special points: losses of classes, value and gradient") {
           "SparseCategoricalCrossentropy",
           dtype,
           [](Value x, std::size_t label) {
-            return losses::SparseCategoricalCrossentropy(true)->values(labels_of(x, label), x);
+            return losses::SparseCategoricalCrossentropy({.from_logits = true})
+                ->values(labels_of(x, label), x);
           },
           table);
     }
@@ -334,6 +337,8 @@ TEST("optimizers refuse numbers that would spoil the weights") {
     CHECK_THROWS(sgd->learning_rate = rate, "must not be negative, NaN or beyond float32");
     CHECK_EQ(static_cast<double>(sgd->learning_rate), 0.5);
   }
+  CHECK_THROWS(optimizers::SGD({.learning_rate = -inf}), "Received: learning_rate=-inf");
+  CHECK_THROWS(optimizers::SGD({.learning_rate = -nan}), "Received: learning_rate=nan");
   for (const double bad : {-1.0, nan, inf}) {
     CHECK_THROWS(optimizers::SGD({.common = {.clipnorm = bad}}), "clipnorm");
     CHECK_THROWS(optimizers::SGD({.common = {.clipvalue = bad}}), "clipvalue");

@@ -24,7 +24,7 @@ std::shared_ptr<Sequential> classifier() {
                                                          layers::Dropout(0.25),
                                                          layers::Dense(3)});
   model->compile({.optimizer = optimizers::Adam({.learning_rate = 0.02}),
-                  .loss = {losses::SparseCategoricalCrossentropy(true)},
+                  .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})},
                   .metrics = {{"accuracy"}}});
   return model;
 }
@@ -81,8 +81,8 @@ TEST("weights after training do not depend on the number of threads") {
                               layers::Dropout(0.25),
                               layers::Dense(270, {.activation = "relu"}),
                               layers::Dense(3)});
-    model->compile(
-        {.optimizer = optimizers::Adam(), .loss = {losses::SparseCategoricalCrossentropy(true)}});
+    model->compile({.optimizer = optimizers::Adam(),
+                    .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})}});
     const std::int64_t before = shared_calls();
     model->fit(problem.classification(), {.batch_size = 100, .epochs = 3});
     const std::int64_t after = shared_calls();
@@ -275,8 +275,8 @@ TEST("what a model needs before it can be used") {
   CHECK_THROWS(
       open.compile({.optimizer = optimizers::SGD(), .loss = {"mse"}, .metrics = {{"accurracy_"}}}),
       "there is no 'accurracy_'");
-  open.compile(
-      {.optimizer = optimizers::SGD(), .loss = {losses::SparseCategoricalCrossentropy(true)}});
+  open.compile({.optimizer = optimizers::SGD(),
+                .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})}});
   open.fit(problem.classification());  // takes its shape from the data
   CHECK_EQ(open.count_params(), 24);
 }

@@ -116,7 +116,8 @@ Value log_sigmoid(Value x);
 /// x: A floating tensor.
 Value mish(Value x);
 
-/// max(x, 0); with a slope below `threshold` and a largest value.
+/// max(x, 0). In general: x above `threshold`, but at most `max_value`; below it `negative_slope *
+/// (x - threshold)`.
 ///
 /// x: A floating tensor.
 /// negative_slope: The slope below the threshold.
@@ -142,7 +143,7 @@ Value selu(Value x);
 /// x: A floating tensor.
 Value silu(Value x);
 
-/// x moved towards 0 by `threshold`.
+/// x moved towards 0 by `threshold`; 0 where |x| is smaller.
 ///
 /// x: A floating tensor.
 /// threshold: How far; not negative.

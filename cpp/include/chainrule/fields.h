@@ -53,7 +53,8 @@ Json fitted(std::string_view where,
             std::string_view type,
             const Json& value);
 
-/// A value as Python writes it; and as errors show it, cut after 100 characters.
+/// A value as Python writes it; and as errors show it, cut after 100 characters, where a number may
+/// also be "nan", "inf" or "-inf".
 std::string python_text(const Json& value);
 std::string shown(const Json& value);
 
@@ -96,13 +97,13 @@ struct FieldType<std::vector<std::int64_t>> {
     return result;
   }
 };
-/// As the list of its lengths. Unknown lengths throw InvalidArgument.
+/// As the list of its lengths. A null or -1 in it, an unknown length, throws InvalidArgument.
 template <>
 struct FieldType<Shape> {
   using Lengths = FieldType<std::vector<std::int64_t>>;
   static std::string name() { return Lengths::name(); }
   static Json write(const Shape& v) { return Json::Array(v.dims().begin(), v.dims().end()); }
-  static Shape read(const Json& v) { return Shape(Lengths::read(v)); }
+  static Shape read(const Json& v);
 };
 template <>
 struct FieldType<DType> {

@@ -54,6 +54,8 @@ class Json {
   [[nodiscard]] const std::string& as_string() const;
   [[nodiscard]] const Array& as_array() const;
   [[nodiscard]] const Object& as_object() const;
+  /// What is put into these is not counted as nested. If that becomes too deep, dump() throws; to
+  /// compare, copy or destroy it may overflow the stack.
   [[nodiscard]] Array& as_array();
   [[nodiscard]] Object& as_object();
 

@@ -26,7 +26,10 @@ class Layer;
 struct CallContext {
   Graph& graph;
   bool training = false;
-  Value random_state;  ///< int64 (2,): seed and step; for random ops. Defined when training.
+  /// int64 (2,): seed and step; for random ops. Models define it for all their programs. It is
+  /// undefined where a layer is traced for its output shapes, or applied to arrays in inference,
+  /// and in graphs outside of layers.
+  Value random_state;
   std::int64_t next_stream = 0;  ///< take one for each random op: `context.next_stream++`
   std::vector<Value> losses;     ///< scalars that layers add to the loss (regularisation)
   bool runs_once = false;        ///< the graph is run once: a layer applied to arrays
@@ -216,7 +219,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   std::vector<VariablePtr> weights_;  ///< Keras's order: trainable ones first
   std::vector<Shape> built_for_;
   std::vector<std::weak_ptr<const LayerCall>> calls_;  ///< of this layer, expired ones among them
-  std::size_t calls_limit_ = 8;                        ///< expired ones are dropped at this number
+  static constexpr std::size_t kLeastCallsLimit = 8;
+  std::size_t calls_limit_ = kLeastCallsLimit;  ///< expired ones are dropped at this number
   std::uint64_t serial_;
 };
 
@@ -287,6 +291,18 @@ struct DenseOptions {
   DTypePolicy dtype = {};  ///< "float32" or "float64"; dtype_policy() unless given
 };
 
+struct MaskingOptions {
+  double mask_value = 0.0;
+  std::string name = {};
+  DTypePolicy dtype = {};
+};
+
+struct ConcatenateOptions {
+  std::int64_t axis = -1;  ///< the batch axis is 0
+  std::string name = {};
+  DTypePolicy dtype = {};
+};
+
 /// Any layer by Keras's class name and arguments: make("Dense", {{"units", 10}}).
 LayerPtr make(std::string_view class_name, const Json::Object& arguments = {});
 
@@ -315,9 +331,7 @@ LayerPtr Permute(const std::vector<std::int64_t>& dims,
 LayerPtr Dropout(double rate, const std::string& name = "", const DTypePolicy& dtype = {});
 /// Gives (batch, steps, n) a mask, which is false for steps whose numbers are all `mask_value`, and
 /// makes these zero.
-LayerPtr Masking(double mask_value = 0.0,
-                 const std::string& name = "",
-                 const DTypePolicy& dtype = {});
+LayerPtr Masking(MaskingOptions options = {});
 /// Element-wise over a list of inputs of one shape (Subtract: exactly two).
 LayerPtr Add(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Subtract(const std::string& name = "", const DTypePolicy& dtype = {});
@@ -325,9 +339,8 @@ LayerPtr Multiply(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Average(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Maximum(const std::string& name = "", const DTypePolicy& dtype = {});
 LayerPtr Minimum(const std::string& name = "", const DTypePolicy& dtype = {});
-LayerPtr Concatenate(std::int64_t axis = -1,
-                     const std::string& name = "",
-                     const DTypePolicy& dtype = {});
+/// A list of inputs, one after the other along an axis.
+LayerPtr Concatenate(ConcatenateOptions options = {});
 /// One of the functions of chainrule/ops.h on symbols, by name (see compute()):
 /// layers::Operation("clip", {{"operands", Json::Array{Json(), -1.0, 1.0}}})(x).
 LayerPtr Operation(std::string_view function, const Json::Object& arguments = {});

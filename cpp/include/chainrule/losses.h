@@ -83,10 +83,25 @@ Value match_targets(Value y_true, const Shape& expected, std::string_view where)
 Value match_targets(Value y_true, Value y_pred, std::string_view where);
 
 namespace losses {
+
 LossPtr MeanSquaredError();
 LossPtr MeanAbsoluteError();
-LossPtr BinaryCrossentropy(bool from_logits = false, double label_smoothing = 0.0);
-LossPtr CategoricalCrossentropy(bool from_logits = false, double label_smoothing = 0.0);
-LossPtr SparseCategoricalCrossentropy(bool from_logits = false);
+
+/// Keras's defaults.
+struct CrossentropyOptions {
+  bool from_logits = false;      ///< whether predictions are logits; else they are probabilities
+  double label_smoothing = 0.0;  ///< in [0, 1]: moves targets towards a uniform distribution
+  std::int64_t axis = -1;        ///< that of the classes; binary: over which the mean is taken
+};
+LossPtr BinaryCrossentropy(const CrossentropyOptions& options = {});
+LossPtr CategoricalCrossentropy(const CrossentropyOptions& options = {});
+
+struct SparseCrossentropyOptions {
+  bool from_logits = false;
+  std::optional<std::int64_t> ignore_class = {};  ///< a label whose positions do not count
+  std::int64_t axis = -1;                         ///< of the classes in the predictions
+};
+LossPtr SparseCategoricalCrossentropy(const SparseCrossentropyOptions& options = {});
+
 }  // namespace losses
 }  // namespace chainrule::inline v0_1

@@ -4,7 +4,7 @@
 //                       layers::Dense(64, {.activation = "relu"}),
 //                       layers::Dense(10)});
 //     model.compile({.optimizer = optimizers::Adam(),
-//                    .loss = {losses::SparseCategoricalCrossentropy(true)},
+//                    .loss = {losses::SparseCategoricalCrossentropy({.from_logits = true})},
 //                    .metrics = {{"accuracy"}}});
 //     History history = model.fit({.x = {x}, .y = {y}}, {.epochs = 5});
 //     model.save("digits.safetensors");
@@ -33,6 +33,7 @@
 #include "chainrule/losses.h"
 #include "chainrule/metrics.h"
 #include "chainrule/optimizers.h"
+#include "chainrule/threads.h"
 #include "chainrule/training_step.h"
 
 namespace chainrule::inline v0_1 {
@@ -178,7 +179,7 @@ class RunObserver {
   virtual void on_progress(const Progress& progress, const std::function<Logs()>& logs) {
     (void)progress, (void)logs;
   }
-  [[nodiscard]] virtual double interval() const { return 0.05; }
+  [[nodiscard]] virtual double interval() const { return kCallbackInterval; }
 };
 
 struct FitOptions {

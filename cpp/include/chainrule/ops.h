@@ -1,9 +1,9 @@
 // Functions that append ops to the graph of their operands.
 //
-// Element-wise functions broadcast as NumPy does and promote dtypes upwards in the order bool,
-// uint8, int32, int64, float32, float64; a double operand takes the dtype of the other operand
-// (floatx() if that is an integer and the number has a fraction). Every function throws
-// InvalidArgument when shapes or dtypes do not fit. Axes may be negative.
+// Element-wise functions broadcast as NumPy does and promote dtypes upwards, by promotion_rank()
+// (chainrule/shape.h); a double operand takes the dtype of the other operand (floatx() if that is
+// an integer and the number has a fraction). Every function throws InvalidArgument when shapes or
+// dtypes do not fit. Axes may be negative.
 //
 //     Graph g;
 //     Value x = g.input({{32, 784}, DType::float32}, "x");
@@ -162,7 +162,7 @@ Value min(Value x, const Axes& axis = {}, bool keepdims = false);
 /// Labels (...) as (..., num_classes) with a 1 at the label.
 ///
 /// x: Integers; one outside of [0, num_classes) gives zeros.
-/// num_classes: Their number.
+/// num_classes: The number of classes.
 /// axis: Where the new axis is in the result.
 /// dtype: The element type; None: config.floatx().
 Value one_hot(Value x, std::int64_t num_classes, std::int64_t axis = -1, DType dtype = floatx());

@@ -82,7 +82,7 @@ class Optimizer : public Configurable, public optimizers::CommonOptions {
   /// The number of updates made, int64 scalar; the learning rate, scalar of the type of the
   /// parameters: readable and writable between steps.
   [[nodiscard]] const VariablePtr& iterations() const { return iterations_; }
-  [[nodiscard]] const VariablePtr& rate() const { return learning_rate.variable(); }
+  [[nodiscard]] const VariablePtr& rate_variable() const { return learning_rate.variable(); }
   /// Slots by name ("momentum", "velocity"), congruent with the parameters.
   [[nodiscard]] const std::vector<VariablePtr>& slots() const { return slots_; }
   /// Slots of `size` elements of the parameters' type, all zero, before the first apply(): for

@@ -60,6 +60,26 @@ constexpr bool is_floating(DType t) {
   return false;
 }
 
+/// The place of a type in the order of promotion: of two operands, the one whose type comes first
+/// is cast to the type of the other.
+constexpr int promotion_rank(DType t) {
+  switch (t) {
+    case DType::boolean:
+      return 0;
+    case DType::uint8:
+      return 1;
+    case DType::int32:
+      return 2;
+    case DType::int64:
+      return 3;
+    case DType::float32:
+      return 4;
+    case DType::float64:
+      return 5;
+  }
+  return -1;
+}
+
 /// NumPy's name: "float32", "float64", "int32", "int64", "uint8", "bool".
 std::string_view name_of(DType t);
 

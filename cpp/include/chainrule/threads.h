@@ -29,6 +29,10 @@ int get_num_threads();
 /// ends the threads of the calling thread's team. Throws RuntimeError inside parallel work.
 void shutdown_threads();
 
+/// Seconds for which a long run goes on before it calls a program's own function again, to ask
+/// whether to stop or to tell about progress, unless another number is given.
+constexpr double kCallbackInterval = 0.05;
+
 /// While it lives, long runs on this thread ask every `interval` seconds whether to go on: what
 /// `ask` throws ends the run before it has changed a variable. Short runs, of a few milliseconds,
 /// do not ask. Of several on a thread, only the innermost is asked.
@@ -37,7 +41,7 @@ void shutdown_threads();
 ///     model.predict({view_of(x)}, x.shape()[0]);
 class Interruptible {
  public:
-  explicit Interruptible(std::function<void()> ask, double interval = 0.05);
+  explicit Interruptible(std::function<void()> ask, double interval = kCallbackInterval);
   ~Interruptible();
   Interruptible(const Interruptible&) = delete;
   Interruptible& operator=(const Interruptible&) = delete;

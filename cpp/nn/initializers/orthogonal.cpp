@@ -75,8 +75,7 @@ void register_orthogonal(Catalog& catalog) {
                   Kind::initializers,
                   "Orthogonal",
                   "A random matrix with orthogonal columns, or rows if it has more columns (Saxe "
-                  "et al. 2014). All axes but "
-                  "the last are its rows.",
+                  "et al. 2014). All axes but the last are its rows.",
                   {"OrthogonalInitializer"});
 }
 

@@ -145,8 +145,7 @@ void register_variance_scaling(Catalog& catalog) {
                        Kind::initializers,
                        "VarianceScaling",
                        "Random values whose variance is `scale` divided by the number of inputs, "
-                       "of outputs, or the mean "
-                       "of both.");
+                       "of outputs, or the mean of both.");
   const Case cases[] = {
       {"GlorotNormal",
        1.0,

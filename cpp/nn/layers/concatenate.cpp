@@ -2,30 +2,31 @@
 
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
+#include "nn/layer_with.h"
 #include "nn/masks.h"
+#include "nn/shapes_text.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
 
 class Concatenate final : public Layer {
  public:
-  std::int64_t axis = -1;
+  layers::ConcatenateOptions options;
 
   Concatenate() { supports_masking = true; }
   [[nodiscard]] std::string class_name() const override { return "Concatenate"; }
 
   void fields(Fields& f) override {
-    f("axis", axis, "Axis along which the inputs follow each other; the batch axis is 0.");
+    f("axis", options.axis, "Axis along which the inputs follow each other; the batch axis is 0.");
     base_fields(f);
   }
 
   std::vector<Value> call(CallContext&, const std::vector<Value>& inputs) override {
+    const std::int64_t axis = options.axis;
     const auto misfit = [&](const char* rule) {
-      std::string shapes;
-      for (const Value& x : inputs) shapes += (shapes.empty() ? "" : ", ") + x.shape().str();
       invalid("Concatenate",
               rule,
-              {{"inputs", "[" + shapes + "]"},
+              {{"inputs", shapes_text(inputs)},
                {"axis", std::to_string(axis)},
                {"layer", "'" + name + "'"}});
     };
@@ -51,7 +52,7 @@ class Concatenate final : public Layer {
                                   const std::vector<Value>& masks) override {
     if (!any_mask(masks)) return {};
     const int last = inputs[0].shape().rank() - 1;
-    const int at = normalize_axis(axis, last + 1, class_name());
+    const int at = normalize_axis(options.axis, last + 1, class_name());
     std::vector<Value> all;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       Value mask = masks[i].defined() ? masks[i] : context.graph.scalar(1.0, DType::boolean);
@@ -67,8 +68,8 @@ class Concatenate final : public Layer {
 
 }  // namespace
 
-LayerPtr layers::Concatenate(std::int64_t axis, const std::string& name, const DTypePolicy& dtype) {
-  return make("Concatenate", {{"axis", axis}, {"name", name}, {"dtype", dtype.name()}});
+LayerPtr layers::Concatenate(ConcatenateOptions options) {
+  return layer_with<chainrule::Concatenate>(std::move(options));
 }
 
 void register_concatenate(Catalog& catalog);
@@ -78,8 +79,7 @@ void register_concatenate(Catalog& catalog) {
                    "Concatenate",
                    "Joins a list of inputs along an axis.\n\n"
                    "Input: a list of tensors of the same shape except along `axis`. Output shape: "
-                   "the same with the "
-                   "lengths along `axis` added up.");
+                   "the same with the lengths along `axis` added up.");
 }
 
 }  // namespace chainrule::inline v0_1

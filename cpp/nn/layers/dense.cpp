@@ -80,8 +80,7 @@ void register_dense(Catalog& catalog) {
              "Dense",
              "A densely connected layer: `activation(x @ kernel + bias)`.\n\n"
              "Input shape: `(batch, ..., n)`. Output shape: `(batch, ..., units)`. Weights: kernel "
-             "`(n, units)`, "
-             "bias `(units,)`.");
+             "`(n, units)`, bias `(units,)`.");
 }
 
 }  // namespace chainrule::inline v0_1

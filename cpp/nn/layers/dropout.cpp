@@ -55,8 +55,7 @@ class Dropout final : public UnaryLayer {
     f("noise_shape",
       noise_shape,
       "Shape of the random mask, which is broadcast to the input; None in it is the input's "
-      "length. By default the "
-      "input's shape.");
+      "length. By default the input's shape.");
     f("seed", seed, "Seed of this layer's own random numbers; None: they follow from the model's.");
     base_fields(f);
   }
@@ -119,10 +118,8 @@ void register_dropout(Catalog& catalog) {
                Kind::layers,
                "Dropout",
                "In training, sets a random fraction `rate` of the input to zero and divides the "
-               "rest by `1 - rate`, so "
-               "that the expected sum stays the same; else passes its input on (Srivastava et al. "
-               "2014). The output has "
-               "the shape of the input.");
+               "rest by `1 - rate`, so that the expected sum stays the same; else passes its input "
+               "on (Srivastava et al. 2014). The output has the shape of the input.");
 }
 
 }  // namespace chainrule::inline v0_1

@@ -51,8 +51,7 @@ void register_flatten(Catalog& catalog) {
                "Flatten",
                "Makes a vector of each sample.\n\n"
                "Input shape: `(batch, ...)`. Output shape: `(batch, n)`, and `(batch, 1)` for an "
-               "input of shape "
-               "`(batch,)`.");
+               "input of shape `(batch,)`.");
 }
 
 }  // namespace chainrule::inline v0_1

@@ -4,27 +4,28 @@
 
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
+#include "nn/layer_with.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
 
 class Masking final : public UnaryLayer {
  public:
-  double mask_value = 0.0;
+  layers::MaskingOptions options;
 
   Masking() { supports_masking = true; }
   [[nodiscard]] std::string class_name() const override { return "Masking"; }
 
   void fields(Fields& f) override {
-    f("mask_value", mask_value, "A step whose numbers are all equal to it does not count.");
+    f("mask_value", options.mask_value, "A step whose numbers are all equal to it does not count.");
     base_fields(f);
   }
 
   void validate() override {
-    if (!std::isfinite(mask_value)) {
+    if (!std::isfinite(options.mask_value)) {
       invalid("Masking",
               "mask_value must be finite: nothing equals NaN",
-              {{"mask_value", std::to_string(mask_value)}});
+              {{"mask_value", shown(options.mask_value)}});
     }
     UnaryLayer::validate();
   }
@@ -51,14 +52,14 @@ class Masking final : public UnaryLayer {
     }
     // Integers are compared in float64: exactly up to 2^53, and none of them equals 0.5.
     if (!is_floating(x.dtype())) x = cast(x, DType::float64);
-    return max(cast(not_equal(x, mask_value), x.dtype()), {-1}) > 0.0;
+    return max(cast(not_equal(x, options.mask_value), x.dtype()), {-1}) > 0.0;
   }
 };
 
 }  // namespace
 
-LayerPtr layers::Masking(double mask_value, const std::string& name, const DTypePolicy& dtype) {
-  return make("Masking", {{"mask_value", mask_value}, {"name", name}, {"dtype", dtype.name()}});
+LayerPtr layers::Masking(MaskingOptions options) {
+  return layer_with<chainrule::Masking>(std::move(options));
 }
 
 void register_masking(Catalog& catalog);

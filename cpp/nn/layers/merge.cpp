@@ -4,6 +4,7 @@
 
 #include "chainrule/layers.h"
 #include "nn/catalog.h"
+#include "nn/shapes_text.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -84,9 +85,7 @@ class Merge : public Layer {
   }
   void check(const std::vector<Value>& inputs) const {
     const auto misfit = [&](const char* rule) {
-      std::string shapes;
-      for (const Value& x : inputs) shapes += (shapes.empty() ? "" : ", ") + x.shape().str();
-      invalid(class_name(), rule, {{"inputs", "[" + shapes + "]"}, {"layer", "'" + name + "'"}});
+      invalid(class_name(), rule, {{"inputs", shapes_text(inputs)}, {"layer", "'" + name + "'"}});
     };
     if (inputs.empty()) misfit("the layer takes a list of at least one input");
     if (arity() != 0 && inputs.size() != arity())
@@ -182,8 +181,7 @@ class Minimum final : public Choice {
 
 constexpr const char* kShapes =
     "\n\nInput: a list of tensors whose shapes broadcast together; an input of lower rank gets "
-    "axes of length 1 after "
-    "the batch axis. Output shape: the broadcast shape.";
+    "axes of length 1 after the batch axis. Output shape: the broadcast shape.";
 
 }  // namespace
 

@@ -71,8 +71,7 @@ void register_permute(Catalog& catalog) {
                "Permute",
                "Brings the axes of each sample into another order.\n\n"
                "Input shape: `(batch, n_1, n_2, ...)`. Output shape: axis i has the length of the "
-               "input's axis "
-               "`dims[i]`.");
+               "input's axis `dims[i]`.");
 }
 
 }  // namespace chainrule::inline v0_1

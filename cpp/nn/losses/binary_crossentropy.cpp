@@ -9,32 +9,29 @@ namespace {
 
 class BinaryCrossentropy final : public Loss {
  public:
-  bool from_logits = false;
-  double label_smoothing = 0.0;
-  std::int64_t axis = -1;
+  losses::CrossentropyOptions options;
 
   BinaryCrossentropy() { name = "binary_crossentropy"; }
   [[nodiscard]] std::string class_name() const override { return "BinaryCrossentropy"; }
 
   void fields(Fields& f) override {
-    f("from_logits", from_logits, "Whether predictions are logits; else they are probabilities.");
-    f("label_smoothing",
-      label_smoothing,
-      "Moves targets towards 1/2: y (1 - label_smoothing) + label_smoothing / 2.",
-      closed_unit_interval);
-    f("axis", axis, "Axis over which the mean is taken.");
+    f("from_logits", options.from_logits, kFromLogits);
+    f("label_smoothing", options.label_smoothing, kSmoothingOfBinary, closed_unit_interval);
+    f("axis", options.axis, "Axis over which the mean is taken.");
     base_fields(f);
   }
 
   Value values(Value y_true, Value y_pred) override {
     Value y = match_targets(y_true, y_pred, class_name());
-    if (label_smoothing != 0.0) y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing;
-    return mean(of_elements(y, y_pred), {normalize_axis(axis, y.shape().rank(), class_name())});
+    const double smoothing = options.label_smoothing;
+    if (smoothing != 0.0) y = y * (1.0 - smoothing) + 0.5 * smoothing;
+    const int at = normalize_axis(options.axis, y.shape().rank(), class_name());
+    return mean(of_elements(y, y_pred), {at});
   }
 
  private:
   [[nodiscard]] Value of_elements(Value y, Value y_pred) const {
-    const Value logits = from_logits ? y_pred : logits_of(y_pred, "sigmoid");
+    const Value logits = options.from_logits ? y_pred : logits_of(y_pred, "sigmoid");
     if (logits.defined()) return sigmoid_cross_entropy(logits, y);
     const Value p = clip(y_pred, kProbabilityEpsilon, 1.0 - kProbabilityEpsilon);
     return -(y * log(p) + (1.0 - y) * log(1.0 - p));
@@ -43,11 +40,8 @@ class BinaryCrossentropy final : public Loss {
 
 }  // namespace
 
-LossPtr losses::BinaryCrossentropy(bool from_logits, double label_smoothing) {
-  return loss(Json::object(
-      {{"class_name", "BinaryCrossentropy"},
-       {"config",
-        Json::object({{"from_logits", from_logits}, {"label_smoothing", label_smoothing}})}}));
+LossPtr losses::BinaryCrossentropy(const CrossentropyOptions& options) {
+  return loss_with<chainrule::BinaryCrossentropy>(options);
 }
 
 void register_binary_crossentropy(Catalog& catalog);

@@ -9,31 +9,26 @@ namespace {
 
 class CategoricalCrossentropy final : public Loss {
  public:
-  bool from_logits = false;
-  double label_smoothing = 0.0;
-  std::int64_t axis = -1;
+  losses::CrossentropyOptions options;
 
   CategoricalCrossentropy() { name = "categorical_crossentropy"; }
   [[nodiscard]] std::string class_name() const override { return "CategoricalCrossentropy"; }
 
   void fields(Fields& f) override {
-    f("from_logits", from_logits, "Whether predictions are logits; else they are probabilities.");
-    f("label_smoothing",
-      label_smoothing,
-      "Moves targets towards the uniform distribution: y (1 - label_smoothing) + label_smoothing / "
-      "classes.",
-      closed_unit_interval);
-    f("axis", axis, "Axis of the classes.");
+    f("from_logits", options.from_logits, kFromLogits);
+    f("label_smoothing", options.label_smoothing, kSmoothingOfClasses, closed_unit_interval);
+    f("axis", options.axis, kAxisOfClasses);
     base_fields(f);
   }
 
   Value values(Value y_true, Value y_pred) override {
     Value y = match_targets(y_true, y_pred, class_name());
-    const int at = normalize_axis(axis, y.shape().rank(), class_name());
-    if (label_smoothing != 0.0) {
-      y = y * (1.0 - label_smoothing) + label_smoothing / static_cast<double>(y.shape()[at]);
-    }
+    const int at = normalize_axis(options.axis, y.shape().rank(), class_name());
+    const double smoothing = options.label_smoothing;
+    if (smoothing != 0.0)
+      y = y * (1.0 - smoothing) + smoothing / static_cast<double>(y.shape()[at]);
     const bool last = at == y.shape().rank() - 1;
+    const bool from_logits = options.from_logits;
     const Value logits = from_logits ? y_pred : last ? logits_of(y_pred, "softmax") : Value();
     if (logits.defined() && last) return softmax_cross_entropy(logits, y);
     return -sum(y * (from_logits ? log_softmax(y_pred, at) : log_probabilities(y_pred, at)), {at});
@@ -42,11 +37,8 @@ class CategoricalCrossentropy final : public Loss {
 
 }  // namespace
 
-LossPtr losses::CategoricalCrossentropy(bool from_logits, double label_smoothing) {
-  return loss(Json::object(
-      {{"class_name", "CategoricalCrossentropy"},
-       {"config",
-        Json::object({{"from_logits", from_logits}, {"label_smoothing", label_smoothing}})}}));
+LossPtr losses::CategoricalCrossentropy(const CrossentropyOptions& options) {
+  return loss_with<chainrule::CategoricalCrossentropy>(options);
 }
 
 void register_categorical_crossentropy(Catalog& catalog);

@@ -1,12 +1,33 @@
 // What the three cross-entropies share.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
+#include "chainrule/losses.h"
 #include "chainrule/ops.h"
 #include "graph/op.h"
 
 namespace chainrule::inline v0_1 {
+
+/// Descriptions of their fields, for the losses and for the metrics of the same names.
+constexpr const char* kFromLogits = "Whether predictions are logits; else they are probabilities.";
+constexpr const char* kSmoothingOfBinary =
+    "Moves targets towards 1/2: y (1 - label_smoothing) + label_smoothing / 2.";
+constexpr const char* kSmoothingOfClasses =
+    "Moves targets towards the uniform distribution: y (1 - label_smoothing) + label_smoothing / "
+    "classes.";
+constexpr const char* kAxisOfClasses = "Axis of the classes.";
+constexpr const char* kAxisOfPredictedClasses = "Axis of the classes in the predictions.";
+
+/// A loss of class Made, from the options of its C++ form, which it keeps as `options`.
+template <class Made, class Options>
+LossPtr loss_with(const Options& options) {
+  auto made = std::make_shared<Made>();
+  made->options = options;
+  check_fields(*made);
+  return made;
+}
 
 /// Probabilities are kept this far from 0 and 1 before the logarithm: Keras's epsilon.
 constexpr double kProbabilityEpsilon = 1e-7;

@@ -31,28 +31,26 @@ bool are_plain_labels(const ArrayView& y, std::int64_t classes) {
   return with_integer(y.dtype, [&]<class I>(I) { return are_labels<I>(y.data, n, classes); });
 }
 
-std::string number_text(double value) {
-  return value == std::floor(value) && std::abs(value) < 1e15
-             ? std::to_string(static_cast<std::int64_t>(value))
-             : Json(value).dump();
+/// As errors show it: whole numbers without a fraction.
+std::string label_text(double label) {
+  const bool whole = label == std::floor(label) && std::abs(label) < 1e15;
+  return whole ? std::to_string(static_cast<std::int64_t>(label)) : shown(label);
 }
 
 class SparseCategoricalCrossentropy final : public Loss {
  public:
-  bool from_logits = false;
-  std::optional<std::int64_t> ignore_class;
-  std::int64_t axis = -1;
+  losses::SparseCrossentropyOptions options;
 
   SparseCategoricalCrossentropy() { name = "sparse_categorical_crossentropy"; }
   [[nodiscard]] std::string class_name() const override { return "SparseCategoricalCrossentropy"; }
 
   void fields(Fields& f) override {
-    f("from_logits", from_logits, "Whether predictions are logits; else they are probabilities.");
+    f("from_logits", options.from_logits, kFromLogits);
     f("ignore_class",
-      ignore_class,
+      options.ignore_class,
       "A label, of a class or any other number, whose positions count neither in the loss nor in "
       "its average.");
-    f("axis", axis, "Axis of the classes in the predictions.");
+    f("axis", options.axis, kAxisOfPredictedClasses);
     base_fields(f);
   }
 
@@ -61,13 +59,13 @@ class SparseCategoricalCrossentropy final : public Loss {
   }
 
   [[nodiscard]] Shape target_shape(const Shape& y_pred) const override {
-    return y_pred.removed(normalize_axis(axis, y_pred.rank(), class_name()));
+    return y_pred.removed(normalize_axis(options.axis, y_pred.rank(), class_name()));
   }
 
   void check_targets(const ArrayView& y_true,
                      const Shape& y_pred,
                      std::string_view where) const override {
-    const std::int64_t classes = y_pred[normalize_axis(axis, y_pred.rank(), class_name())];
+    const std::int64_t classes = y_pred[normalize_axis(options.axis, y_pred.rank(), class_name())];
     if (are_plain_labels(y_true, classes)) return;
     const std::int64_t length = sample_size(y_true);
     for (std::int64_t sample = 0; sample < y_true.shape[0]; ++sample) {
@@ -75,31 +73,26 @@ class SparseCategoricalCrossentropy final : public Loss {
         const double label = element(y_true, sample, i);
         if (label >= 0 && label < static_cast<double>(classes) && label == std::floor(label))
           continue;
-        if (ignore_class && label == static_cast<double>(*ignore_class)) continue;
+        if (options.ignore_class && label == static_cast<double>(*options.ignore_class)) continue;
         const std::string index =
             std::to_string(sample) + (length > 1 ? ", " + std::to_string(i) : "");
         invalid(where,
                 "labels must be integers from 0 to " + std::to_string(classes - 1) + " for " +
                     std::to_string(classes) + " classes",
-                {{"label",
-                  std::isfinite(label) ? number_text(label)
-                  : std::isnan(label)  ? "nan"
-                                       : "inf"},
-                 {"index", index},
-                 {"loss", class_name()}});
+                {{"label", label_text(label)}, {"index", index}, {"loss", class_name()}});
       }
     }
   }
 
   Value values(Value y_true, Value y_pred) override {
     const int rank = y_pred.shape().rank();
-    const int at = normalize_axis(axis, rank, class_name());
+    const int at = normalize_axis(options.axis, rank, class_name());
     Value labels = as_labels(match_targets(y_true, target_shape(y_pred.shape()), class_name()));
     const Value counted = mask(labels);
     if (counted.defined()) labels = where(counted, labels, 0.0);
     if (at != rank - 1) y_pred = transpose(y_pred, classes_last(rank, at));
 
-    const Value logits = from_logits ? y_pred : logits_of(y_pred, "softmax");
+    const Value logits = options.from_logits ? y_pred : logits_of(y_pred, "softmax");
     Value loss;
     if (logits.defined()) {
       loss = sparse_softmax_cross_entropy(logits, labels);
@@ -113,8 +106,8 @@ class SparseCategoricalCrossentropy final : public Loss {
 
  protected:
   Value mask(Value y_true) override {
-    if (!ignore_class) return {};
-    return not_equal(as_labels(y_true), static_cast<double>(*ignore_class));
+    if (!options.ignore_class) return {};
+    return not_equal(as_labels(y_true), static_cast<double>(*options.ignore_class));
   }
 
  private:
@@ -132,9 +125,8 @@ class SparseCategoricalCrossentropy final : public Loss {
 
 }  // namespace
 
-LossPtr losses::SparseCategoricalCrossentropy(bool from_logits) {
-  return loss(Json::object({{"class_name", "SparseCategoricalCrossentropy"},
-                            {"config", Json::object({{"from_logits", from_logits}})}}));
+LossPtr losses::SparseCategoricalCrossentropy(const SparseCrossentropyOptions& options) {
+  return loss_with<chainrule::SparseCategoricalCrossentropy>(options);
 }
 
 void register_sparse_categorical_crossentropy(Catalog& catalog);

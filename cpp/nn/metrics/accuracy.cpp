@@ -79,8 +79,7 @@ void register_accuracy(Catalog& catalog) {
       Kind::metrics,
       "SparseCategoricalAccuracy",
       "How often the class of the largest prediction is the integer label.\n\n"
-      "Shapes: predictions `(batch, ..., classes)`, targets `(batch, ...)` or "
-      "`(batch, ..., 1)`.");
+      "Shapes: predictions `(batch, ..., classes)`, targets `(batch, ...)` or `(batch, ..., 1)`.");
 }
 
 }  // namespace chainrule::inline v0_1

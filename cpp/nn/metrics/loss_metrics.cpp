@@ -5,6 +5,7 @@
 #include "chainrule/metrics.h"
 #include "chainrule/ops.h"
 #include "nn/catalog.h"
+#include "nn/losses/crossentropy.h"
 
 namespace chainrule::inline v0_1 {
 namespace {
@@ -20,13 +21,12 @@ class LossMetric : public MeanMetric {
 
   Value values(Value y_true, Value y_pred) final {
     if (!is_floating(y_pred.dtype())) y_pred = cast(y_pred, floatx());
-    return loss(Json::object({{"class_name", class_name_}, {"config", options()}}))
-        ->values(y_true, y_pred);
+    return make_loss()->values(y_true, y_pred);
   }
 
  protected:
-  /// The configuration of the loss.
-  [[nodiscard]] virtual Json options() const { return Json::object(); }
+  /// The loss whose values the metric takes the mean of.
+  [[nodiscard]] virtual LossPtr make_loss() const = 0;
 
  private:
   std::string class_name_;
@@ -36,73 +36,67 @@ class MeanSquaredError final : public LossMetric {
  public:
   MeanSquaredError() : LossMetric("MeanSquaredError") {}
   void fields(Fields& f) override { base_fields(f); }
+
+ private:
+  [[nodiscard]] LossPtr make_loss() const override { return losses::MeanSquaredError(); }
 };
 
 class MeanAbsoluteError final : public LossMetric {
  public:
   MeanAbsoluteError() : LossMetric("MeanAbsoluteError") {}
   void fields(Fields& f) override { base_fields(f); }
-};
 
-constexpr const char* kFromLogits = "Whether predictions are logits; else they are probabilities.";
+ private:
+  [[nodiscard]] LossPtr make_loss() const override { return losses::MeanAbsoluteError(); }
+};
 
 class BinaryCrossentropy final : public LossMetric {
  public:
-  bool from_logits = false;
-  double label_smoothing = 0.0;
+  losses::CrossentropyOptions options;
 
   BinaryCrossentropy() : LossMetric("BinaryCrossentropy") {}
   void fields(Fields& f) override {
     base_fields(f);
-    f("from_logits", from_logits, kFromLogits);
-    f("label_smoothing", label_smoothing, "Moves targets towards 1/2.", closed_unit_interval);
+    f("from_logits", options.from_logits, kFromLogits);
+    f("label_smoothing", options.label_smoothing, kSmoothingOfBinary, closed_unit_interval);
   }
 
  private:
-  [[nodiscard]] Json options() const override {
-    return Json::object({{"from_logits", from_logits}, {"label_smoothing", label_smoothing}});
-  }
+  [[nodiscard]] LossPtr make_loss() const override { return losses::BinaryCrossentropy(options); }
 };
 
 class CategoricalCrossentropy final : public LossMetric {
  public:
-  bool from_logits = false;
-  double label_smoothing = 0.0;
-  std::int64_t axis = -1;
+  losses::CrossentropyOptions options;
 
   CategoricalCrossentropy() : LossMetric("CategoricalCrossentropy") {}
   void fields(Fields& f) override {
     base_fields(f);
-    f("from_logits", from_logits, kFromLogits);
-    f("label_smoothing",
-      label_smoothing,
-      "Moves targets towards the uniform distribution.",
-      closed_unit_interval);
-    f("axis", axis, "Axis of the classes.");
+    f("from_logits", options.from_logits, kFromLogits);
+    f("label_smoothing", options.label_smoothing, kSmoothingOfClasses, closed_unit_interval);
+    f("axis", options.axis, kAxisOfClasses);
   }
 
  private:
-  [[nodiscard]] Json options() const override {
-    return Json::object(
-        {{"from_logits", from_logits}, {"label_smoothing", label_smoothing}, {"axis", axis}});
+  [[nodiscard]] LossPtr make_loss() const override {
+    return losses::CategoricalCrossentropy(options);
   }
 };
 
 class SparseCategoricalCrossentropy final : public LossMetric {
  public:
-  bool from_logits = false;
-  std::int64_t axis = -1;
+  losses::SparseCrossentropyOptions options;
 
   SparseCategoricalCrossentropy() : LossMetric("SparseCategoricalCrossentropy") {}
   void fields(Fields& f) override {
     base_fields(f);
-    f("from_logits", from_logits, kFromLogits);
-    f("axis", axis, "Axis of the classes in the predictions.");
+    f("from_logits", options.from_logits, kFromLogits);
+    f("axis", options.axis, kAxisOfPredictedClasses);
   }
 
  private:
-  [[nodiscard]] Json options() const override {
-    return Json::object({{"from_logits", from_logits}, {"axis", axis}});
+  [[nodiscard]] LossPtr make_loss() const override {
+    return losses::SparseCategoricalCrossentropy(options);
   }
 };
 

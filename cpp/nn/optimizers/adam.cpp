@@ -88,8 +88,7 @@ void register_adam(Catalog& catalog) {
             "Adam",
             "Steps by running means of the gradient and of its square (Kingma & Ba 2015).\n\n"
             "`w = w - alpha * m / (sqrt(v) + epsilon)` with `alpha = learning_rate * sqrt(1 - "
-            "beta_2**t) / (1 - "
-            "beta_1**t)`.");
+            "beta_2**t) / (1 - beta_1**t)`.");
 }
 
 }  // namespace chainrule::inline v0_1

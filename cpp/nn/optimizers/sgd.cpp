@@ -57,8 +57,7 @@ void register_sgd(Catalog& catalog) {
            "SGD",
            "Gradient descent, with momentum if asked for.\n\n"
            "`velocity = momentum * velocity - learning_rate * g`, then `w = w + velocity`, or with "
-           "`nesterov` "
-           "`w = w + momentum * velocity - learning_rate * g`.");
+           "`nesterov` `w = w + momentum * velocity - learning_rate * g`.");
 }
 
 }  // namespace chainrule::inline v0_1
