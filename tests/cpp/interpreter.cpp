@@ -103,7 +103,9 @@ Expected expected_of(const Lanes& lanes, const std::vector<std::int64_t>& pieces
   return expected;
 }
 
-const Meaning* meaning_of(const std::string& name) {
+namespace {
+
+const Meanings& table_of_meanings() {
   static const Meanings all = [] {
     Meanings meanings;
     add_elementwise_meanings(meanings);
@@ -112,8 +114,21 @@ const Meaning* meaning_of(const std::string& name) {
     add_control_flow_meanings(meanings);
     return meanings;
   }();
-  const auto found = all.find(name);
-  return found == all.end() ? nullptr : &found->second;
+  return all;
+}
+
+}  // namespace
+
+const Meaning* meaning_of(const std::string& name) {
+  const auto found = table_of_meanings().find(name);
+  if (found != table_of_meanings().end()) return &found->second;
+  return name == "fused" || name == "fused_matmul" ? nullptr : &meaning_by_lowering();
+}
+
+std::vector<std::string> names_with_meaning() {
+  std::vector<std::string> names;
+  for (const auto& [name, meaning] : table_of_meanings()) names.push_back(name);
+  return names;
 }
 
 Interpretation::Interpretation(const Graph& graph,
@@ -168,7 +183,7 @@ void Interpretation::evaluate(const Graph& graph, int index, const Options& opti
   const Meaning* const meaning = meaning_of(node.op->name);
   if (meaning == nullptr) {
     fail("interpreter",
-         "an op has no meaning: add a line to the interpreter's table",
+         "only passes make this op: a graph as it was built does not hold it",
          {{"op", node.op->name}});
   }
   outputs.resize(node.outputs.size());

@@ -1,11 +1,11 @@
 // A plain interpreter of graphs: what a program computes, computed again in the simplest way.
 //
 // It reads a graph as it was built, before any pass, and evaluates it node by node, each by loops
-// over indices in double, each result in memory of its own. It shares no code with kernels,
-// lowerings, passes or plan: only the graph itself and, for random ops, the public philox(), whose
-// numbers are a promise of chainrule/random.h. Casts to float32 are the identity; integers are held
-// in double, exact to 2^53, beyond which it refuses. Of a graph in float64 it is the same
-// computation in another order.
+// over indices in double, each result in memory of its own. What the table of meanings holds shares
+// no code with kernels, lowerings, passes or plan: only the graph itself and, for random ops, the
+// public philox(), whose numbers are a promise of chainrule/random.h. Casts to float32 are the
+// identity; integers are held in double, exact to 2^53, beyond which it refuses. Of a graph in
+// float64 it is the same computation in another order.
 //
 // Beside the exact evaluation, lane 0, it carries others in which every floating result is moved at
 // random by what rounding to its type may move it (Monte Carlo arithmetic: Parker, "Monte Carlo
@@ -104,9 +104,14 @@ struct Meaning {
   Array (*distance)(const Node& node, const Operands& operands) = nullptr;
 };
 
-/// By OpDef::name; null if there is none. Ops that passes make (fused chains) never stand in a
-/// graph as it was built, and have none.
+/// By OpDef::name: that of the table or, for an op without a line there, that of its own lowering.
+/// Null for ops that passes make (fused chains), which never stand in a graph as it was built.
 const Meaning* meaning_of(const std::string& name);
+/// Runs the op alone, in float64. So everything around a new op is compared with the plain reading,
+/// and the op itself with the formula of its cases.
+const Meaning& meaning_by_lowering();
+/// Names of the table.
+std::vector<std::string> names_with_meaning();
 
 // Parts of the table.
 using Meanings = std::map<std::string, Meaning>;

@@ -50,5 +50,9 @@ void on_every_table(const std::function<void(const std::string& table)>& test);
 void check_covered(const std::string& what,
                    std::vector<std::string> wanted,
                    std::vector<std::string> tested);
+/// Reports names of `tested` that are not among `known`.
+void check_known(const std::string& what,
+                 std::vector<std::string> known,
+                 const std::vector<std::string>& tested);
 
 }  // namespace chainrule::test

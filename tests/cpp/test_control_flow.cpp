@@ -38,7 +38,8 @@ struct Lstm {
   static ScanResult of(const std::vector<Value>& in) {
     return scan(
         [&](const ScanStep& s) {
-          const auto gates = split(matmul(s.x[0], in[3]) + matmul(s.carry[0], in[4]) + in[5], 4, -1);
+          const auto gates =
+              split(matmul(s.x[0], in[3]) + matmul(s.carry[0], in[4]) + in[5], 4, -1);
           const Value c = sigmoid(gates[0]) * s.carry[1] + sigmoid(gates[1]) * tanh(gates[2]);
           const Value h = sigmoid(gates[3]) * tanh(c);
           return ScanResult{{h, c}, {h}};

@@ -109,17 +109,6 @@ std::vector<Case> cases() {
          'u');
   return all;
 }
-const std::vector<std::string> kExact = {"Zeros", "Ones", "Constant", "Identity", "Orthogonal"};
-
-TEST("every initializer has a case") {
-  const std::vector<Case> all = cases();
-  for (const ClassInfo& info : catalog().classes(Kind::initializers)) {
-    const bool random =
-        std::any_of(all.begin(), all.end(), [&](const Case& c) { return info.name == c.name; });
-    if (!random && std::find(kExact.begin(), kExact.end(), info.name) == kExact.end())
-      CHECK_EQ(info.name, "tested");
-  }
-}
 
 TEST("random values have the moments and bounds of their distribution") {
   for (const Case& c : cases()) {

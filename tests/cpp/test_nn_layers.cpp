@@ -126,18 +126,6 @@ Tensor fresh(const LayerPtr& layer, const std::vector<Tensor>& x, bool training 
 
 // --- the contract -------------------------------------------------------------------------------
 
-TEST("every layer has a case") {
-  // Input layers and models are tested with models: they are never called alone.
-  const std::vector<std::string> elsewhere = {"InputLayer", "Sequential", "Functional"};
-  for (const ClassInfo& info : catalog().classes(Kind::layers)) {
-    const bool here = std::any_of(
-        cases().begin(), cases().end(), [&](const Case& c) { return info.name == c.class_name; });
-    if (!here && std::find(elsewhere.begin(), elsewhere.end(), info.name) == elsewhere.end()) {
-      CHECK_EQ(info.name, "tested");
-    }
-  }
-}
-
 TEST("layers are remade from their configuration") {
   for (const Case& c : cases()) {
     const LayerPtr layer = made(c);
