@@ -256,3 +256,19 @@ def axis_of(axis: int, rank: int, where: str, name: str = "axis") -> int:
             f"[{where}] {name} must be one of the {rank} axes. Received: {name}={axis}"
         )
     return axis % rank
+
+
+def takes(init: Any, name: str) -> bool:
+    """Whether a constructor takes an argument by name."""
+    parameters = inspect.signature(init).parameters
+    kinds = [parameter.kind for parameter in parameters.values()]
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def arguments_of(init: Any) -> set[str]:
+    """The names of the arguments of an __init__, without self, *args and **kwargs."""
+    parameters = list(inspect.signature(init).parameters.values())
+    if parameters and parameters[0].kind != inspect.Parameter.VAR_POSITIONAL:
+        parameters = parameters[1:]  # without self
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {parameter.name for parameter in parameters if parameter.kind not in several}

@@ -19,7 +19,7 @@ from chainrule import (
     dtype_policies,
     initializers,
 )
-from chainrule._arguments import DType, checked
+from chainrule._arguments import DType, arguments_of, checked, takes
 from chainrule.dtype_policies import DTypePolicy
 
 Symbol = _core.Symbol
@@ -167,7 +167,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
             "_catalog_class" not in type(self).__dict__
             and type(self).get_config is Layer.get_config
         ):
-            taken = _arguments_of(type(self).__init__) - BASE_ARGUMENTS
+            taken = arguments_of(type(self).__init__) - BASE_ARGUMENTS
             if taken:
                 raise NotImplementedError(
                     f"[{type(self).__name__}] write get_config(), which returns the arguments of "
@@ -182,7 +182,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         later = {}  # what get_config() tells, and __init__ does not take
         if "_catalog_class" not in cls.__dict__ and cls.get_config is Layer.get_config:
             for name in ("name", "trainable"):
-                if name in given and not _takes(cls.__init__, name):
+                if name in given and not takes(cls.__init__, name):
                     later[name] = given.pop(name)
         made = cls._from_arguments(given)
         if "name" in later:
@@ -196,7 +196,7 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         if given.get("dtype") is None or "_catalog_class" in cls.__dict__:
             return _catalog.from_config(cls, given)
         policy = dtype_policies.get(given.pop("dtype"))
-        if _takes(cls.__init__, "dtype"):
+        if takes(cls.__init__, "dtype"):
             return _catalog.from_config(cls, {**given, "dtype": policy.name})
         made = _catalog.from_config(cls, given)  # its constructor takes the global policy
         if made.dtype_policy != policy:
@@ -444,19 +444,3 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
                 if weight.name == name:
                     return weight
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
-
-
-def _takes(init: Any, name: str) -> bool:
-    """Whether a constructor takes an argument by name."""
-    parameters = inspect.signature(init).parameters
-    kinds = [parameter.kind for parameter in parameters.values()]
-    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
-
-
-def _arguments_of(init: Any) -> set[str]:
-    """The names of the arguments of an __init__, without self, *args and **kwargs."""
-    parameters = list(inspect.signature(init).parameters.values())
-    if parameters and parameters[0].kind != inspect.Parameter.VAR_POSITIONAL:
-        parameters = parameters[1:]  # without self
-    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {parameter.name for parameter in parameters if parameter.kind not in several}

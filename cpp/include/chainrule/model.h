@@ -441,8 +441,7 @@ std::shared_ptr<Model> load_model_bytes(std::string_view bytes,
                                         const ObjectFactory& make = {},
                                         bool compile = true);
 
-/// A model of the same structure with layers and weights of its own, not compiled; its weights are
-/// new ones. `copy` as in Model::clone.
+/// A model of the same structure with new layers and weights, not compiled; `copy`: Model::clone.
 ///
 ///     const auto copy = clone_model(model);
 ///     copy->set_weights(model.get_weights());
