@@ -97,16 +97,17 @@ void check_function(const std::string& what,
   }
 }
 
-TEST("every activation has a test") {
+TEST("every activation without a formula here has the gradient of its values") {
   std::vector<std::string> tested = kOfRows;
   for (const auto& [name, formula] : elementwise()) tested.push_back(name);
-  std::sort(tested.begin(), tested.end());
   for (const std::string& name : activation_names()) {
-    if (!std::binary_search(tested.begin(), tested.end(), name) && name.rfind("test_", 0) != 0) {
-      CHECK_EQ(name, "tested");
-    }
+    if (std::find(tested.begin(), tested.end(), name) != tested.end()) continue;
+    if (name.starts_with("test_")) continue;  // of other tests
+    const auto build = [&](const std::vector<Value>& v) { return Activation(name)(v[0]); };
+    const double error = gradient_error(build, {points(DType::float64)}, 1, 7);
+    if (!(error <= kGradientTolerance))
+      CHECK_EQ(name + " has a gradient error of " + std::to_string(error), "none");
   }
-  CHECK(activation_names().size() >= tested.size());
 }
 
 TEST("activations of elements compute their formulas and gradients") {
