@@ -235,8 +235,10 @@ DType Trainer::target_dtype(std::size_t output, DType given) const {
 
 DType Trainer::weight_dtype() const {
   DType widest = DType::float32;
-  for (const Symbol& output : model_.outputs()) {
-    const DType type = Loss::floating_or_floatx(output.type.dtype);
+  for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
+    const LossPtr& object = options_.loss[k].object;
+    const DType y_pred = model_.outputs()[k].type.dtype;
+    const DType type = Loss::floating_or_floatx(object ? object->dtype.value_or(y_pred) : y_pred);
     if (size_of(type) > size_of(widest)) widest = type;
   }
   return widest;

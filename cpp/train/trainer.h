@@ -156,7 +156,7 @@ class Trainer {
   StepProgram make_step(Mode mode, const Data& data, std::int64_t size);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
-  /// The type in which sample weights are read: the widest of the outputs.
+  /// The type in which sample weights are read: the widest of the outputs and losses.
   [[nodiscard]] DType weight_dtype() const;
   /// The types in which arrays_of(data) are read.
   [[nodiscard]] std::vector<DType> read_as(const Data& data) const;
