@@ -29,10 +29,10 @@ struct CallContext {
   /// int64 (2,): seed and step; for random ops. Models define it for all their programs. It is
   /// undefined where a layer is traced for its output shapes, or applied to arrays in inference,
   /// and in graphs outside of layers.
-  Value random_state;
-  std::int64_t next_stream = 0;  ///< take one for each random op: `context.next_stream++`
-  std::vector<Value> losses;     ///< scalars that layers add to the loss (regularisation)
-  bool runs_once = false;        ///< the graph is run once: a layer applied to arrays
+  Value random_state = {};
+  std::int64_t next_stream = 0;    ///< take one for each random op: `context.next_stream++`
+  std::vector<Value> losses = {};  ///< scalars that layers add to the loss (regularisation)
+  bool runs_once = false;          ///< the graph is run once: a layer applied to arrays
   /// What the call was given beside its inputs (LayerCall::arguments); null: nothing.
   const Json* arguments = nullptr;
   /// The masks of the inputs of the layer that is being called; empty: none of them has one.
