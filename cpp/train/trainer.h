@@ -147,6 +147,9 @@ class Trainer {
   /// The variables of the model and its optimizer that steps use and others may touch.
   [[nodiscard]] std::vector<VariablePtr> step_variables() const;
   [[nodiscard]] std::vector<VariablePtr> metric_state() const;
+  /// Throws InvalidArgument unless there is a loss, a list of metrics and a weight of the loss, as
+  /// far as they are given, for each output. The outputs must be known.
+  void check_one_each() const;
   /// Makes the metrics, whose meaning may depend on shapes, and their names in logs.
   void resolve_metrics(const Data& data);
   /// The program of step_graph(), from the cache or made now.
