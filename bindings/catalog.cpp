@@ -241,7 +241,7 @@ void bind_losses(py::module_& m) {
             return self.dtype ? std::optional(std::string(name_of(*self.dtype))) : std::nullopt;
           },
           "The type that the loss computes in. None: the type of the predictions.")
-      .def("_config", [](const Loss& self) { return to_python(self.Loss::Configurable::config()); })
+      .def("_config", [](const Loss& self) { return to_python(self.Loss::config()); })
       .def("_apply", [](Loss& self, py::handle y_true, py::handle y_pred, py::handle weight) {
         const Value target = to_value(y_true), predictions = to_value(y_pred);
         const DType type =

@@ -228,7 +228,7 @@ void bind_layers(py::module_& m) {
   m.def("refuse_lost_mask", [](const LayerHandle& layer, const py::list& masks) {
     std::vector<Value> lost;
     for (const py::handle mask : masks) lost.push_back(mask.is_none() ? Value() : to_value(mask));
-    refuse_lost_mask(*layer, lost);
+    refuse_lost_mask(*layer, lost, present_context("mask").training);
   });
   m.def(
       "mask_of",

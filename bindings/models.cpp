@@ -254,7 +254,7 @@ py::list profile(
   return result;
 }
 
-/// (op, layers, backward, value, inputs, first sample, sentence) or None.
+/// (op, layers, weight, backward, value, inputs, first sample, sentence) or None.
 py::object find_nonfinite(const LayerHandle& layer, const py::tuple& data, std::int64_t batch) {
   Arrays arrays;
   const Data given = arrays.data(data);
@@ -262,6 +262,7 @@ py::object find_nonfinite(const LayerHandle& layer, const py::tuple& data, std::
   if (!found) return py::none();
   return py::make_tuple(found->op,
                         found->layers,
+                        found->weight,
                         found->backward,
                         found->value,
                         py::tuple(py::cast(found->inputs)),

@@ -211,7 +211,7 @@ MODELS = (
     Breakage(
         "a layer that says nothing of masks loses them",
         "cpp/nn/layer_masks.cpp",
-        "  if (!supports_masking) refuse_lost_mask(*this, masks);",
+        "  if (!supports_masking) refuse_lost_mask(*this, masks, context.training);",
         "  if (!supports_masking) return {};",
         ("cpp", "masks: a mask that would be lost"),
     ),

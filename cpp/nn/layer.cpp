@@ -7,6 +7,7 @@
 
 #include "chainrule/fork_lock.h"
 #include "chainrule/layers.h"
+#include "nn/masks.h"
 #include "nn/returned.h"
 #include "nn/shapes_text.h"
 
@@ -245,9 +246,10 @@ Layer::Outputs Layer::outputs_for(const std::vector<TensorType>& inputs,
   ensure_built(shapes, arguments);
 
   std::vector<Outputs> traces;
-  for (const std::int64_t stand_in : Shape::kUnknown) {
+  const auto add_trace = [&](std::int64_t stand_in, bool training) {
     Graph graph;
-    CallContext context{.graph = graph, .random_state = {}, .losses = {}};
+    CallContext context{.graph = graph, .training = training};
+    if (training) context.random_state = graph.input({{2}, DType::int64}, "random_state");
     if (!arguments.is_null()) context.arguments = &arguments;
     std::vector<Value> values, masks;
     for (const TensorType& type : inputs)
@@ -260,7 +262,8 @@ Layer::Outputs Layer::outputs_for(const std::vector<TensorType>& inputs,
     for (const Value& value : trace(context, values, masks)) found.types.push_back(value.type());
     for (const Value& mask : masks)
       found.masks.push_back(mask.defined() ? std::optional(mask.shape()) : std::nullopt);
-  }
+  };
+  for (const std::int64_t stand_in : Shape::kUnknown) add_trace(stand_in, false);
   Outputs result = traces[0];
   const auto forget_lengths = [](Shape& shape, const Shape& other) {
     for (int axis = 0; axis < shape.rank(); ++axis) {
@@ -271,6 +274,16 @@ Layer::Outputs Layer::outputs_for(const std::vector<TensorType>& inputs,
     forget_lengths(result.types[i].shape, traces[1].types[i].shape);
   for (std::size_t i = 0; i < result.masks.size(); ++i) {
     if (result.masks[i]) forget_lengths(result.masks[i].value(), traces[1].masks[i].value());
+  }
+  const auto has_mask = [](const std::optional<Shape>& mask) { return mask.has_value(); };
+  if (std::any_of(mask_shapes.begin(), mask_shapes.end(), has_mask) ||
+      std::any_of(result.masks.begin(), result.masks.end(), has_mask)) {
+    add_trace(Shape::kUnknown[0], true);
+    const MaskShapes& trained = traces.back().masks;
+    for (std::size_t i = 0; i < result.masks.size(); ++i) {
+      if (result.masks[i] && (i >= trained.size() || !trained[i]))
+        refuse_changed_mask(*this, i, result.masks[i].value());
+    }
   }
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "chainrule/dtype_policy.h"
 #include "chainrule/ops.h"
 #include "nn/returned.h"
 #include "nn/sample_weight.h"
@@ -12,6 +13,11 @@ namespace {
 /// A reduction by Keras's name; None is "none".
 struct Reduction {
   std::string name;
+};
+
+/// The type that a loss computes in, given as the policy of a layer is.
+struct LossType {
+  std::optional<DType> type;
 };
 
 void check_reduction(const std::string& name) {
@@ -35,6 +41,16 @@ struct FieldType<Reduction> {
     if (v.is_null()) return {"none"};
     check_reduction(v.as_string());
     return {v.as_string()};
+  }
+};
+
+template <>
+struct FieldType<LossType> {
+  static std::string name() { return FieldType<DTypePolicy>::name(); }
+  static Json write(const LossType& v) { return v.type ? Json(name_of(*v.type)) : Json(); }
+  static LossType read(const Json& v) {
+    if (v.is_null()) return {};
+    return {FieldType<DTypePolicy>::read(v).compute_dtype()};
   }
 };
 
@@ -79,6 +95,22 @@ void Loss::base_fields(Fields& f) {
     "keeps the values.");
   reduction = shown.name;
   f("name", name, "Name of the loss.");
+  LossType type{dtype};
+  f("dtype",
+    type,
+    "Type that predictions are cast to, and that the loss computes in: 'float32', 'float64' or a "
+    "DTypePolicy; None is the type of the predictions.");
+  dtype = type.type;
+}
+
+Json Loss::config() const {
+  const Json all = Configurable::config();
+  if (dtype) return all;
+  Json result = Json::object();
+  for (const auto& [field, value] : all.as_object()) {
+    if (field != "dtype") result.set(field, value);
+  }
+  return result;
 }
 
 Value Loss::operator()(Value y_true, Value y_pred, Value sample_weight, Value y_pred_mask) {

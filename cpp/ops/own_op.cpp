@@ -3,6 +3,7 @@
 
 #include "chainrule/own_op.h"
 
+#include <limits>
 #include <utility>
 
 #include "chainrule/error.h"
@@ -61,6 +62,12 @@ struct OwnOpAccess {
   static PreparedCall prepare(const Node& node) {
     const OwnOp& op = of(node);
     const std::size_t bytes = op.scratch_bytes(input_types(node));
+    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / 2;
+    if (bytes > most) {
+      invalid(op.name(),
+              "scratch_bytes() asks for more memory than can be addressed",
+              {{"scratch_bytes", std::to_string(bytes)}});
+    }
     return {bytes, [bytes](const LowerContext& call, std::byte* scratch) -> Step {
               OwnOp::Kernel kernel;
               for (std::size_t i = 0; i < call.inputs.size(); ++i)

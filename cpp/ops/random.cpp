@@ -2,6 +2,9 @@
 
 #include "kernels/random.h"
 
+#include <cmath>
+
+#include "chainrule/fields.h"
 #include "chainrule/ops.h"
 #include "chainrule/random.h"
 #include "graph/op.h"
@@ -33,6 +36,26 @@ std::vector<TensorType> infer_random(const Node& node) {
   return {type};
 }
 
+std::vector<TensorType> infer_uniform(const Node& node) {
+  const double low = node.attrs.get<double>("low"), high = node.attrs.get<double>("high");
+  if (!(low <= high && std::isfinite(high - low))) {
+    invalid(node.op->name,
+            "low and high must be finite, and low must not be above high",
+            {{"low", shown(low)}, {"high", shown(high)}});
+  }
+  return infer_random(node);
+}
+
+std::vector<TensorType> infer_normal(const Node& node) {
+  const double mean = node.attrs.get<double>("mean"), stddev = node.attrs.get<double>("stddev");
+  if (!(stddev >= 0 && std::isfinite(stddev) && std::isfinite(mean))) {
+    invalid(node.op->name,
+            "mean and stddev must be finite, and stddev must not be negative",
+            {{"mean", shown(mean)}, {"stddev", shown(stddev)}});
+  }
+  return infer_random(node);
+}
+
 std::vector<TensorType> infer_bernoulli(const Node& node) {
   const double p = node.attrs.get<double>("p");
   if (!(p >= 0 && p <= 1)) {
@@ -59,7 +82,7 @@ Step lower_random(const LowerContext& call, Fill fill) {
 
 const OpDef random_uniform_op{
     .name = "random_uniform",
-    .infer = infer_random,
+    .infer = infer_uniform,
     .lower = [](const LowerContext& call) -> Step {
       const double low = call.node.attrs.get<double>("low");
       const double high = call.node.attrs.get<double>("high");
@@ -72,7 +95,7 @@ const OpDef random_uniform_op{
 
 const OpDef random_normal_op{
     .name = "random_normal",
-    .infer = infer_random,
+    .infer = infer_normal,
     .lower = [](const LowerContext& call) -> Step {
       const double mean = call.node.attrs.get<double>("mean");
       const double stddev = call.node.attrs.get<double>("stddev");

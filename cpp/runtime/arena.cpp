@@ -1,10 +1,20 @@
 #include "runtime/arena.h"
 
 #include <iterator>
+#include <limits>
+
+#include "chainrule/error.h"
 
 namespace chainrule::inline v0_1 {
 
 std::size_t ArenaPlanner::allocate(std::size_t bytes) {
+  // A quarter of what can be addressed: the sum of two such sizes and of zones does not overflow.
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 4;
+  if (bytes > most || peak_ > most) {
+    invalid("Program",
+            "the program needs more memory than can be addressed",
+            {{"bytes", std::to_string(bytes)}});
+  }
   bytes = aligned(bytes) + 2 * zone_;
   auto best = free_.end();
   for (auto it = free_.begin(); it != free_.end(); ++it) {

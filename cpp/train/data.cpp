@@ -270,7 +270,8 @@ Tensor class_weights(const Data& data,
   return weights;
 }
 
-std::string nonfinite_sample(const Data& data,
+std::string nonfinite_sample(const Model& model,
+                             const Data& data,
                              const std::vector<DType>& read_as,
                              const std::int64_t* order,
                              std::int64_t first,
@@ -281,7 +282,9 @@ std::string nonfinite_sample(const Data& data,
            with_floating(type, [&]<class T>(T) { return std::isfinite(static_cast<T>(value)); });
   };
   std::size_t before = 0;  // number of arrays in the groups that were searched
-  const auto search = [&](const std::vector<ArrayView>& arrays, const char* name) -> std::string {
+  const auto search = [&](const std::vector<ArrayView>& arrays,
+                          const char* name,
+                          const std::vector<std::string>& keys) -> std::string {
     const std::size_t first_array = std::exchange(before, before + arrays.size());
     for (std::size_t a = 0; a < arrays.size(); ++a) {
       if (is_absent(arrays[a]) || !is_floating(arrays[a].dtype)) continue;
@@ -291,7 +294,7 @@ std::string nonfinite_sample(const Data& data,
         for (std::int64_t k = 0; k < sample_size(arrays[a]); ++k) {
           const double value = element(arrays[a], index, k);
           if (std::isfinite(value) && is_finite(value, type)) continue;
-          return std::string(name) + (arrays.size() > 1 ? "[" + std::to_string(a) + "]" : "") +
+          return std::string(name) + (arrays.size() > 1 ? "['" + keys[a] + "']" : "") +
                  " of sample " + std::to_string(offset + index) + " holds " +
                  (std::isfinite(value) ? "a number beyond " + std::string(name_of(type))
                                        : shown(value));
@@ -300,9 +303,9 @@ std::string nonfinite_sample(const Data& data,
     }
     return "";
   };
-  std::string found = search(data.x, "x");
-  if (found.empty()) found = search(data.y, "y");
-  if (found.empty()) found = search(data.sample_weight, "sample_weight");
+  std::string found = search(data.x, "x", model.input_names());
+  if (found.empty()) found = search(data.y, "y", model.output_names());
+  if (found.empty()) found = search(data.sample_weight, "sample_weight", model.output_names());
   return found;
 }
 

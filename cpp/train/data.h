@@ -91,11 +91,14 @@ Tensor class_weights(const Data& data,
                      DType type,
                      std::string_view where);
 
-/// For the error message after a step that was not finite: "x[0] of sample 17 holds nan". This is
-/// the first element of floating arrays, among the given samples, that is NaN or infinite, or
-/// beyond the type that it is read as; empty if there is none. `read_as` has a type for each array
-/// of arrays_of(data). `offset` is the number of the data's first sample in the caller's arrays.
-std::string nonfinite_sample(const Data& data,
+/// For the error message after a step that was not finite: "x of sample 17 holds nan", or
+/// "x['ids'] of sample 17 holds nan" if the model has several inputs; so for y and its outputs.
+/// This is the first element of floating arrays, among the given samples, that is NaN or infinite,
+/// or beyond the type that it is read as; empty if there is none. `read_as` has a type for each
+/// array of arrays_of(data). `offset` is the number of the data's first sample in the caller's
+/// arrays.
+std::string nonfinite_sample(const Model& model,
+                             const Data& data,
                              const std::vector<DType>& read_as,
                              const std::int64_t* order,
                              std::int64_t first,

@@ -169,7 +169,7 @@ void Trainer::report_nonfinite(const Pass& pass,
   const std::int64_t* samples = pass.order == nullptr ? nullptr : pass.order + first;
   const bool training = pass.mode == Mode::train;
   const std::string cause =
-      nonfinite_sample(pass.data, read_as(pass.data), samples, first, count, pass.offset);
+      nonfinite_sample(model_, pass.data, read_as(pass.data), samples, first, count, pass.offset);
   std::vector<Received> received = {{"step", std::to_string(first / pass.batch_size + 1)},
                                     {"epoch", std::to_string(pass.epoch + 1)}};
   if (*pass.source != '\0') received.push_back({"data", pass.source});

@@ -136,8 +136,13 @@ std::optional<NonFinite> first_nonfinite(Program& program) {
 std::optional<NonFinite> nonfinite_weight(const Model& model) {
   for (const VariablePtr& weight : model.weights()) {
     std::string value = nonfinite_text(view_of(weight->value));
-    if (!value.empty())
-      return NonFinite{.op = "weight", .layers = weight->name, .value = std::move(value)};
+    if (value.empty()) continue;
+    const std::size_t slash = weight->name.rfind('/');  // "dense/kernel"
+    const bool of_layer = slash != std::string::npos;
+    return NonFinite{.op = "weight",
+                     .layers = of_layer ? weight->name.substr(0, slash) : "",
+                     .weight = of_layer ? weight->name.substr(slash + 1) : weight->name,
+                     .value = std::move(value)};
   }
   return std::nullopt;
 }
@@ -156,7 +161,9 @@ void make_finite(const Tensor& tensor) {
 }  // namespace
 
 std::string NonFinite::str() const {
-  std::string text = value + " in the result of " + op;
+  if (op == "input") return value;
+  std::string text =
+      value + " in " + (weight.empty() ? "the result of " + op : "weight '" + weight + "'");
   if (!layers.empty()) text += " of layer '" + layers + "'";
   if (backward) text += ", in the backward pass";
   if (first_sample >= 0)
@@ -246,7 +253,8 @@ std::optional<NonFinite> Trainer::find_nonfinite(const Data& given, std::int64_t
     if (found) {
       if (std::optional<NonFinite> weight = nonfinite_weight(model_)) {
         found = std::move(weight);
-      } else if (std::string sample = nonfinite_sample(data, read_as(data), nullptr, first, n, 0);
+      } else if (std::string sample =
+                     nonfinite_sample(model_, data, read_as(data), nullptr, first, n, 0);
                  !sample.empty()) {
         // Such data may be masked. They are the cause only if the step is finite without them.
         for (std::size_t i = 0; i < step.inputs.size(); ++i)

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "nn/masks.h"
 #include "train/predictor.h"
 #include "train/trainer.h"
 
@@ -229,6 +230,11 @@ std::vector<Value> Model::call_masked(CallContext& context,
     const Json& arguments = layer_call->arguments;
     context.arguments = arguments.is_null() ? nullptr : &arguments;
     results.values = layer_call->layer->trace(context, values, results.masks);
+    const MaskShapes& promised = layer_call->masks;
+    for (std::size_t i = 0; i < promised.size(); ++i) {
+      const bool lost = i >= results.masks.size() || !results.masks[i].defined();
+      if (promised[i] && lost) refuse_changed_mask(*layer_call->layer, i, promised[i].value());
+    }
   }
   context.arguments = nullptr;
   std::vector<Value> outputs;

@@ -121,6 +121,7 @@ Trainer::Trainer(Model& model, CompileOptions options)
   const auto has_loss = [](const LossSpec& spec) { return spec.object != nullptr; };
   if (std::none_of(options_.loss.begin(), options_.loss.end(), has_loss))
     invalid("compile", "a loss is required");
+  if (!model.outputs().empty()) check_one_each();
   for (const LossSpec& spec : options_.loss) {
     if (spec.object && spec.object->reduction == "none") {
       invalid(
@@ -135,6 +136,20 @@ Trainer::Trainer(Model& model, CompileOptions options)
   }
 }
 
+void Trainer::check_one_each() const {
+  const std::size_t outputs = model_.outputs().size();
+  const auto one_each = [&](std::size_t given, const char* what) {
+    if (given == outputs) return;
+    invalid("compile",
+            "there must be one " + std::string(what) + " for each of the model's " +
+                std::to_string(outputs) + " outputs",
+            {{"number", std::to_string(given)}});
+  };
+  one_each(options_.loss.size(), "loss");
+  if (!options_.metrics.empty()) one_each(options_.metrics.size(), "list of metrics");
+  if (!options_.loss_weights.empty()) one_each(options_.loss_weights.size(), "loss weight");
+}
+
 Data Trainer::check(const Data& data, std::string_view where) {
   const std::int64_t count = count_samples(data, where);
   if (!model_.built() && data.x.size() == 1) {
@@ -145,17 +160,7 @@ Data Trainer::check(const Data& data, std::string_view where) {
 
   const std::size_t outputs = model_.outputs().size();
   const std::vector<std::string> names = model_.output_names();
-  const auto one_each = [&](std::size_t given, const char* what) {
-    if (given != outputs) {
-      invalid("compile",
-              "there must be one " + std::string(what) + " for each of the model's " +
-                  std::to_string(outputs) + " outputs",
-              {{"number", std::to_string(given)}});
-    }
-  };
-  one_each(options_.loss.size(), "loss");
-  if (!options_.metrics.empty()) one_each(options_.metrics.size(), "list of metrics");
-  if (!options_.loss_weights.empty()) one_each(options_.loss_weights.size(), "loss weight");
+  check_one_each();  // outputs may be known only now
 
   check_number(data.y, names, "y", where);
   Data used = data;
@@ -235,8 +240,10 @@ DType Trainer::target_dtype(std::size_t output, DType given) const {
 
 DType Trainer::weight_dtype() const {
   DType widest = DType::float32;
-  for (const Symbol& output : model_.outputs()) {
-    const DType type = Loss::floating_or_floatx(output.type.dtype);
+  for (std::size_t k = 0; k < model_.outputs().size(); ++k) {
+    const LossPtr& object = options_.loss[k].object;
+    const DType y_pred = model_.outputs()[k].type.dtype;
+    const DType type = Loss::floating_or_floatx(object ? object->dtype.value_or(y_pred) : y_pred);
     if (size_of(type) > size_of(widest)) widest = type;
   }
   return widest;

@@ -147,6 +147,9 @@ class Trainer {
   /// The variables of the model and its optimizer that steps use and others may touch.
   [[nodiscard]] std::vector<VariablePtr> step_variables() const;
   [[nodiscard]] std::vector<VariablePtr> metric_state() const;
+  /// Throws InvalidArgument unless there is a loss, a list of metrics and a weight of the loss, as
+  /// far as they are given, for each output. The outputs must be known.
+  void check_one_each() const;
   /// Makes the metrics, whose meaning may depend on shapes, and their names in logs.
   void resolve_metrics(const Data& data);
   /// The program of step_graph(), from the cache or made now.
@@ -156,7 +159,7 @@ class Trainer {
   StepProgram make_step(Mode mode, const Data& data, std::int64_t size);
   [[nodiscard]] Logs logs() const;
   [[nodiscard]] DType target_dtype(std::size_t output, DType given) const;
-  /// The type in which sample weights are read: the widest of the outputs.
+  /// The type in which sample weights are read: the widest of the outputs and losses.
   [[nodiscard]] DType weight_dtype() const;
   /// The types in which arrays_of(data) are read.
   [[nodiscard]] std::vector<DType> read_as(const Data& data) const;

@@ -30,7 +30,8 @@ def scan(
     differentiated again.
 
     Args:
-        f: Takes the carry and a row; returns the next carry and the output y of the step.
+        f: Takes the carry and a row; returns a tuple or list of two: the next carry and the output
+            y of the step.
         init: The carry of the first step: an array, or tuples, lists and dicts of arrays. The carry
             has the same shapes and dtypes in all steps.
         xs: An array, or tuples, lists and dicts of arrays, all of one length along the first axis.
@@ -65,7 +66,7 @@ def scan(
 
     def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
         result = f(carry_tree.filled(carry), row_tree.filled(x))
-        if not isinstance(result, tuple) or len(result) != 2:
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise TypeError(
                 "[scan] f must return the next carry and what to keep of the step: `return carry, "
                 f"y`. Received: a {type(result).__name__}"

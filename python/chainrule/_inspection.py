@@ -101,10 +101,12 @@ class NonFinite:
 
     Attributes:
         op: The op that computed it; "input" or "weight" if it was there before the step.
-        layers: The layers that the op computes for, or the name of the weight; empty if none, as
+        layers: The layers that the op computes for, or the layer of the weight; empty if none, as
             for the loss.
+        weight: The name of the weight in its layer: "kernel". Empty unless op is "weight".
         backward: Whether it is part of a gradient.
-        value: The value and its place: "inf at (3, 0) of float32 (32, 10)".
+        value: The value and its place: "inf at (3, 0) of float32 (32, 10)"; of an input, "x of
+            sample 17 holds nan", or "x['ids'] of sample 17 holds nan" if there are several.
         inputs: The operands of the op: "float32 (32, 10) from -3 to 88.7".
         first_sample: The first sample of the batch; -1 if the value was there before the step.
         sentence: All of this as text.
@@ -112,6 +114,7 @@ class NonFinite:
 
     op: str
     layers: str
+    weight: str
     backward: bool
     value: str
     inputs: tuple[str, ...]

@@ -24,7 +24,8 @@ class Lambda(Layer):
         output_shape: Must be None: the shape is found by tracing.
         mask: A function (inputs, previous_mask) that returns the mask of the output, or None. Used
             as compute_mask(); a file holds its name, too. Without it, inputs with a mask are
-            refused, unless the function has a parameter `mask`.
+            refused, unless the function has a parameter `mask`, or returns its input itself, which
+            keeps its mask.
         arguments: {name: value} of the function's other arguments.
         name, trainable, dtype: As for every layer.
 

@@ -130,14 +130,16 @@ class Layer(_core.Layer, metaclass=_catalog.Initialized):
         A mask says which positions of a value count: it is a boolean value over its leading axes,
         such as `(batch, steps)`. Masks go from layer to layer, and losses and metrics leave out
         masked positions. A layer refuses inputs with a mask, which would be lost, unless it has a
-        compute_mask(), sets `self.supports_masking = True`, or takes `mask` in call().
+        compute_mask(), sets `self.supports_masking = True`, takes `mask` in call(), or returns the
+        input itself, which keeps its mask.
 
         Args:
             inputs: The inputs of call(): a symbolic value, or a list.
             previous_mask: The mask of the inputs or None; a list of them for a list.
 
         Returns:
-            The mask of the output, or None; a list of them for several outputs.
+            The mask of the output, or None; for several outputs a list with one, or None, for
+            each. Which outputs have a mask must be the same in training and in inference.
 
         Example:
 

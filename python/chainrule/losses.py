@@ -70,8 +70,7 @@ class Loss(_core.Loss, metaclass=_catalog.Initialized):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments. Extend it when your __init__ takes more."""
-        config = self._config()
-        return config if self.dtype is None else {**config, "dtype": self.dtype}
+        return self._config()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

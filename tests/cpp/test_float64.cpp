@@ -153,6 +153,47 @@ TEST("float64: the tables of all instruction sets agree to the last digits") {
   }
 }
 
+TEST("float64: the type of a loss is kept by files, and left out where there is none") {
+  struct OwnLoss final : Loss {
+    [[nodiscard]] std::string class_name() const override { return "TypedLoss"; }
+    void fields(Fields& f) override { base_fields(f); }
+    Value values(Value y_true, Value y_pred) override {
+      CHECK(y_true.dtype() == y_pred.dtype());
+      return mean(square(y_pred - y_true), {-1});
+    }
+  };
+  register_class<OwnLoss>();
+  const auto own = std::make_shared<OwnLoss>();
+  own->name = "typed_loss";
+  CHECK(own->config().find("dtype") == nullptr);
+  CHECK(losses::MeanSquaredError()->config().find("dtype") == nullptr);
+  const Tensor x = Tensor::of<double>({2, 1}, {1, 2}), y = Tensor::of<double>({2, 1}, {0.1, 0.7});
+  const Data data{.x = {view_of(x)}, .y = {view_of(y)}};
+  for (const LossPtr& given : {LossPtr(own), losses::MeanSquaredError()}) {
+    given->dtype = DType::float64;
+    Sequential model({layers::Input({1}), layers::Dense(1)});
+    model.compile({.optimizer = "sgd", .loss = {given}, .metrics = {{"mse"}}});
+    model.set_weights({Tensor::of<float>({1, 1}, {0.3F}), Tensor::of<float>({1}, {0.1F})});
+    double expected = 0;
+    const std::vector<Tensor> predictions = model.predict(data.x);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double difference =
+          static_cast<double>(predictions[0].data<float>()[i]) - y.data<double>()[i];
+      expected += difference * difference / 2;
+    }
+    CHECK_CLOSE(model.evaluate(data)["loss"], expected, 1e-15);
+    const auto loaded = load_model_bytes(model.to_bytes());
+    const Loss& read = *loaded->compile_options().loss[0].object;
+    CHECK(read.dtype == DType::float64);
+    CHECK_EQ(read.config().dump(), given->config().dump());
+    CHECK_CLOSE(loaded->evaluate(data)["loss"], expected, 1e-15);
+    CHECK(loaded->fit(data)["loss"].size() == 1);
+  }
+  CHECK_THROWS(loss(Json::object({{"class_name", "MeanSquaredError"},
+                                  {"config", Json::object({{"dtype", "int32"}})}})),
+               "layers compute in 'float32' or 'float64'");
+}
+
 TEST("float64: trainable weights of two types are refused when the model is compiled") {
   Sequential mixed({layers::Input({7}, DType::float64),
                     layers::Dense(3, {.name = "wide", .dtype = "float64"}),

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "chainrule/model.h"
@@ -153,6 +154,30 @@ TEST("inspection: a model tells its times and its first value that is not finite
   const std::vector<Tensor> after = model.get_weights();
   for (std::size_t i = 0; i < before.size(); ++i)
     CHECK(std::equal(before[i].raw(), before[i].raw() + before[i].bytes(), after[i].raw()));
+}
+
+TEST("inspection: a weight and an input that are not finite are called by their names") {
+  const Symbol a = layers::Input({2}, DType::float32, "a");
+  const Symbol b = layers::Input({2}, DType::float32, "b");
+  Model model({a, b}, {layers::Dense(1, {.name = "head"})(layers::Add()({a, b}))});
+  model.compile({.optimizer = "sgd", .loss = {"mse"}});
+  Tensor left(Shape{8, 2}, DType::float32);
+  const Tensor right(Shape{8, 2}, DType::float32), y(Shape{8, 1}, DType::float32);
+  const auto find = [&](const Tensor& first, const Tensor& second) {
+    return model.find_nonfinite({.x = {view_of(first), view_of(second)}, .y = {view_of(y)}}, 4)
+        .value_or(NonFinite{});
+  };
+  left.data<float>()[13] = std::numeric_limits<float>::infinity();
+  CHECK_EQ(find(left, right).str(), "x['a'] of sample 6 holds inf");
+  const NonFinite input = find(right, left);
+  CHECK_EQ(input.op, "input");
+  CHECK_EQ(input.str(), "x['b'] of sample 6 holds inf");
+  model.set_weights({Tensor::of<float>({2, 1}, {1, NAN}), Tensor::of<float>({1}, {0})});
+  const NonFinite weight = find(right, right);
+  CHECK_EQ(weight.op, "weight");
+  CHECK_EQ(weight.layers, "head");
+  CHECK_EQ(weight.weight, "kernel");
+  CHECK_EQ(weight.str(), "nan at (1, 0) of float32 (2, 1) in weight 'kernel' of layer 'head'");
 }
 
 }  // namespace

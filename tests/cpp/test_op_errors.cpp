@@ -225,6 +225,19 @@ TEST("errors of random numbers") {
                "[random_uniform] stream must fit 32 bits");
   CHECK_THROWS(random_uniform(state, 0, {3}, 0, 1, DType::int32),
                "[random_uniform] dtype must be floating. Received: dtype=int32");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double inf = std::numeric_limits<double>::infinity();
+  CHECK_THROWS(random_uniform(state, 0, {3}, 2, 1),
+               "[random_uniform] low and high must be finite, and low must not be above high. "
+               "Received: low=2.0, high=1.0");
+  for (const auto& [low, high] : {std::pair(nan, 1.0), {0.0, nan}, {0.0, inf}, {-1e308, 1e308}})
+    CHECK_THROWS(random_uniform(state, 0, {3}, low, high), "low and high must be finite");
+  CHECK_EQ(random_uniform(state, 0, {3}, 2, 2).shape().str(), "(3,)");
+  CHECK_THROWS(random_normal(state, 0, {3}, 0, -1),
+               "[random_normal] mean and stddev must be finite, and stddev must not be negative. "
+               "Received: mean=0.0, stddev=-1.0");
+  for (const auto& [mean, stddev] : {std::pair(nan, 1.0), {0.0, nan}, {0.0, inf}, {inf, 1.0}})
+    CHECK_THROWS(random_normal(state, 0, {3}, mean, stddev), "mean and stddev must be finite");
   CHECK_THROWS(random_bernoulli(state, 0, {3}, 1.5),
                "[random_bernoulli] p must be a probability. Received: p=1.5");
   CHECK_THROWS(random_bernoulli(state, 0, {3}, std::numeric_limits<double>::quiet_NaN()),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "chainrule/chainrule.h"
@@ -238,6 +239,42 @@ TEST("own ops: mistakes are named, and by layer where there is one") {
   const auto sort = std::make_shared<Sort>();
   const Value z = graph.input({{2, 3}, DType::float64}, "z");
   CHECK_THROWS(gradients(sum((*sort)({z})), {z}), "[own_sort] the op has no gradient");
+}
+
+TEST("own ops: more scratch memory than can be addressed is refused") {
+  class Greedy final : public OwnOp {
+   public:
+    explicit Greedy(std::size_t bytes) : OwnOp("greedy"), bytes_(bytes) {}
+    [[nodiscard]] std::vector<TensorType> infer(std::span<const TensorType> in) const override {
+      return {in[0]};
+    }
+    [[nodiscard]] std::size_t scratch_bytes(std::span<const TensorType>) const override {
+      return bytes_;
+    }
+    void run(const Kernel&) const override {}
+
+   private:
+    std::size_t bytes_;
+  };
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  for (const bool reuse : {true, false}) {
+    for (const std::size_t bytes : {most, most - 1, most / 2, most / 3}) {
+      Graph graph;
+      const Value x = graph.input({{3}, DType::float32}, "x");
+      const Value y = (*std::make_shared<Greedy>(bytes))({x});
+      CHECK_THROWS(Program(graph, {x}, {y}, {.reuse_memory = reuse}),
+                   "[greedy] scratch_bytes() asks for more memory than can be addressed. Received: "
+                   "scratch_bytes=" +
+                       std::to_string(bytes));
+    }
+  }
+  // Each of them could be addressed; their sum overflows.
+  Graph graph;
+  const Value x = graph.input({{3}, DType::float32}, "x");
+  Value y = x;
+  for (int i = 0; i < 6; ++i) y = (*std::make_shared<Greedy>(most / 5))({y});
+  CHECK_THROWS(Program(graph, {x}, {y}, {.reuse_memory = false}),
+               "[Program] the program needs more memory than can be addressed");
 }
 
 TEST("own ops: what a kernel throws ends the run") {

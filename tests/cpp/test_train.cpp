@@ -265,6 +265,30 @@ TEST("data that do not fit are refused before anything runs") {
                "sample_weight must have shape");
 }
 
+TEST("wrong numbers of losses and metrics are found when the model is compiled") {
+  const Symbol x = layers::Input({2});
+  Model two({x}, {layers::Dense(1)(x), layers::Dense(1)(x)});
+  const auto compile = [&](const CompileOptions& options) { two.compile(options); };
+  CHECK_THROWS(compile({.optimizer = "sgd", .loss = {"mse"}}),
+               "[compile] there must be one loss for each of the model's 2 outputs. Received: "
+               "number=1");
+  CHECK_THROWS(compile({.optimizer = "sgd", .loss = {"mse", "mse"}, .metrics = {{"mae"}}}),
+               "[compile] there must be one list of metrics for each of the model's 2 outputs");
+  CHECK_THROWS(compile({.optimizer = "sgd", .loss = {"mse", "mse"}, .loss_weights = {1, 2, 3}}),
+               "[compile] there must be one loss weight for each of the model's 2 outputs");
+  CHECK_THROWS(compile({.optimizer = "sgd"}), "[compile] a loss is required");
+  CHECK(!two.compiled());
+  compile({.optimizer = "sgd", .loss = {"mse", {}}, .metrics = {{}, {"mae"}}});
+  Sequential ready({layers::Input({2}), layers::Dense(1)});
+  CHECK_THROWS(ready.compile({.optimizer = "sgd", .loss = {"mse", "mse"}}),
+               "there must be one loss");
+  // Outputs that are not known yet are counted when they are.
+  Sequential later({layers::Dense(1)});
+  later.compile({.optimizer = "sgd", .loss = {"mse", "mse"}});
+  const Tensor in(Shape{4, 2}, DType::float32), y(Shape{4, 1}, DType::float32);
+  CHECK_THROWS(later.fit({.x = {view_of(in)}, .y = {view_of(y)}}), "there must be one loss");
+}
+
 TEST("what a model needs before it can be used") {
   const Problem problem;
   Sequential open({layers::Dense(3)});

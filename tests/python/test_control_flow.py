@@ -241,6 +241,17 @@ def test_losses_and_symbols_have_no_place_in_loops():
         ops.scan(lambda c, x: (c, x), layers.Input((3,)), np.ones(2))
 
 
+def test_a_body_may_return_a_list_of_two():
+    x = np.arange(6, dtype="float32").reshape(3, 2)
+    for form in (tuple, list):
+        total, sums = ops.scan(lambda c, row, form=form: form([c + row, ops.sum(row)]), x[0] * 0, x)
+        np.testing.assert_array_equal(total, x.sum(axis=0))
+        np.testing.assert_array_equal(sums, x.sum(axis=1))
+    for wrong in ([1.0], [1.0, 2.0, 3.0], 1.0, None):
+        with pytest.raises(TypeError, match="f must return the next carry and what to keep"):
+            ops.scan(lambda c, row, wrong=wrong: wrong, x[0], x)
+
+
 def test_values_of_a_body_end_with_it():
     kept = []
 

@@ -56,6 +56,49 @@ def test_templates_of_the_headers_are_free_of_warnings(compiler, example, tmp_pa
     assert result.returncode == 0, result.stderr
 
 
+OPTIONS = """
+#include <chainrule/chainrule.h>
+
+namespace cr = chainrule;
+
+void use(cr::Sequential& model, const cr::Data& data) {
+  namespace callbacks = cr::callbacks;
+  model.compile({.optimizer = "sgd"});
+  model.compile({.loss = {"mse"}});
+  model.compile({.metrics = {{"mae"}}});
+  model.fit({.y = data.y}, {.epochs = 2});
+  model.fit(data, {.shuffle = false});
+  callbacks::EarlyStopping stop({.patience = 2});
+  callbacks::ModelCheckpoint save({.save_best_only = true});
+  callbacks::ReduceLROnPlateau reduce({.factor = 0.5});
+  const auto dense = cr::layers::Dense(2, {.name = "a"});
+  const auto masking = cr::layers::Masking({.name = "b"});
+  const auto joined = cr::layers::Concatenate({.name = "c"});
+  const auto loss = cr::losses::BinaryCrossentropy({.axis = 1});
+  const auto sparse = cr::losses::SparseCategoricalCrossentropy({.axis = 1});
+  const auto sgd = cr::optimizers::SGD({.momentum = 0.5});
+  const auto adam = cr::optimizers::Adam({.beta_1 = 0.5});
+  cr::Graph graph;
+  const cr::CallContext context{.graph = graph};
+  const cr::Value x = graph.input({{3}, cr::DType::float32}, "x");
+  const auto loop = cr::scan(
+      [](const cr::ScanStep& step) -> cr::ScanResult { return {.carry = step.carry}; },
+      {x}, {}, {.length = 3});
+  const cr::Program program(graph, {x}, loop.carry, {.fuse = false});
+  const cr::NonFinite found{.op = "exp"};
+}
+
+int main() {}
+"""
+
+
+@pytest.mark.parametrize("compiler", compilers(), ids=lambda path: Path(path).name)
+def test_any_option_may_be_given_alone(compiler, tmp_path):
+    """By its name: all the others have defaults, so compilers miss none."""
+    result = compile_text(compiler, OPTIONS, *WARNINGS, "-Wno-unused", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 def test_the_check_sees_warnings(tmp_path):
     text = including("chainrule/error.h") + "int cut(double x) { return x; }\n"
     result = compile_text(compilers()[0], text, *WARNINGS, folder=tmp_path)

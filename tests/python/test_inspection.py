@@ -134,12 +134,30 @@ def test_what_was_not_finite_before_the_step():
     x[5, 3] = np.nan
     found = model.find_nonfinite(x, Y)
     assert (found.op, found.value) == ("input", "x of sample 5 holds nan")
+    assert str(found) == found.value
     weights = model.get_weights()
     weights[0][2, 1] = np.inf
     model.set_weights(weights)
     found = model.find_nonfinite(X, Y)
-    assert (found.op, found.layers) == ("weight", "first/kernel")
+    assert (found.op, found.layers, found.weight) == ("weight", "first", "kernel")
     assert found.value == "inf at (2, 1) of float32 (8, 16)"
+    assert str(found) == found.value + " in weight 'kernel' of layer 'first'"
+
+
+def test_inputs_and_outputs_are_called_by_their_keys():
+    inputs = {"a": layers.Input((2,)), "z": layers.Input((3,))}
+    both = layers.Concatenate()(list(inputs.values()))
+    outputs = {"p": layers.Dense(1)(both), "q": layers.Dense(1)(both)}
+    model = chainrule.Model(inputs, outputs)
+    model.compile("sgd", {"p": "mse", "q": "mse"})
+    x = {"a": np.ones((9, 2)), "z": np.ones((9, 3))}
+    y = {"p": np.ones((9, 1)), "q": np.ones((9, 1))}
+    x["z"][7, 1] = np.inf
+    assert str(model.find_nonfinite(x, y)) == "x['z'] of sample 7 holds inf"
+    with pytest.raises(RuntimeError, match=r"input=x\['z'\] of sample 7 holds inf"):
+        model.fit(x, y, shuffle=False, verbose=0)
+    x["z"][7, 1], y["q"][3] = 0, np.nan
+    assert str(model.find_nonfinite(x, y)) == "y['q'] of sample 3 holds nan"
 
 
 def test_a_model_must_be_compiled_and_numbers_be_right():

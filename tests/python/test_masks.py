@@ -309,6 +309,89 @@ def sequence_model():
     return model
 
 
+class TwoOutputs(layers.Layer):
+    def __init__(self, masks):
+        super().__init__(name="two")
+        self.masks = masks
+
+    def call(self, inputs):
+        return [inputs * 1.0, inputs * 2.0]
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return self.masks(previous_mask)
+
+
+def test_there_is_a_mask_or_none_for_each_output():
+    x, h = masked()
+    first, second = TwoOutputs(lambda mask: [None, mask])(h)
+    np.testing.assert_array_equal(predicted(x, MaskOf()(first)), -np.ones((6, 5)))
+    np.testing.assert_array_equal(predicted(x, MaskOf()(second)), COUNTS)
+    for none in (TwoOutputs(lambda mask: None)(h), TwoOutputs(lambda mask: [None, None])(h)):
+        assert np.all(predicted(x, MaskOf()(none[0])) == -1)
+    for masks in (lambda mask: mask, lambda mask: [mask], lambda mask: [None]):
+        with pytest.raises(
+            ValueError, match="must be one mask, or none, for each output"
+        ) as caught:
+            TwoOutputs(masks)(h)
+        assert "masks=1, outputs=2, layer='two'" in str(caught.value)
+
+
+class NoMask(layers.Layer):
+    """Keeps its mask in inference, where it returns its input."""
+
+    def call(self, inputs, training=None):
+        return inputs * 2 if training else inputs
+
+
+class UsesMask(layers.Layer):
+    def call(self, inputs, training=None, mask=None):
+        return inputs * 2 if training else inputs
+
+
+class Outer(layers.Layer):
+    def __init__(self, inner):
+        super().__init__()
+        self.masking, self.inner = layers.Masking(), inner
+
+    def call(self, inputs):
+        return self.inner(self.masking(inputs))
+
+
+def test_a_layer_that_loses_its_mask_in_training_is_refused_when_it_is_applied():
+    x, h = masked()
+    with pytest.raises(ValueError, match=r"^\[NoMask\] " + LOST + " in training") as caught:
+        NoMask(name="noise")(h)
+    assert "layer='noise'" in str(caught.value)
+    rule = r"^\[UsesMask\] the mask of an output would be lost: a layer that gives it in inference"
+    with pytest.raises(ValueError, match=rule) as caught:
+        UsesMask(name="noise")(h)
+    assert "layer='noise'" in str(caught.value)
+    with pytest.raises(ValueError, match=LOST + " in training"):
+        Outer(NoMask())(x)
+    with pytest.raises(ValueError, match="the mask of an output would be lost"):
+        Outer(UsesMask())(x)
+    NoMask()(x)  # no mask, nothing to lose
+    noise = UsesMask()
+    noise.supports_masking = True
+    model = chainrule.Model(x, noise(h))
+    model.compile("sgd", "mse")
+    counted = (2 * X - Y[..., :1])[COUNTS] ** 2
+    y = np.repeat(Y[..., :1], 3, axis=-1)
+    history = model.fit(X, y, batch_size=6, verbose=0).history
+    assert history["loss"][0] == pytest.approx(counted.mean(), rel=1e-5)
+
+
+def test_an_input_that_is_returned_keeps_its_mask():
+    x, h = masked()
+
+    class Same(layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    np.testing.assert_array_equal(predicted(x, MaskOf()(Same()(h))), COUNTS)
+    np.testing.assert_array_equal(predicted(x, MaskOf()(layers.Lambda(as_it_is)(h))), COUNTS)
+
+
 def test_evaluate_counts_only_what_counts():
     model = sequence_model()
     error = np.abs(model.predict(X, verbose=0) - Y)

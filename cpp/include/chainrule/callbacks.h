@@ -116,7 +116,7 @@ class EarlyStopping final : public Monitor {
 struct ModelCheckpointOptions {
   /// The file's path. It may hold {epoch}, counted from 1, and logs, with widths and digits:
   /// "m-{epoch:02d}-{val_loss:.3f}.safetensors". "{{" stands for a brace. Missing folders are made.
-  std::string filepath;
+  std::string filepath = {};
   std::string monitor = "val_loss";  ///< the log that says which model is best
   bool save_best_only = false;       ///< whether to save only when the log improves
   bool save_weights_only = false;    ///< Model::save_weights instead of Model::save

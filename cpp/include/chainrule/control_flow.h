@@ -23,9 +23,9 @@ struct ScanStep {
 /// What the body of a loop returns, and what scan() returns.
 struct ScanResult {
   /// Of the body: for the next step, with the types of `init`. Of scan(): after the last step.
-  std::vector<Value> carry;
+  std::vector<Value> carry = {};
   /// Of the body: results of this step. Of scan(): of all steps, stacked along a new first axis.
-  std::vector<Value> y;
+  std::vector<Value> y = {};
 };
 using ScanBody = std::function<ScanResult(const ScanStep&)>;
 

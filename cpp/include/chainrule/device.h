@@ -1,5 +1,9 @@
-// Devices: where programs run. The CPU is one; a library may add others, and nothing above a
-// program knows which one it is.
+// Devices: where programs run. The CPU is one, and nothing above a program knows which one it is.
+//
+// Others are written inside of this project's sources, not with the installed headers alone: a
+// device reads the ops that it runs, and their attributes, from cpp/graph/op.h, which is no public
+// header and may change with every version. A program takes a device by CompileOptions::device or
+// ProgramOptions::device.
 //
 //     model.compile({.optimizer = "adam", .loss = {"mse"}, .device = my_device});
 //     model.fit(data);                                  // runs there, on memory there
@@ -28,7 +32,8 @@ struct DeviceArray {
 
 /// Memory, and the ops that run there. A program allocates when it is compiled. In a run it copies
 /// its inputs to the device, and those variables that the host has touched since (see Buffer). A
-/// derived class includes graph/op.h. It needs a lowering for each op that is not OpDef::portable.
+/// derived class includes graph/op.h, from the sources (see above). It needs a lowering for each op
+/// that is not OpDef::portable.
 class Device : public DeviceMemory, public std::enable_shared_from_this<Device> {
  public:
   /// Whether its memory is the host's: then a program's instructions work on the memory of tensors,

@@ -29,10 +29,10 @@ struct CallContext {
   /// int64 (2,): seed and step; for random ops. Models define it for all their programs. It is
   /// undefined where a layer is traced for its output shapes, or applied to arrays in inference,
   /// and in graphs outside of layers.
-  Value random_state;
-  std::int64_t next_stream = 0;  ///< take one for each random op: `context.next_stream++`
-  std::vector<Value> losses;     ///< scalars that layers add to the loss (regularisation)
-  bool runs_once = false;        ///< the graph is run once: a layer applied to arrays
+  Value random_state = {};
+  std::int64_t next_stream = 0;    ///< take one for each random op: `context.next_stream++`
+  std::vector<Value> losses = {};  ///< scalars that layers add to the loss (regularisation)
+  bool runs_once = false;          ///< the graph is run once: a layer applied to arrays
   /// What the call was given beside its inputs (LayerCall::arguments); null: nothing.
   const Json* arguments = nullptr;
   /// The masks of the inputs of the layer that is being called; empty: none of them has one.
@@ -115,9 +115,10 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   /// State is kept by context.graph.assign(weight, value), for weights of this layer that training
   /// does not change; it is written in inference, too, unless that depends on context.training.
   virtual std::vector<Value> call(CallContext& context, const std::vector<Value>& inputs) = 0;
-  /// The masks of the outputs, from those of the inputs. Each is a boolean value of leading axes,
-  /// or none. An empty result: no output has a mask. Called after each call(), which reads masks by
-  /// context.mask(). The default passes masks on if supports_masking is set. If not, it throws
+  /// The masks of the outputs, one for each, from those of the inputs. Each is a boolean value of
+  /// leading axes, or none. An empty result: no output has a mask. Which outputs have one must not
+  /// depend on context.training. Called after each call(), which reads masks by context.mask(). The
+  /// default passes masks on if supports_masking is set. If not, it throws
   /// InvalidArgument when there is a mask, so that none is lost silently.
   virtual std::vector<Value> compute_mask(CallContext& context,
                                           const std::vector<Value>& inputs,
@@ -145,8 +146,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
   [[nodiscard]] std::vector<Value> autocast(std::vector<Value> inputs) const;
 
   /// call(), then compute_mask(). `masks` holds the masks of the inputs, and on return those of the
-  /// outputs; empty: there is none. Throws InvalidArgument for a mask that is not boolean, or whose
-  /// shape is not that of leading axes of its output.
+  /// outputs; empty: there is none. Throws InvalidArgument for fewer masks than outputs, and for a
+  /// mask that is not boolean, or whose shape is not that of leading axes of its output.
   virtual std::vector<Value> call_masked(CallContext& context,
                                          const std::vector<Value>& inputs,
                                          std::vector<Value>& masks);
@@ -211,6 +212,8 @@ class Layer : public Configurable, public std::enable_shared_from_this<Layer> {
     std::vector<TensorType> types;
     MaskShapes masks;
   };
+  /// Where there are masks, the layer is traced once more, in training: throws InvalidArgument if
+  /// it loses one there.
   Outputs outputs_for(const std::vector<TensorType>& inputs,
                       const MaskShapes& masks,
                       const Json& arguments);

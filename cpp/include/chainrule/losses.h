@@ -18,7 +18,7 @@ class Loss : public Configurable {
   /// values, and which compile() refuses.
   std::string reduction = "sum_over_batch_size";
   std::string name;
-  /// The type to compute in; none: that of the predictions.
+  /// The type to compute in, float32 or float64; none: that of the predictions. Files keep it.
   std::optional<DType> dtype;
 
   /// Loss of each sample (and position): y_pred (batch, ..., n) -> (batch, ...).
@@ -53,6 +53,9 @@ class Loss : public Configurable {
   /// (n, 1) match each other, nothing else broadcasts.
   Value operator()(Value y_true, Value y_pred, Value sample_weight = {}, Value y_pred_mask = {});
 
+  /// The fields, without a dtype that is not set: older versions know none.
+  [[nodiscard]] Json config() const override;
+
   /// `type` if it is floating, else floatx().
   static DType floating_or_floatx(DType type) { return is_floating(type) ? type : floatx(); }
 
@@ -63,7 +66,7 @@ class Loss : public Configurable {
     (void)y_true;
     return {};
   }
-  /// Fields that all losses have: reduction, name.
+  /// Fields that all losses have: reduction, name, dtype.
   void base_fields(Fields& f);
 };
 using LossPtr = std::shared_ptr<Loss>;

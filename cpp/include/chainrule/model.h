@@ -48,7 +48,7 @@ class Trainer;
 /// Arrays with the samples along their first axis: one for each input and output of a model. All
 /// have the same number of samples. Nothing is copied; the memory must outlive the call.
 struct Data {
-  std::vector<ArrayView> x;
+  std::vector<ArrayView> x = {};
   /// An output without loss and metrics needs no target: ArrayView() stands for it.
   std::vector<ArrayView> y = {};
   /// No array, one for all outputs, or one for each output, where ArrayView() stands for ones. Of
@@ -122,8 +122,8 @@ struct MetricSpec {
 };
 
 struct CompileOptions {
-  Option<Optimizer> optimizer;
-  std::vector<LossSpec> loss;                         ///< one for each output
+  Option<Optimizer> optimizer = {};
+  std::vector<LossSpec> loss = {};                    ///< one for each output
   std::vector<std::vector<MetricSpec>> metrics = {};  ///< for each output
   std::vector<double> loss_weights = {};              ///< for each output; empty: ones
   /// A loss or gradient that is NaN or infinite throws before anything is updated; false: training

@@ -67,7 +67,8 @@ class OwnOp : public AttrObject, public std::enable_shared_from_this<OwnOp> {
   /// they can be differentiated again. Unless it is overridden, to differentiate the op throws
   /// InvalidArgument.
   [[nodiscard]] virtual std::vector<Value> gradient(const Gradient& g) const;
-  /// Bytes of scratch memory that run() needs for operands of these types.
+  /// Bytes of scratch memory that run() needs for operands of these types. A program that would
+  /// need more memory than can be addressed throws InvalidArgument when it is compiled.
   [[nodiscard]] virtual std::size_t scratch_bytes(std::span<const TensorType> inputs) const;
   /// Computes every element of the outputs, whose content is undefined before. Called in each run
   /// of a program, so it should neither allocate nor lock; two programs may call it at once. An

@@ -34,13 +34,18 @@ constexpr double kProbabilityEpsilon = 1e-7;
 
 /// The logits, if y_pred is the result of `op` (sigmoid, or softmax along the last axis); else
 /// none. A loss of logits is exact where probabilities have rounded to 0 or 1. Keras does so with
-/// its TensorFlow backend.
+/// its TensorFlow backend. Casts of the probabilities, as by a loss with a dtype, become casts of
+/// the logits.
 inline Value logits_of(Value y_pred, std::string_view op) {
-  const Node& node = y_pred.node();
+  Value made = y_pred;
+  while (made.node().op->name == std::string_view("cast") && is_floating(made.node().in(0).dtype))
+    made = made.node().inputs[0];
+  const Node& node = made.node();
   if (node.op->name != op) return {};
   if (op == "softmax" && node.attrs.get<std::int64_t>("axis") != y_pred.shape().rank() - 1)
     return {};
-  return node.inputs[0];
+  const Value logits = node.inputs[0];
+  return cast(logits, y_pred.dtype());
 }
 
 /// The logarithm of predictions, which are scaled to sum to 1 along `axis` and kept away from 0 and
