@@ -20,6 +20,11 @@ double uneven(std::uint64_t& state) {
   return static_cast<double>(static_cast<std::int64_t>(state)) * 0x1p-63;
 }
 
+double smallest_normal(DType type) {
+  return type == DType::float32 ? std::numeric_limits<float>::min()
+                                : std::numeric_limits<double>::min();
+}
+
 /// The nodes that a value needs, itself included.
 std::vector<char> needed_by(const Graph& graph, Value value) {
   std::vector<char> needed(static_cast<std::size_t>(graph.size()), value.defined() ? 0 : 1);
@@ -201,6 +206,9 @@ void Interpretation::evaluate(const Graph& graph, int index, const Options& opti
       const double unit = moves ? unit_of(type) : 0;
       for (std::size_t i = 0; moves && i < values.size(); ++i) {
         const double size = rounded.empty() ? std::abs(values[i]) : rounded[i];
+        // What is below the normal numbers of the type may become 0 there, or anything between.
+        if (values[i] != 0 && std::abs(values[i]) < smallest_normal(type))
+          values[i] *= (1 + uneven(noise_)) / 2;
         values[i] += unit * size * uneven(noise_);
       }
       for (std::size_t i = 0; lane == 0 && i < values.size(); ++i) {
