@@ -104,7 +104,7 @@ void Loss::base_fields(Fields& f) {
 }
 
 Json Loss::config() const {
-  const Json all = Configurable::config();
+  Json all = Configurable::config();
   if (dtype) return all;
   Json result = Json::object();
   for (const auto& [field, value] : all.as_object()) {

@@ -246,7 +246,7 @@ TEST("who is asked may run other programs") {
         ++asked;
         other.program->run(2);
       },
-      0.02);
+      0.001);
   slow.program->run(2);
   CHECK(asked > 0);
   CHECK_EQ(other.count(), static_cast<float>(asked));
